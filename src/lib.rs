@@ -1,0 +1,3 @@
+//! raptors: a lazy expression-graph array compiler.
+
+pub mod runtime;

@@ -1,0 +1,1 @@
+//! The pieces under the executor: memory and threads.
