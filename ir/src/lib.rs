@@ -1,1 +1,27 @@
-//! ir
+//! The graph of raptors: what a program is, and what an op means for one element.
+//!
+//! Nothing here loops over an array. Start with [`Graph`] and [`Op`]; [`GraphBuilder`] makes graphs by hand,
+//! [`scalar`] defines the elementwise ops, [`infer`](infer()) types them, [`verify`](verify()) checks a whole graph.
+
+#![forbid(unsafe_code)]
+
+mod builder;
+mod dtype;
+mod error;
+mod graph;
+mod infer;
+mod literal;
+mod op;
+pub mod scalar;
+mod shape;
+
+pub use builder::GraphBuilder;
+pub use dtype::{Bool, DType, Element, Kind};
+pub use error::{IrError, ParseError, VerifyError};
+pub use graph::{
+    BufferId, Destination, Graph, Layout, Node, NodeId, Operands, Output, Parameter, RegionId, Slot, Source,
+};
+pub use infer::{Type, arity, infer};
+pub use literal::Literal;
+pub use op::{Class, DimSlice, ElementwiseOp, Fact, Op, ReduceOp, ResultRule};
+pub use shape::{Dims, MAX_DIMS, Shape, Strides, normalize_axes, normalize_axis};
