@@ -1,0 +1,75 @@
+# Targets make their own .venv; only Rust, a C compiler, make and Python >= 3.11 with pip are expected.
+# Stamp files in .venv make a second run do nothing that is already done.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+
+RUST_SOURCES := $(shell find ir passes src python/src -name '*.rs') \
+	Cargo.toml Cargo.lock $(wildcard */Cargo.toml) pyproject.toml
+
+stage = @printf '==> %s\n' '$(1)'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench-scale lint fmt build rust-lint rust-test python-lint python-test clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.built ## develop a photograph with raptors and with NumPy; writes out/
+	$(call stage,develop a photograph)
+	@$(PY) examples/develop_photo.py
+
+test: rust-lint python-lint rust-test python-test ## everything: lints, Rust tests, pytest, README examples
+	$(call stage,all passed)
+
+bench-scale: $(VENV)/.built ## a * 2.0 against NumPy from 512^2 to 4096^2, with page faults
+	$(call stage,time a * 2.0 against NumPy)
+	@$(PY) tests/bench/scale.py
+
+lint: rust-lint python-lint ## formatting and lints only
+
+fmt: $(VENV)/.installed ## format Rust and Python
+	cargo fmt --all
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+build: $(VENV)/.built ## the extension module, optimised, in .venv
+
+clean: ## remove .venv, target and out
+	rm -rf $(VENV) target out
+
+rust-lint:
+	$(call stage,cargo fmt --check)
+	@cargo fmt --all --check
+	$(call stage,cargo clippy)
+	@cargo clippy --workspace --all-targets -- -D warnings
+
+rust-test:
+	$(call stage,cargo test)
+	@cargo test --workspace
+
+python-lint: $(VENV)/.installed
+	$(call stage,ruff)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+python-test: $(VENV)/.built
+	$(call stage,pytest)
+	@$(PY) -m pytest
+
+# Debian's python3 has no ensurepip without python3-venv; then its own pip fills the environment.
+$(VENV)/.installed: requirements-dev.txt
+	$(call stage,python packages into $(VENV))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+		rm -rf $(VENV) && $(PYTHON) -m venv --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $(PY) install --quiet --disable-pip-version-check pip; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(RUST_SOURCES)
+	$(call stage,build the extension in release mode)
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release
+	@touch $@
