@@ -1,1 +1,3 @@
 //! The integration tests of raptors, in one binary.
+
+mod runtime;

@@ -1,1 +1,19 @@
-//! The pieces under the executor: memory and threads.
+//! What stands under the executor: memory, threads, and what this machine can do.
+//!
+//! - [`buffer`]: owned, 64-byte aligned bytes from a pool whose pages stay warm; [`memory`] observes and bounds
+//!   that pool.
+//! - [`team`]: runs the chunks of one piece of work on a few threads, the calling one included.
+//! - [`level`]: the SIMD level kernels are chosen by, and the size of the last cache.
+//!
+//! Nothing here knows arrays, dtypes or programs. Nothing happens at import: threads, pages and detection come
+//! with their first use. A forked child may use all of it.
+
+mod affinity;
+pub mod buffer;
+mod fork;
+pub mod level;
+pub mod memory;
+mod pages;
+mod pool;
+mod size_class;
+pub mod team;

@@ -1,0 +1,393 @@
+//! The thread team: runs the chunks of one job on the calling thread and on a few workers.
+//!
+//! The caller publishes a job and works on it itself; chunks are claimed one at a time; workers that find nothing to
+//! claim park at once. The caller waits only for chunks a worker has already claimed, never for a worker to arrive: on
+//! a busy machine, where a worker may be milliseconds away, the caller does all the work alone and loses nothing but
+//! the wake-up. (A static split with a barrier was measured to stall 8 ms there.) A worker that wakes up on the
+//! caller's CPU leaves it.
+//!
+//! **Protocol.** Number of chunks and next chunk are one atomic word, the ticket. A claim is a compare-exchange of
+//! the whole word, so whoever succeeds has a chunk of the job that is published *now*, however old the word it
+//! compared with. That job stays published until its claimed chunks are finished, so a thread may use the job from its
+//! claim until it reports the chunk finished, and not outside.
+//!
+//! **Limits.** One job at a time: a nested or concurrent [`run`] does its chunks on its own thread. Up to 2^32 - 1
+//! chunks are shared out, more run on the caller. Workers start with the first job that can use them, and park
+//! until the process ends, which they do not hold up. A forked child starts a team of its own; forking from
+//! inside a chunk is not supported.
+
+use super::{affinity, fork};
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// Runs `f(0)`, `f(1)`, … `f(chunks - 1)`, each exactly once, in no order and on any thread; returns when all are done.
+///
+/// Which thread runs a chunk, and beside which others, changes from run to run: results must not depend on it.
+///
+/// # Panics
+///
+/// When a chunk panics, with its payload, after the chunks that had started are done; others may not have run.
+pub fn run(chunks: usize, f: &(dyn Fn(usize) + Sync)) {
+    if chunks > 1 && u32::try_from(chunks).is_ok() {
+        let helpers = threads().min(chunks) - 1;
+        if helpers > 0 && Team::current().try_run(chunks as u32, helpers, f) {
+            return;
+        }
+    }
+    for chunk in 0..chunks {
+        f(chunk);
+    }
+}
+
+/// Threads a job may use, the calling one included; at least 1.
+///
+/// From `RAPTORS_NUM_THREADS`, else `OMP_NUM_THREADS`, else the CPUs this process may use (its affinity mask and
+/// control group), unless [`set_threads`] said otherwise.
+pub fn threads() -> usize {
+    match THREADS.load(Relaxed) {
+        UNRESOLVED => resolve_default_threads(),
+        threads => threads,
+    }
+}
+
+/// Sets the threads that jobs from now on may use, the calling one included; 0 for the default again.
+pub fn set_threads(threads: usize) {
+    THREADS.store(threads.min(MOST_THREADS), Relaxed);
+}
+
+const UNRESOLVED: usize = 0;
+const MOST_THREADS: usize = 1024;
+static THREADS: AtomicUsize = AtomicUsize::new(UNRESOLVED);
+
+#[cold]
+fn resolve_default_threads() -> usize {
+    let available = || thread::available_parallelism().map_or(1, |threads| threads.get());
+    let read = |name| std::env::var(name).ok();
+    let default = requested_threads(read("RAPTORS_NUM_THREADS"))
+        .or_else(|| requested_threads(read("OMP_NUM_THREADS")))
+        .unwrap_or_else(available)
+        .min(MOST_THREADS);
+    // A number set meanwhile stays.
+    THREADS.compare_exchange(UNRESOLVED, default, Relaxed, Relaxed).map_or_else(|set| set, |_| default)
+}
+
+/// A positive number; of a list, as OpenMP allows one for nested levels, its first.
+fn requested_threads(value: Option<String>) -> Option<usize> {
+    value?.split(',').next()?.trim().parse().ok().filter(|&threads| threads > 0)
+}
+
+/// How many workers the caller wakes, and how many each of these: `unpark` costs the one who calls it some
+/// microseconds for every sleeper.
+const FAN_OUT: usize = 4;
+
+/// How long the caller watches the last chunks of others before it sleeps: about what going to sleep and being
+/// woken cost.
+const WATCH: Duration = Duration::from_micros(20);
+
+/// One team, never freed, since its workers never end.
+struct Team {
+    /// Held by the caller whose job is published.
+    roster: Mutex<Roster>,
+    /// What can be claimed of the published job; see [`Ticket`].
+    ticket: OwnLine<AtomicU64>,
+    /// Chunks of the published job that are not finished.
+    unfinished: OwnLine<AtomicUsize>,
+    /// Written by the holder of `roster` while no chunk is claimed or can be; read by those who have claimed one.
+    job: UnsafeCell<Job>,
+    /// Workers that may claim chunks of the published job: those of a lower number.
+    helpers: AtomicUsize,
+    /// Workers woken for the published job.
+    woken: AtomicUsize,
+    /// Where the caller of the published job runs.
+    caller_cpu: AtomicI32,
+    panicked: AtomicBool,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    /// Whether the caller sleeps until `finished`.
+    asleep: Mutex<bool>,
+    finished: Condvar,
+}
+
+/// The workers there are.
+struct Roster {
+    workers: Vec<Thread>,
+    /// The system refused a thread; it is not asked again.
+    complete: bool,
+}
+
+/// What a thread that has claimed a chunk needs.
+#[derive(Clone, Copy)]
+struct Job {
+    f: *const (dyn Fn(usize) + Sync),
+    /// The workers that may help.
+    workers: *const [Thread],
+}
+
+/// Keeps what it holds from sharing a pair of cache lines with anything else.
+#[repr(align(128))]
+struct OwnLine<T>(T);
+
+// SAFETY: all fields but `job` are `Sync` or hold `Send` values in a mutex. The pointers in `job` are of `Sync` types,
+// and they are written and read in turns: see the field, and `publish` and `execute`.
+unsafe impl Sync for Team {}
+
+static TEAM: AtomicPtr<Team> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Leaves the team, whose workers this process does not have, to be replaced by a new one; for a forked child.
+pub(super) fn forget() {
+    TEAM.store(std::ptr::null_mut(), Relaxed);
+}
+
+/// A job's chunks and the next one to claim, as one word: `chunks << 32 | next`.
+struct Ticket;
+
+impl Ticket {
+    const fn of(chunks: u32) -> u64 {
+        (chunks as u64) << 32
+    }
+
+    /// The next chunk, unless all are claimed.
+    const fn next(word: u64) -> Option<u32> {
+        let (chunks, next) = ((word >> 32) as u32, word as u32);
+        if next < chunks { Some(next) } else { None }
+    }
+}
+
+impl Team {
+    fn current() -> &'static Team {
+        let mut team = TEAM.load(Acquire);
+        if team.is_null() {
+            fork::install();
+            let new = Box::into_raw(Box::new(Team::new()));
+            team = match TEAM.compare_exchange(team, new, AcqRel, Acquire) {
+                Ok(_) => new,
+                Err(other) => {
+                    // SAFETY: `new` is from `Box::into_raw` above, and was not published.
+                    drop(unsafe { Box::from_raw(new) });
+                    other
+                }
+            };
+        }
+        // SAFETY: a pointer in `TEAM` that is not null is from the `Box::into_raw` above, and is never freed.
+        unsafe { &*team }
+    }
+
+    fn new() -> Team {
+        let nothing: &'static (dyn Fn(usize) + Sync) = &|_| {};
+        let nobody: &'static [Thread] = &[];
+        Team {
+            roster: Mutex::new(Roster { workers: Vec::new(), complete: false }),
+            ticket: OwnLine(AtomicU64::new(Ticket::of(0))),
+            unfinished: OwnLine(AtomicUsize::new(0)),
+            job: UnsafeCell::new(Job { f: nothing, workers: nobody }),
+            helpers: AtomicUsize::new(0),
+            woken: AtomicUsize::new(0),
+            caller_cpu: AtomicI32::new(-1),
+            panicked: AtomicBool::new(false),
+            panic: Mutex::new(None),
+            asleep: Mutex::new(false),
+            finished: Condvar::new(),
+        }
+    }
+
+    /// Runs the job with up to `helpers` workers, and is true; or is false when the team has another job, or nobody
+    /// to help.
+    fn try_run(&'static self, chunks: u32, helpers: usize, f: &(dyn Fn(usize) + Sync)) -> bool {
+        let mut roster = match self.roster.try_lock() {
+            Ok(roster) => roster,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        self.recruit(&mut roster, helpers);
+        let helpers = helpers.min(roster.workers.len());
+        if helpers == 0 {
+            return false;
+        }
+        self.publish(chunks, &roster.workers[..helpers], f);
+        let finished = self.work_as_caller();
+        if self.unfinished.0.fetch_sub(finished, AcqRel) != finished {
+            self.wait_for_the_rest();
+        }
+        // No chunk is claimed and none can be: the job, and `f` with it, is ours alone again.
+        let panic = if self.panicked.load(Relaxed) { lock(&self.panic).take() } else { None };
+        drop(roster);
+        if let Some(payload) = panic {
+            resume_unwind(payload);
+        }
+        true
+    }
+
+    /// Starts workers until there are `helpers`, or the system has no more threads.
+    fn recruit(&'static self, roster: &mut Roster, helpers: usize) {
+        while roster.workers.len() < helpers && !roster.complete {
+            let number = roster.workers.len();
+            let name = format!("raptors-{}", number + 1);
+            match thread::Builder::new().name(name).spawn(move || self.work_as_worker(number)) {
+                Ok(handle) => roster.workers.push(handle.thread().clone()),
+                Err(_) => roster.complete = true,
+            }
+        }
+    }
+
+    /// Makes the job claimable. The caller holds the roster, so the job before is finished.
+    fn publish(&self, chunks: u32, workers: &[Thread], f: &(dyn Fn(usize) + Sync)) {
+        // SAFETY: only the lifetime changes. `execute` and `wake` use `f` for a claimed chunk that is not finished,
+        // and `try_run`, which borrows `f`, returns after all are.
+        let f = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(f) };
+        // SAFETY: every chunk of the job before was claimed and is finished, so nobody reads the old job; nobody
+        // reads the new one before the ticket's store below, which a claim acquires.
+        unsafe { *self.job.get() = Job { f, workers } };
+        self.helpers.store(workers.len(), Relaxed);
+        self.woken.store(0, Relaxed);
+        self.caller_cpu.store(affinity::current_cpu(), Relaxed);
+        self.panicked.store(false, Relaxed);
+        self.unfinished.0.store(chunks as usize, Relaxed);
+        self.ticket.0.store(Ticket::of(chunks), Release);
+    }
+
+    /// The chunk this thread has to run and report finished, unless all are claimed.
+    fn claim(&self) -> Option<Claim<'_>> {
+        let mut word = self.ticket.0.load(Relaxed);
+        loop {
+            let chunk = Ticket::next(word)?;
+            match self.ticket.0.compare_exchange_weak(word, word + 1, Acquire, Relaxed) {
+                // SAFETY: the job is not written before the chunk just claimed is finished, and the store of the
+                // ticket, which happened after the job was written, is acquired by the exchange.
+                Ok(_) => return Some(Claim { chunk, job: unsafe { &*self.job.get() } }),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Claims and executes chunks until none is left; how many.
+    fn work_as_caller(&self) -> usize {
+        let mut finished = 0;
+        while let Some(claim) = self.claim() {
+            if finished == 0 {
+                self.wake(&claim);
+            }
+            self.execute(claim);
+            finished += 1;
+        }
+        finished
+    }
+
+    /// The life of a worker.
+    fn work_as_worker(&self, number: usize) {
+        loop {
+            if self.wants(number) {
+                let caller_cpu = self.caller_cpu.load(Relaxed);
+                if caller_cpu >= 0 && caller_cpu == affinity::current_cpu() {
+                    affinity::leave(caller_cpu);
+                }
+            }
+            let mut woke_others = false;
+            while self.wants(number)
+                && let Some(claim) = self.claim()
+            {
+                if !woke_others {
+                    self.wake(&claim);
+                    woke_others = true;
+                }
+                self.execute(claim);
+                if self.unfinished.0.fetch_sub(1, AcqRel) == 1 && *lock(&self.asleep) {
+                    self.finished.notify_one();
+                }
+            }
+            thread::park();
+        }
+    }
+
+    /// Whether the published job has chunks left that worker `number` may claim.
+    fn wants(&self, number: usize) -> bool {
+        Ticket::next(self.ticket.0.load(Acquire)).is_some() && number < self.helpers.load(Relaxed)
+    }
+
+    /// Wakes a few workers that no one has woken for this job, as long as there are chunks for them.
+    fn wake(&self, claim: &Claim<'_>) {
+        // SAFETY: the roster's vector does not change while its lock is held, which the caller holds until the chunk
+        // of `claim` is finished.
+        let workers = unsafe { &*claim.job.workers };
+        for _ in 0..FAN_OUT {
+            if Ticket::next(self.ticket.0.load(Relaxed)).is_none() {
+                break;
+            }
+            match workers.get(self.woken.fetch_add(1, Relaxed)) {
+                Some(worker) => worker.unpark(),
+                None => break,
+            }
+        }
+    }
+
+    /// Runs a claimed chunk; after a panic the job's other chunks are claimed but not run.
+    fn execute(&self, claim: Claim<'_>) {
+        if self.panicked.load(Relaxed) {
+            return;
+        }
+        // SAFETY: `try_run` borrows the closure until the chunk of `claim` is finished.
+        let f = unsafe { &*claim.job.f };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| f(claim.chunk as usize))) {
+            lock(&self.panic).get_or_insert(payload);
+            self.panicked.store(true, Relaxed);
+        }
+    }
+
+    /// Returns when the chunks that workers have claimed are finished.
+    fn wait_for_the_rest(&self) {
+        let is_finished = || self.unfinished.0.load(Acquire) == 0;
+        let start = Instant::now();
+        while start.elapsed() < WATCH {
+            if is_finished() {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        let mut asleep = lock(&self.asleep);
+        *asleep = true;
+        while !is_finished() {
+            asleep = self.finished.wait(asleep).unwrap_or_else(PoisonError::into_inner);
+        }
+        *asleep = false;
+    }
+}
+
+/// A chunk that the thread which has this must run and report finished; until then the job stays.
+struct Claim<'team> {
+    chunk: u32,
+    job: &'team Job,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_count_is_the_first_positive_number() {
+        let requested = |value: &str| requested_threads(Some(value.to_owned()));
+        assert_eq!(requested("4"), Some(4));
+        assert_eq!(requested(" 8 , 2"), Some(8));
+        for ignored in ["", "0", "-1", "many", "1.5"] {
+            assert_eq!(requested(ignored), None, "{ignored}");
+        }
+        assert_eq!(requested_threads(None), None);
+    }
+
+    #[test]
+    fn a_ticket_hands_out_every_chunk_and_then_none() {
+        let word = Ticket::of(2);
+        assert_eq!(
+            (0..4).map(|claims| Ticket::next(word + claims)).take(3).collect::<Vec<_>>(),
+            [Some(0), Some(1), None]
+        );
+        assert_eq!(Ticket::next(Ticket::of(u32::MAX)), Some(0));
+    }
+}
