@@ -5,17 +5,22 @@
 
 #![forbid(unsafe_code)]
 
-mod builder;
 mod dtype;
-mod error;
-mod graph;
-mod infer;
+mod shape;
 mod literal;
 mod op;
 pub mod scalar;
-mod shape;
+mod infer;
+mod graph;
+mod builder;
+mod verify;
+mod print;
+mod parse;
+mod dot;
+mod error;
 
 pub use builder::GraphBuilder;
+pub use dot::dot;
 pub use dtype::{Bool, DType, Element, Kind};
 pub use error::{IrError, ParseError, VerifyError};
 pub use graph::{
@@ -24,4 +29,6 @@ pub use graph::{
 pub use infer::{Type, arity, infer};
 pub use literal::Literal;
 pub use op::{Class, DimSlice, ElementwiseOp, Fact, Op, ReduceOp, ResultRule};
+pub use parse::parse;
 pub use shape::{Dims, MAX_DIMS, Shape, Strides, normalize_axes, normalize_axis};
+pub use verify::verify;

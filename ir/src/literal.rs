@@ -84,13 +84,11 @@ impl fmt::Display for Literal {
                 write_float(f, f64::from(f32::from_bits64(self.bits as u64)), *self, f32::NAN.to_bits64())
             }
             DType::F64 => write_float(f, f64::from_bits64(self.bits as u64), *self, f64::NAN.to_bits64()),
-            DType::C64 => {
-                let part = |bits: u128| f32::from_bits64(bits as u64);
-                write!(f, "({:?}, {:?})", part(self.bits), part(self.bits >> 32))
-            }
-            DType::C128 => {
-                let part = |bits: u128| f64::from_bits64(bits as u64);
-                write!(f, "({:?}, {:?})", part(self.bits), part(self.bits >> 64))
+            DType::C64 | DType::C128 => {
+                let part = if self.dtype == DType::C64 { DType::F32 } else { DType::F64 };
+                let real = Literal::from_bits(part, self.bits);
+                let imag = Literal::from_bits(part, self.bits >> (8 * part.size()));
+                write!(f, "({real}, {imag})")
             }
             _ => {
                 dispatch_dtype!(self.dtype, T => write!(f, "{:?}", T::from_bits64(self.bits as u64)), complex => Ok(()))

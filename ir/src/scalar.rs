@@ -429,10 +429,11 @@ macro_rules! cast_float_to_int {
             #[inline(always)]
             fn cast_to(self) -> u64 {
                 let half = -(i64::MIN as $from);
-                if self < half {
-                    CastTo::<i64>::cast_to(self) as u64
-                } else {
+                // NaN takes the second branch, as it does in NumPy's compiled comparison.
+                if self >= half {
                     (CastTo::<i64>::cast_to(self - half) as u64) ^ (1 << 63)
+                } else {
+                    CastTo::<i64>::cast_to(self) as u64
                 }
             }
         })*
@@ -462,10 +463,7 @@ pub fn evaluate(op: ElementwiseOp, operands: &[Literal]) -> Option<Literal> {
 
 /// The literal converted to `dtype`; `None` where either is complex.
 pub fn cast(literal: Literal, dtype: DType) -> Option<Literal> {
-    fn to<T: Element, U: Element>(literal: Literal) -> Option<Literal>
-    where
-        T: CastTo<U>,
-    {
+    fn to<T: CastTo<U>, U: Element>(literal: Literal) -> Option<Literal> {
         Some(Literal::new(literal.get::<T>()?.cast_to()))
     }
     dispatch_dtype!(
