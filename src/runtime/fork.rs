@@ -8,36 +8,40 @@
 //! bare system call, after which a child may only `exec` or `_exit`. A fork from inside a chunk of
 //! [`team::run`](super::team::run) is not supported: the child would wait for workers it does not have.
 
-/// Registers the handlers, the first time it is called.
-#[cfg(unix)]
-pub(super) fn install() {
-    use std::ffi::c_int;
-    use std::sync::Once;
+use std::sync::Once;
 
-    type Handler = unsafe extern "C" fn();
+/// Registers the handlers, the first time it is called.
+pub(super) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| register(before, in_parent, in_child));
+}
+
+type Handler = unsafe extern "C" fn();
+
+extern "C" fn before() {
+    super::pool::hold();
+}
+
+extern "C" fn in_parent() {
+    super::pool::let_go();
+}
+
+extern "C" fn in_child() {
+    super::pool::let_go();
+    super::team::forget();
+}
+
+#[cfg(unix)]
+fn register(before: Handler, in_parent: Handler, in_child: Handler) {
+    use std::ffi::c_int;
     unsafe extern "C" {
         // POSIX; the `libc` crate does not declare it for Linux.
         fn pthread_atfork(before: Option<Handler>, parent: Option<Handler>, child: Option<Handler>) -> c_int;
     }
-
-    unsafe extern "C" fn before() {
-        super::pool::hold();
-    }
-    unsafe extern "C" fn in_parent() {
-        super::pool::let_go();
-    }
-    unsafe extern "C" fn in_child() {
-        super::pool::let_go();
-        super::team::forget();
-    }
-
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        // SAFETY: the handlers are functions of this library, which is never unloaded. Their only failure is the
-        // lack of memory for the list of handlers; then a child may hang, as it would without them.
-        unsafe { pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
-    });
+    // SAFETY: the handlers are functions of this library, which is never unloaded. Its only failure is a lack of
+    // memory for the list of handlers; then a child may hang, as it would without them.
+    unsafe { pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
 }
 
 #[cfg(not(unix))]
-pub(super) fn install() {}
+fn register(_before: Handler, _in_parent: Handler, _in_child: Handler) {}

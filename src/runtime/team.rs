@@ -86,9 +86,9 @@ fn requested_threads(value: Option<String>) -> Option<usize> {
 /// microseconds for every sleeper.
 const FAN_OUT: usize = 4;
 
-/// How long the caller watches the last chunks of others before it sleeps: about what going to sleep and being
-/// woken cost.
-const WATCH: Duration = Duration::from_micros(20);
+/// How long the caller watches the last chunks of others before it sleeps: about the length of a chunk. Sleeping at once
+/// made jobs of 300 us a quarter slower on an idle machine; on a busy one there is no difference.
+const WATCH: Duration = Duration::from_micros(100);
 
 /// One team, never freed, since its workers never end.
 struct Team {
