@@ -1,0 +1,327 @@
+"""Who owns which memory: inputs are borrowed and never written, results are the caller's."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import time
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+import raptors as r
+from compare import DTYPES, assert_same, evaluate
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import LAYOUTS, arrays
+
+
+def address(array: np.ndarray) -> int:
+    """Where the first element is."""
+    return array.__array_interface__["data"][0]
+
+
+@given(arrays())
+def test_result_is_the_callers(x: np.ndarray) -> None:
+    """Writable, contiguous, apart from the input, and still there when the input is gone."""
+    want = np.array(x.astype(x.dtype.newbyteorder("=")))
+    lazy = r.lazy(x)
+    result = evaluate(lazy)
+    assert not np.shares_memory(result, x)
+    del lazy, x
+    gc.collect()
+    assert_same(result, want)
+    result[...] = 0
+    assert not result.any()
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_inputs_do_not_change(name: str, rng: np.random.Generator) -> None:
+    x = LAYOUTS[name](rng.normal(size=(9, 33)))
+    before = x.tobytes()
+    lazy = r.lazy(x)
+    evaluate(((lazy * 2.0 + 1.0)[::-1] - lazy).T * 0.5)
+    evaluate(r.sum(lazy, axis=0))
+    assert x.tobytes() == before
+
+
+def test_results_are_independent() -> None:
+    """Each `eval` hands its memory over; writing into it changes nothing else."""
+    y = r.lazy(np.arange(10.0)) * 2.0
+    first = y.eval()
+    first[:] = -1
+    assert_same(y, np.arange(10.0) * 2)
+    a, b = r.eval(y, y)
+    a[:] = -1
+    assert_same(b, np.arange(10.0) * 2)
+
+
+def test_cached_value_is_not_handed_out() -> None:
+    y = r.lazy(np.arange(10.0)) * 2.0
+    y.cache()
+    first = y.eval()
+    first[:] = -1
+    assert_same(y, np.arange(10.0) * 2)
+    assert_same(y + 1.0, np.arange(10.0) * 2 + 1)
+
+
+def test_input_is_read_at_evaluation() -> None:
+    """`lazy` borrows; `copy=True` and `cache` take the values at once."""
+    a = np.zeros(5)
+    borrowed, snapshot, cached = r.lazy(a) + 1, r.lazy(a, copy=True) + 1, (r.lazy(a) + 1).cache()
+    a[:] = 7
+    assert_same(borrowed, np.full(5, 8.0))
+    assert_same(snapshot, np.full(5, 1.0))
+    assert_same(cached, np.full(5, 1.0))
+
+
+def test_lazy_array_keeps_its_input_alive() -> None:
+    a = np.arange(1000.0)
+    y = r.lazy(a) + 1.0
+    del a
+    gc.collect()
+    np.full(1000, np.nan)
+    assert_same(y, np.arange(1000.0) + 1)
+
+
+def test_inputs_are_released_with_the_graph() -> None:
+    class Tracked(np.ndarray):
+        """An ndarray that can be referenced weakly."""
+
+    a = np.arange(1000.0).view(Tracked)
+    gone = weakref.ref(a)
+    y = r.lazy(a) * 2.0
+    y.eval()
+    del a, y
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("n", [1, 100, 70_000])
+def test_out(n: int) -> None:
+    a, out = np.arange(float(n)), np.full(n, np.nan)
+    assert (r.lazy(a) * 2.0 + 1.0).eval(out=out) is out
+    assert_same(out, a * 2 + 1)
+
+
+def test_out_of_any_writable_layout(rng: np.random.Generator) -> None:
+    a = rng.normal(size=(9, 33))
+    for name in ("fortran", "reversed_axes", "stepped", "inner_block"):
+        out = LAYOUTS[name](np.zeros((9, 33)))
+        assert (r.lazy(a) * 2.0).eval(out=out) is out
+        assert_same(np.array(out, order="C"), a * 2)
+    # What lies between the elements of `out` is not touched.
+    base = np.full((9, 66), -1.0)
+    (r.lazy(a) * 2.0).eval(out=base[:, ::2])
+    assert (base[:, 1::2] == -1).all()
+
+
+@pytest.mark.parametrize("n", [1, 100, 70_000])
+def test_out_may_be_an_input(n: int) -> None:
+    """Exactly an input: also where other elements of it are still to be read."""
+    a = np.arange(float(n))
+    (r.lazy(a) * 2.0).eval(out=a)
+    assert_same(a, np.arange(float(n)) * 2)
+    a = np.arange(float(n))
+    x = r.lazy(a)
+    (x[::-1] + x).eval(out=a)
+    assert_same(a, np.full(n, float(n - 1)))
+    a = np.arange(1.0, n + 1)
+    x = r.lazy(a)
+    (x / r.sum(x)).eval(out=a)
+    np.testing.assert_allclose(a, np.arange(1.0, n + 1) / (n * (n + 1) / 2), rtol=1e-12)
+
+
+def test_out_transposed_onto_its_input(rng: np.random.Generator) -> None:
+    a = rng.normal(size=(50, 50))
+    want = a.T * 2
+    (r.lazy(a).T * 2.0).eval(out=a)
+    assert_same(a, want)
+
+
+def test_out_of_several(rng: np.random.Generator) -> None:
+    """`r.eval` of several results leaves an `out` of one of them whole."""
+    a = rng.normal(size=100)
+    want = a - 1
+    x = r.lazy(a)
+    y, z = r.eval(x + 1.0, x - 1.0)
+    assert_same(z, want)
+    (x + 1.0).eval(out=y)
+    assert_same(y, a + 1)
+
+
+@pytest.mark.parametrize("n", [1, 1000, 300_000])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_donated_memory_becomes_the_result(n: int, dtype: str) -> None:
+    a = np.arange(n, dtype=dtype)
+    result = (r.lazy(a, donate=True) * 2 + 1).eval()
+    assert address(result) == address(a)
+    assert_same(result, np.arange(n, dtype=dtype) * 2 + 1)
+
+
+def test_donated_array_can_be_used_once() -> None:
+    a = np.arange(1000.0)
+    x = r.lazy(a, donate=True)
+    y = x * 2.0
+    y.eval()
+    for use in (y.eval, (x + 1.0).eval):
+        with pytest.raises(ValueError, match="donate"):
+            use()
+
+
+def test_donation_is_not_taken_where_it_would_be_wrong(rng: np.random.Generator) -> None:
+    """Other sizes, elements read after they would be written, or an array used twice in one graph."""
+    a = rng.normal(size=100)
+    want = a[::-1] + a
+    x = r.lazy(a.copy(), donate=True)
+    assert_same((x[::-1] + x).eval(), want)
+    assert_same(r.sum(r.lazy(a.copy(), donate=True)).eval(), np.asarray(r.sum(r.lazy(a)).eval()))
+    assert_same(r.astype(r.lazy(a.copy(), donate=True), r.float32).eval(), a.astype(np.float32))
+    twin = a.copy()
+    assert_same((r.lazy(twin, donate=True)[::-1] * 2.0 + r.lazy(twin)).eval(), a[::-1] * 2.0 + a)
+
+
+def test_read_only_memory_is_never_written() -> None:
+    a = np.arange(1000.0)
+    a.flags.writeable = False
+    result = (r.lazy(a, donate=True) * 2.0).eval()
+    assert not np.shares_memory(result, a)
+    assert_same(a, np.arange(1000.0))
+
+
+def test_the_gil_is_released() -> None:
+    """Another Python thread goes on while a result is computed."""
+    a = np.linspace(0.0, 1.0, 2_000_000)
+    y = r.lazy(a)
+    for _ in range(6):
+        y = r.sin(y) + 0.5
+    ticks: list[float] = []
+    stop = threading.Event()
+
+    def tick() -> None:
+        while not stop.is_set():
+            ticks.append(time.perf_counter())
+            time.sleep(0.0005)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        start = time.perf_counter()
+        y.eval()
+        end = time.perf_counter()
+    finally:
+        stop.set()
+        thread.join()
+    # A thread that waits for the lock runs at most at the edges, within one switch interval.
+    margin = sys.getswitchinterval() + (end - start) / 10
+    assert [t for t in ticks if start + margin < t < end - margin]
+
+
+def test_threads_may_evaluate_at_once(rng: np.random.Generator) -> None:
+    """The same lazy array, and different ones, from several threads."""
+    a = rng.normal(size=200_000)
+    shared = r.lazy(a) * 2.0 + 1.0
+    want = a * 2.0 + 1.0
+    failures: list[Any] = []
+
+    def work(k: int) -> None:
+        for _ in range(10):
+            if not np.array_equal(shared.eval(), want):
+                failures.append(k)
+            if not np.array_equal((r.lazy(a) + float(k)).eval(), a + float(k)):
+                failures.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_collected_results_return_to_the_pool() -> None:
+    y = r.lazy(np.zeros(1 << 20)) + 1.0
+    place = address(y.eval())
+    gc.collect()
+    before = r.memory.stats()
+    result = y.eval()
+    after = r.memory.stats()
+    assert address(result) == place
+    assert after["reuses"] > before["reuses"]
+    assert after["in_use_bytes"] >= before["in_use_bytes"] + result.nbytes
+    del result
+    gc.collect()
+    assert r.memory.stats()["in_use_bytes"] == before["in_use_bytes"]
+
+
+def test_views_of_a_result_keep_its_memory() -> None:
+    y = r.lazy(np.zeros(1 << 16)) + 1.0
+    part = y.eval()[10:20]
+    gc.collect()
+    other = (r.lazy(np.zeros(1 << 16)) + 2.0).eval()
+    assert (part == 1.0).all()
+    assert not np.shares_memory(part, other)
+
+
+def test_trim_empties_the_pool() -> None:
+    (r.lazy(np.zeros(1 << 20)) + 1.0).eval()
+    gc.collect()
+    assert r.memory.stats()["idle_bytes"] >= 8 << 20
+    r.memory.trim()
+    assert r.memory.stats()["idle_bytes"] == 0
+    assert_same(r.lazy(np.zeros(1 << 20)) + 1.0, np.ones(1 << 20))
+
+
+def test_peak() -> None:
+    """A chain over one array needs one buffer: the result."""
+    y = r.lazy(np.zeros(1 << 20))
+    for _ in range(5):
+        y = y + 1.0
+    y.eval()
+    gc.collect()
+    before = r.memory.stats()["in_use_bytes"]
+    r.memory.reset_peak()
+    y.eval()
+    assert r.memory.stats()["peak_bytes"] - before < 1.5 * (8 << 20)
+
+
+def test_no_memory_is_lost() -> None:
+    a = np.zeros(10_000)
+    for _ in range(3):
+        (r.lazy(a) + 1.0).eval()
+    gc.collect()
+    before = r.memory.stats()["in_use_bytes"]
+    for k in range(200):
+        x = r.lazy(a) + float(k)
+        (x * 2.0).eval()
+        r.eval(x, x[::2])
+        float(r.sum(x))
+    del x
+    gc.collect()
+    assert r.memory.stats()["in_use_bytes"] == before
+
+
+def test_more_than_two_to_the_31_elements() -> None:
+    """Offsets and counts do not wrap at 32 bits; only the ends of the array are touched."""
+    n = 2**31 + 64
+    a = np.zeros(n, dtype=np.int8)
+    a[-4:] = [1, 2, 3, 4]
+    lazy = r.lazy(a)
+    assert lazy.size == n
+    assert_same(lazy[-4:] + 1, np.array([2, 3, 4, 5], dtype=np.int8))
+    assert_same(lazy[:: 2**31], a[:: 2**31])
+    assert_same(lazy.reshape((2, n // 2))[1, -2:], a[-2:])
+    one = r.broadcast_to(r.lazy(np.int8(1)), (n,))
+    assert one.size == n
+    assert_same(one[n - 3 :] + lazy[-3:], np.array([3, 4, 5], dtype=np.int8))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(data=st.data())
+def test_views_of_results_and_inputs_do_not_alias(dtype: str, data: st.DataObject) -> None:
+    """A result that is only a view of its input is a copy all the same."""
+    x = data.draw(arrays(dtype=dtype))
+    for lazy in (r.lazy(x), r.lazy(x)[...], r.reshape(r.lazy(x), (-1,)), r.flip(r.lazy(x))):
+        assert not np.shares_memory(lazy.eval(), x)

@@ -1,0 +1,133 @@
+"""The plan: what will run, in which memory, and why not better."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import raptors as r
+from compare import assert_same
+
+
+def chain(x: Any, ops: int) -> Any:
+    """`ops` elementwise ops in a row that no rule can merge."""
+    for k in range(ops):
+        x = r.sqrt(x) if k % 2 else x + x
+    return x
+
+
+@pytest.fixture
+def x() -> Any:
+    return r.lazy(np.linspace(0.0, 1.0, 12_000).reshape(100, 120))
+
+
+def test_a_chain_is_one_kernel(x: Any) -> None:
+    plan = chain(x, 10).plan()
+    assert plan.kernels == 1
+    assert plan.copies == 0
+    assert plan.buffers == 1
+    assert plan.peak_bytes == 100 * 120 * 8
+
+
+def test_a_reduced_chain_is_one_kernel(x: Any) -> None:
+    for axis in (None, 0, 1):
+        plan = r.sum(chain(x, 10), axis=axis).plan()
+        assert plan.kernels == 1
+        assert plan.copies == 0
+        assert plan.peak_bytes < 100 * 120 * 8
+
+
+def test_a_tree_over_broadcast_and_strided_operands_is_one_kernel(x: Any) -> None:
+    row, column = x[0], x[:, :1]
+    y = (x[::-1] * row + column) / (x.reshape((120, 100)).T + 1.0) + r.lazy(2.0)
+    plan = y.plan()
+    assert plan.kernels == 1
+    assert plan.copies == 0
+
+
+def test_siblings_are_one_kernel(x: Any) -> None:
+    y = x * 2.0
+    plan = r.plan(y + 1.0, y - 1.0)
+    assert plan.kernels == 1
+    assert plan.buffers == 2
+
+
+def test_shared_work_is_done_once(x: Any) -> None:
+    """Written twice, it is still one node."""
+    shared = r.sum(r.sqrt(x), axis=1, keepdims=True) + r.sum(r.sqrt(x), axis=1, keepdims=True)
+    once = r.sum(r.sqrt(x), axis=1, keepdims=True)
+    assert shared.plan().text().count("sqrt") == once.plan().text().count("sqrt")
+    assert shared.plan().kernels <= once.plan().kernels + 1
+
+
+def test_views_cost_nothing(x: Any) -> None:
+    plan = (x[5:50, ::-2].T[1:, None] + 1.0).plan()
+    assert plan.kernels == 1
+    assert plan.copies == 0
+
+
+def test_donation_needs_no_buffer() -> None:
+    plan = (r.lazy(np.ones(1000), donate=True) * 2.0).plan()
+    assert plan.buffers == 0
+    assert plan.peak_bytes == 0
+    assert len(plan.reuses) == 1
+
+
+def test_dying_intermediates_are_reused() -> None:
+    """Each product needs the whole of the one before; memory does not grow with their number."""
+    a = r.lazy(np.eye(64))
+    y = a
+    for _ in range(6):
+        y = (y @ a) + 1.0
+    plan = y.plan()
+    assert plan.peak_bytes <= 3 * 64 * 64 * 8
+    assert len(plan.reuses) >= 1
+
+
+def test_refusals_give_reasons() -> None:
+    """Writing x[::-1] + x into x would read elements already written."""
+    x = r.lazy(np.ones(1000), donate=True)
+    plan = (x[::-1] + x).plan()
+    assert plan.buffers == 1
+    assert len(plan.refusals) >= 1
+    for refusal in plan.refusals:
+        assert len(str(refusal)) > 20
+
+
+def test_forms(x: Any) -> None:
+    y = chain(x, 4)
+    plan = y.plan()
+    assert str(plan) == plan.text()
+    assert "sqrt" in plan.text()
+    assert "(100, 120)" in plan.text() or "100x120" in plan.text() or "100, 120" in plan.text()
+    dot = plan.dot()
+    assert dot.startswith("digraph")
+    assert dot.count("{") == dot.count("}")
+    content = json.loads(plan.json())
+    assert content["kernels"] == plan.kernels
+    assert content["peak_bytes"] == plan.peak_bytes
+
+
+def test_plan_computes_nothing_and_consumes_nothing() -> None:
+    a = np.ones(10)
+    y = r.lazy(a, donate=True) * 2.0
+    y.plan()
+    y.explain()
+    assert_same(a, np.ones(10))
+    assert_same(y.eval(), np.full(10, 2.0))
+
+
+def test_explain_shows_capture_passes_and_plan(x: Any) -> None:
+    text = str((chain(x, 3) * 1.0 + 0.0).explain())
+    for word in ("sqrt", "simplify", "cse", "fuse", "place"):
+        assert word in text
+
+
+def test_the_plan_is_what_runs(x: Any) -> None:
+    """`plan` twice, and after evaluation, is the same."""
+    y = chain(x, 6)
+    before = y.plan().text()
+    y.eval()
+    assert y.plan().text() == before

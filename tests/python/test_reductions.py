@@ -1,0 +1,169 @@
+"""Reductions over every axis, dtype and layout, against NumPy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import raptors as r
+from compare import DTYPES, FLOATS, assert_close_sum, assert_same, evaluate, wide
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import LAYOUTS, arrays, axes, shapes
+
+ORDERLESS = ("any", "all", "min", "max", "argmin", "argmax")
+LENGTHS = [0, 1, 2, 3, 7, 8, 9, 31, 64, 127, 128, 129, 1000, 1024, 4095, 4097, 70_001]
+
+
+def numpy_result(name: str, x: np.ndarray, **arguments: Any) -> np.ndarray | type[Exception]:
+    """NumPy's reduction, or the type of the error it raises."""
+    try:
+        return np.asarray(getattr(np, name)(x, **arguments))
+    except ValueError as error:
+        return np.exceptions.AxisError if isinstance(error, np.exceptions.AxisError) else ValueError
+
+
+@given(x=arrays(), data=st.data())
+def test_orderless(x: np.ndarray, data: st.DataObject) -> None:
+    name, axis = data.draw(st.sampled_from((*ORDERLESS, "sum", "prod"))), data.draw(axes(x.ndim))
+    if name in ("sum", "prod") and x.dtype.kind == "f":
+        name = "max"
+    if name.startswith("arg") and isinstance(axis, tuple):
+        axis = axis[0] if axis else None
+    if x.dtype.kind == "f":
+        x = x + x.dtype.type(0)  # which of 0.0 and -0.0 wins depends on the order
+    keepdims = data.draw(st.booleans())
+    want = numpy_result(name, x, axis=axis, keepdims=keepdims)
+    if isinstance(want, type):
+        with pytest.raises(want, match=name):
+            getattr(r, name)(r.lazy(x), axis=axis, keepdims=keepdims).eval()
+    else:
+        assert_same(getattr(r, name)(r.lazy(x), axis=axis, keepdims=keepdims), want)
+        assert_same(getattr(r.lazy(x), name)(axis=axis, keepdims=keepdims), want)
+
+
+@given(x=arrays(dtype=st.sampled_from(FLOATS)), data=st.data())
+def test_float_sum_and_mean(x: np.ndarray, data: st.DataObject) -> None:
+    x = np.where(np.abs(x) < 1e6, x, x.dtype.type(1.5))
+    axis, keepdims = data.draw(axes(x.ndim)), data.draw(st.booleans())
+    assert_close_sum(r.sum(r.lazy(x), axis=axis, keepdims=keepdims), x, axis, keepdims)
+    count = x.size // max(math.prod(np.sum(x, axis=axis).shape), 1)
+    if count:
+        assert_close_sum(
+            r.mean(r.lazy(x), axis=axis, keepdims=keepdims), x / x.dtype.type(1) / count, axis, keepdims
+        )
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("n", LENGTHS)
+def test_sum_is_as_accurate_as_numpys(n: int, dtype: str, rng: np.random.Generator) -> None:
+    x = rng.normal(size=n).astype(dtype)
+    assert_close_sum(r.sum(r.lazy(x)), x, None)
+    assert_close_sum(r.sum(r.lazy(x)[::-2]), x[::-2], None)
+    table = rng.normal(size=(5, n)).astype(dtype)
+    for layout in LAYOUTS.values():
+        a = layout(table)
+        assert_close_sum(r.sum(r.lazy(a), axis=1), a, 1)
+        assert_close_sum(r.sum(r.lazy(a), axis=0), a, 0)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("n", [1000, 70_001])
+def test_sum_has_the_same_bits_for_every_layout(n: int, dtype: str, rng: np.random.Generator) -> None:
+    """The order of additions depends on the length alone: not on strides, nor on what is fused into it."""
+    x = rng.normal(size=n).astype(dtype)
+    first = evaluate(r.sum(r.lazy(x)))
+    for layout in ("stepped", "reversed_axes", "misaligned", "byte_swapped"):
+        assert_same(r.sum(r.lazy(LAYOUTS[layout](x))), first)
+    assert_same(r.sum((r.lazy(x) * 4.0) * 0.25), first)
+    assert_same(r.sum(r.where(r.lazy(x) == r.lazy(x), r.lazy(x), 0.0)), first)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("correction", [0, 1, 2.5])
+@pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 1), (1, 2)])
+def test_var_and_std(axis: Any, correction: float, dtype: str, rng: np.random.Generator) -> None:
+    x = (rng.normal(size=(6, 7, 33)) * 3 + 1000).astype(dtype)
+    exact = np.var(x.astype(np.longdouble), axis=axis, correction=correction)
+    got = evaluate(r.var(r.lazy(x), axis=axis, correction=correction))
+    eps = float(np.finfo(dtype).eps)
+    # Two passes: the mean is off by eps * 1000, which enters squared; the rest is rounding of the squares.
+    np.testing.assert_allclose(got, exact, rtol=64 * eps, atol=(64 * 1000 * eps) ** 2)
+    got = evaluate(r.std(r.lazy(x), axis=axis, correction=correction))
+    np.testing.assert_allclose(got, np.sqrt(exact), rtol=64 * eps, atol=64 * 1000 * eps)
+    assert got.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_prod(dtype: str, rng: np.random.Generator) -> None:
+    x = rng.uniform(0.8, 1.25, size=(40, 31)).astype(dtype)
+    for axis in (None, 0, 1):
+        exact = np.prod(x.astype(np.longdouble), axis=axis)
+        np.testing.assert_allclose(
+            evaluate(r.prod(r.lazy(x), axis=axis)), exact, rtol=x.size * np.finfo(dtype).eps
+        )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_integer_mean_and_var(dtype: str) -> None:
+    x = np.arange(24).reshape(4, 6).astype(dtype)
+    for name in ("mean", "var", "std"):
+        want = getattr(np, name)(x, axis=1)
+        got = evaluate(getattr(r, name)(r.lazy(x), axis=1))
+        assert got.dtype == wide(want.dtype)
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_empty(dtype: str) -> None:
+    """Sum, prod, any and all of nothing have values; min, max and their positions do not."""
+    for shape in ((0,), (0, 3), (3, 0)):
+        x = np.zeros(shape, dtype=dtype)
+        for name in ("sum", "prod", "any", "all"):
+            assert_same(getattr(r, name)(r.lazy(x)), getattr(np, name)(x))
+            assert_same(getattr(r, name)(r.lazy(x), axis=0), getattr(np, name)(x, axis=0))
+        for name in ("min", "max", "argmin", "argmax"):
+            with pytest.raises(ValueError, match=name):
+                getattr(r, name)(r.lazy(x))
+            want = numpy_result(name, x, axis=0)
+            if not isinstance(want, type):
+                assert_same(getattr(r, name)(r.lazy(x), axis=0), want)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("n", [1, 5, 33, 1000])
+def test_nan_and_infinity(n: int, dtype: str) -> None:
+    for where in {0, n // 2, n - 1}:
+        x = np.ones(n, dtype=dtype)
+        x[where] = np.nan
+        for name in ("min", "max", "argmin", "argmax", "any", "all"):
+            assert_same(getattr(r, name)(r.lazy(x)), getattr(np, name)(x))
+        assert math.isnan(float(r.sum(r.lazy(x))))
+        x[where] = -np.inf
+        for name in ("sum", "min", "max", "argmin", "argmax", "mean"):
+            assert_same(getattr(r, name)(r.lazy(x)), getattr(np, name)(x))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_first_position_of_equal_elements(dtype: str) -> None:
+    x = np.array([1, 0, 1, 0, 1, 1, 0] * 30, dtype=dtype)
+    for name in ("argmin", "argmax"):
+        assert_same(getattr(r, name)(r.lazy(x)), getattr(np, name)(x))
+        assert_same(
+            getattr(r, name)(r.lazy(x).reshape((7, 30)), axis=1), getattr(np, name)(x.reshape(7, 30), axis=1)
+        )
+
+
+@given(shape=shapes(max_dims=4, max_side=5), data=st.data())
+def test_reduction_of_elementwise_work(shape: tuple[int, ...], data: st.DataObject) -> None:
+    """Elementwise work fused into the reduction, and more on its result."""
+    x = data.draw(arrays(dtype="int64", shape=shape))
+    axis = data.draw(axes(len(shape)))
+
+    def expression(xp: Any, x: Any) -> Any:
+        total = xp.sum(x * x - 3, axis=axis, keepdims=True)
+        return (x - total) * 2
+
+    assert_same(expression(r, r.lazy(x)), expression(np, x))
