@@ -205,6 +205,11 @@ impl Graph {
         self.outputs.push(output);
     }
 
+    /// Replaces the results.
+    pub fn set_outputs(&mut self, outputs: Vec<Output>) {
+        self.outputs = outputs;
+    }
+
     /// Every node id, operands before users.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + ExactSizeIterator + use<> {
         (0..self.dag.node_count() as u32).map(NodeId)

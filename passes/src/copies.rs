@@ -1,0 +1,99 @@
+//! Copy insertion: the copies without which a graph cannot be run.
+//!
+//! - An output is memory of its own. One that is a parameter, a constant, a view, or already another output is copied.
+//! - A reshape that strides cannot express reads a row-major copy.
+//! - A matrix product reads memory in native byte order; an operand that is a scalar, computed on the fly (iota), or
+//!   stored with the other byte order is copied.
+//!
+//! Each copy is in the ledger: `plan.copies` counts them.
+
+use raptors_ir::{Graph, Layout, Node, NodeId, Op, Operands, Output};
+use rustc_hash::FxHashSet;
+
+use crate::Ledger;
+use crate::access::{Root, access, reshape_strides};
+use crate::rewrite::rewrite;
+
+/// Returns `graph` with the copies it needs.
+pub fn run(graph: &Graph, ledger: &mut Ledger) -> Graph {
+    let mut new = rewrite(graph, |new, id, node, operands| match &node.op {
+        Op::Reshape(target) => {
+            let free = access(new, operands[0]).is_some_and(|access| {
+                reshape_strides(new.shape(operands[0]), &access.strides, target).is_some()
+            });
+            let operand = if free {
+                operands[0]
+            } else {
+                ledger.applied(
+                    "copies",
+                    "reshape",
+                    graph,
+                    id,
+                    "its operand's strides do not express the new shape",
+                );
+                copy(new, operands[0])
+            };
+            new.push_node(node.clone(), &[operand])
+        }
+        Op::Matmul => {
+            let operands: Operands = operands
+                .iter()
+                .map(|&operand| match memory_problem(new, operand) {
+                    None => operand,
+                    Some(problem) => {
+                        ledger.applied("copies", "operand", graph, id, problem);
+                        copy(new, operand)
+                    }
+                })
+                .collect();
+            new.push_node(node.clone(), &operands)
+        }
+        _ => new.push_node(node.clone(), operands),
+    });
+
+    let outputs = new.outputs().to_vec();
+    let mut returned: FxHashSet<NodeId> = FxHashSet::default();
+    let mut result = None;
+    for (n, output) in outputs.iter().enumerate() {
+        let problem = output_problem(&new, output.node, &returned);
+        if let Some(problem) = problem {
+            let into = result.get_or_insert_with(|| outputs.clone());
+            ledger.applied("copies", "output", &new, output.node, problem);
+            into[n] = Output { node: copy(&mut new, output.node), ..*output };
+        }
+        returned.insert(output.node);
+    }
+    if let Some(outputs) = result {
+        new.set_outputs(outputs);
+    }
+    new
+}
+
+fn copy(graph: &mut Graph, x: NodeId) -> NodeId {
+    let Node { ty, source, .. } = graph.node(x).clone();
+    graph.push_node(Node { op: Op::Copy, ty, source }, &[x])
+}
+
+/// Why a matrix product cannot read this operand as it is.
+fn memory_problem(graph: &Graph, operand: NodeId) -> Option<&'static str> {
+    match access(graph, operand)?.root {
+        Root::Iota(_) => Some("an iota has no memory to read"),
+        Root::Scalar(_) | Root::Constant(_) => Some("a scalar has no memory to read"),
+        Root::Parameter(n) => match graph.parameters()[n as usize].layout {
+            Layout::Strided { swapped: true, .. } => Some("its elements have the other byte order"),
+            _ => None,
+        },
+        Root::Value(_) => None,
+    }
+}
+
+/// Why this node's value cannot itself be an output.
+fn output_problem(graph: &Graph, node: NodeId, returned: &FxHashSet<NodeId>) -> Option<&'static str> {
+    match graph.op(node) {
+        Op::Parameter(_) => Some("an input is returned"),
+        Op::Constant(_) | Op::Iota(_) => Some("a constant is returned"),
+        op if op.is_view() => Some("a view is returned"),
+        _ if returned.contains(&node) => Some("one value is returned twice"),
+        _ => None,
+    }
+}

@@ -1,0 +1,203 @@
+//! Fusion: work over one iteration space becomes one region.
+//!
+//! A region is one step: a loop nest over an iteration space, a matrix product, or a concat. The space of an elementwise
+//! node is its shape; that of a reduction is its operand's shape. Walking operands first, a node joins the region of an
+//! operand that has its space, and joins two such regions into one; then regions over one space that read a common
+//! value become one, with several outputs. A join is refused when it would make a region need itself through another
+//! one, and when it would mix reductions over different axes.
+//!
+//! What this gives: any tree of elementwise work over broadcast and strided operands is one region, and the reductions
+//! it feeds are in it. What it leaves out: a consumer of a reduction is a region of its own.
+//!
+//! Linear in nodes, but for the sets of needed regions, which cost a bit per pair of regions.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use raptors_ir::{Dims, Graph, NodeId, Op, Shape};
+use rustc_hash::FxHashMap;
+
+use crate::Ledger;
+use crate::access::root_of;
+use crate::dependence::Dependence;
+
+/// The most nodes of a region: a longer lane program has more live values than the first-level cache has tiles.
+const MAX_NODES: usize = 192;
+
+/// Returns `graph` with its regions.
+pub fn run(graph: &Graph, ledger: &mut Ledger) -> Graph {
+    let mut fuser = Fuser {
+        graph,
+        ledger,
+        groups: Vec::new(),
+        dependence: Dependence::default(),
+        group_of: vec![None; graph.len()],
+    };
+    for id in graph.ids() {
+        if needs_region(graph.op(id)) {
+            fuser.visit(id);
+        }
+    }
+    fuser.merge_siblings();
+    let regions = fuser.order();
+    let mut new = graph.clone();
+    new.set_regions(regions);
+    new
+}
+
+/// Whether a node is work, and not a name for memory or an index.
+pub fn needs_region(op: &Op) -> bool {
+    !(op.is_view() || matches!(op, Op::Parameter(_) | Op::Constant(_) | Op::Iota(_)))
+}
+
+struct Group {
+    nodes: Vec<NodeId>,
+    /// The iteration space; `None` for work that is never fused.
+    space: Option<Shape>,
+    /// The reduced axes, once there is a reduction.
+    axes: Option<Dims>,
+}
+
+struct Fuser<'a> {
+    graph: &'a Graph,
+    ledger: &'a mut Ledger,
+    groups: Vec<Group>,
+    dependence: Dependence,
+    group_of: Vec<Option<usize>>,
+}
+
+impl Fuser<'_> {
+    fn group(&self, id: NodeId) -> Option<usize> {
+        self.group_of[id.index()].map(|group| self.dependence.find(group))
+    }
+
+    fn visit(&mut self, id: NodeId) {
+        let graph = self.graph;
+        let operands = graph.operands(id);
+        let (space, axes) = match graph.op(id) {
+            Op::Reduce(_, axes) => (Some(graph.shape(operands[0]).clone()), Some(axes.clone())),
+            op if op.is_elementwise() => (Some(graph.shape(id).clone()), None),
+            _ => (None, None),
+        };
+        let own = self.dependence.add();
+        self.groups.push(Group { nodes: vec![id], space, axes });
+        self.group_of[id.index()] = Some(own);
+
+        // A direct operand may be fused with; a value behind a view, or of another space, must be stored first.
+        let mut candidates: Vec<usize> = Vec::new();
+        for &operand in &operands {
+            if let Some(group) = self.group(root_of(graph, operand)) {
+                let direct = graph.op(operand).is_elementwise() && *graph.shape(operand) == self.space(own);
+                if direct && self.groups[own].space.is_some() {
+                    candidates.push(group);
+                } else {
+                    self.dependence.require(own, group);
+                }
+            }
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+        let mut current = own;
+        for candidate in candidates {
+            let candidate = self.dependence.find(candidate);
+            if candidate == current {
+                continue;
+            }
+            match self.refusal(current, candidate) {
+                None => current = self.merge(candidate, current),
+                Some(reason) => {
+                    self.ledger.refused("fuse", "producer", self.graph, id, reason);
+                    self.dependence.require(current, candidate);
+                }
+            }
+        }
+    }
+
+    fn space(&self, group: usize) -> Shape {
+        self.groups[group].space.clone().unwrap_or_default()
+    }
+
+    /// Why two groups of one space cannot be one region.
+    fn refusal(&self, a: usize, b: usize) -> Option<&'static str> {
+        let (first, second) = (&self.groups[a], &self.groups[b]);
+        if self.dependence.needs(a, b) || self.dependence.needs(b, a) {
+            return Some("one needs the whole result of the other first");
+        }
+        if let (Some(x), Some(y)) = (&first.axes, &second.axes)
+            && x != y
+        {
+            return Some("reductions over different axes");
+        }
+        (first.nodes.len() + second.nodes.len() > MAX_NODES).then_some("the region would be too long")
+    }
+
+    /// Merges two groups and returns the one that is left.
+    fn merge(&mut self, a: usize, b: usize) -> usize {
+        self.dependence.merge(a, b);
+        let group =
+            std::mem::replace(&mut self.groups[b], Group { nodes: Vec::new(), space: None, axes: None });
+        let target = &mut self.groups[a];
+        target.nodes.extend(group.nodes);
+        target.axes = target.axes.take().or(group.axes);
+        a
+    }
+
+    /// Joins regions over one space that read a common value, so that it is read once.
+    fn merge_siblings(&mut self) {
+        let mut by_operand: FxHashMap<(NodeId, Shape), usize> = FxHashMap::default();
+        for id in self.graph.ids() {
+            let Some(group) = self.group(id) else { continue };
+            let Some(space) = self.groups[group].space.clone() else { continue };
+            let mut current = group;
+            for operand in self.graph.operands(id) {
+                let root = root_of(self.graph, operand);
+                let scalar = self.graph.shape(root).is_empty();
+                if scalar || self.group(root) == Some(current) {
+                    continue;
+                }
+                let sibling = *by_operand.entry((root, space.clone())).or_insert(current);
+                let sibling = self.dependence.find(sibling);
+                if sibling != current && self.refusal(sibling, current).is_none() {
+                    let detail = "regions that read one value became one, with several outputs";
+                    self.ledger.applied("fuse", "siblings", self.graph, id, detail);
+                    current = self.merge(sibling.min(current), sibling.max(current));
+                }
+            }
+        }
+    }
+
+    /// The groups in an order in which each follows what it needs, earliest nodes first.
+    fn order(self) -> Vec<Vec<NodeId>> {
+        let mut regions: Vec<(usize, Vec<NodeId>)> = self
+            .groups
+            .into_iter()
+            .enumerate()
+            .filter(|(_, group)| !group.nodes.is_empty())
+            .map(|(number, mut group)| {
+                group.nodes.sort_unstable();
+                (number, group.nodes)
+            })
+            .collect();
+        regions.sort_by_key(|(_, nodes)| nodes[0]);
+        let needs = |i: usize, j: usize| self.dependence.needs(regions[i].0, regions[j].0);
+        let count = regions.len();
+        let mut missing: Vec<usize> =
+            (0..count).map(|i| (0..count).filter(|&j| needs(i, j)).count()).collect();
+        let mut ready: BinaryHeap<Reverse<usize>> =
+            (0..count).filter(|&i| missing[i] == 0).map(Reverse).collect();
+        let mut order = Vec::with_capacity(count);
+        while let Some(Reverse(next)) = ready.pop() {
+            order.push(next);
+            for i in 0..count {
+                if needs(i, next) {
+                    missing[i] -= 1;
+                    if missing[i] == 0 {
+                        ready.push(Reverse(i));
+                    }
+                }
+            }
+        }
+        assert_eq!(order.len(), count, "merging keeps the groups acyclic");
+        order.into_iter().map(|i| std::mem::take(&mut regions[i].1)).collect()
+    }
+}

@@ -1,0 +1,102 @@
+//! Runs the pipeline: limit, run, verify, dump.
+//!
+//! The environment is read here and nowhere else in the crate:
+//! `RAPTORS_VERIFY=1` verifies after each pass also in release builds; `RAPTORS_DUMP=cse` (or `all`, or a comma-separated
+//! list) prints graphs before and after; `RAPTORS_PASS_LIMIT=n` runs only the first n optional passes, to find by
+//! bisection which one changes a result.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use raptors_ir::{Graph, verify};
+
+use crate::{Ledger, PASSES, check_place};
+
+/// What one pass did to the size of the graph.
+#[derive(Clone, Debug)]
+pub struct PassRun {
+    /// The pass.
+    pub name: &'static str,
+    /// What the pass does, a few words.
+    pub about: &'static str,
+    /// Nodes before.
+    pub before: usize,
+    /// Nodes after.
+    pub after: usize,
+    /// Time taken.
+    pub time: Duration,
+}
+
+struct Settings {
+    verify: bool,
+    dump: Vec<String>,
+    limit: usize,
+}
+
+fn settings() -> &'static Settings {
+    static SETTINGS: OnceLock<Settings> = OnceLock::new();
+    SETTINGS.get_or_init(|| Settings {
+        verify: cfg!(debug_assertions) || std::env::var("RAPTORS_VERIFY").is_ok_and(|value| value == "1"),
+        dump: std::env::var("RAPTORS_DUMP")
+            .map(|value| value.split(',').map(str::to_owned).collect())
+            .unwrap_or_default(),
+        limit: std::env::var("RAPTORS_PASS_LIMIT")
+            .ok()
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(usize::MAX),
+    })
+}
+
+/// Runs the pipeline on `graph`.
+///
+/// # Panics
+///
+/// When verification is on and a pass produced a graph that breaks an invariant: a bug of that pass.
+pub fn run(graph: &Graph, ledger: &mut Ledger) -> (Graph, Vec<PassRun>) {
+    let settings = settings();
+    let mut graph = graph.clone();
+    let mut runs = Vec::with_capacity(PASSES.len());
+    let mut optional = 0;
+    for pass in PASSES {
+        if !pass.required {
+            optional += 1;
+            if optional > settings.limit {
+                continue;
+            }
+        }
+        let start = Instant::now();
+        let new = (pass.run)(&graph, ledger);
+        let time = start.elapsed();
+        runs.push(PassRun {
+            name: pass.name,
+            about: pass.about,
+            before: graph.len(),
+            after: new.len(),
+            time,
+        });
+        if settings.dump.iter().any(|name| name == "all" || name == pass.name) {
+            dump(pass.name, pass.about, &graph, &new);
+        }
+        if settings.verify {
+            check(pass.name, &graph, &new);
+        }
+        graph = new;
+    }
+    (graph, runs)
+}
+
+fn check(pass: &str, before: &Graph, after: &Graph) {
+    let result = verify(after).and_then(|()| check_place::check(after));
+    if let Err(error) = result {
+        panic!("pass {pass} broke the graph: {error}\n\nbefore:\n{before}\nafter:\n{after}");
+    }
+}
+
+fn dump(name: &str, about: &str, before: &Graph, after: &Graph) {
+    let (old, new) = (before.to_string(), after.to_string());
+    if old == new {
+        eprintln!("-- {name}: unchanged");
+    } else {
+        eprintln!("-- {name}: {about} ({} -> {} nodes)\n{old}-- becomes\n{new}", before.len(), after.len());
+    }
+}
