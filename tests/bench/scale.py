@@ -3,9 +3,9 @@
     python tests/bench/scale.py            # the table, and out/bench_scale.json
     python tests/bench/scale.py --check    # also exit 1 where raptors is slower than it promises
 
-A row is one size, dtype and mode. Both sides run in turns, in batches of a few milliseconds, until the row's share of
-the time budget is spent; the figures are medians over the batches, with quartiles. Rows whose quartiles lie more than
-20 % apart are marked with ~. Faults are minor page faults per call. Modes:
+A row is one size, dtype and mode. Both sides run in turns, in batches of a few milliseconds, until the row's
+share of the time budget is spent; the figures are medians over the batches. Times whose quartiles lie more
+than 20 % apart are marked with ~. Faults are minor page faults per call. Modes:
 
     dropped    the result is dropped at once
     alive      the previous result lives until the next one exists
@@ -115,7 +115,7 @@ def into(a: np.ndarray) -> Pair:
 
 
 def in_place(a: np.ndarray) -> Pair:
-    """The input's own memory. The values double with every call, so they are zeros: speed does not depend on them."""
+    """The input's own memory. Values would double with every call, so they are zeros, which take as long."""
     first, second = np.zeros_like(a), np.zeros_like(a)
 
     def numpy() -> None:
@@ -224,12 +224,10 @@ def show(row: Row) -> None:
 def header() -> None:
     """What the columns are, and under which conditions."""
     load = ", ".join(f"{x:.2f}" for x in os.getloadavg())
-    print(
-        f"NumPy {np.__version__}: 1 thread; raptors: {r.num_threads()} threads; {os.cpu_count()} CPUs; load {load}"
-    )
-    print(
-        f"{'shape':>11}  {'dtype':<8}  {'mode':<9}  {'NumPy':>9}  {'faults':>7}  {'raptors':>9}  {'faults':>7}  ratio"
-    )
+    threads = f"NumPy {np.__version__}: 1 thread; raptors: {r.num_threads()} threads"
+    print(f"{threads}; {os.cpu_count()} CPUs; load {load}")
+    names = f"{'shape':>11}  {'dtype':<8}  {'mode':<9}"
+    print(f"{names}  {'NumPy':>9}  {'faults':>7}  {'raptors':>9}  {'faults':>7}   ratio")
 
 
 def main() -> int:

@@ -41,6 +41,11 @@ def evaluate(lazy: Any) -> np.ndarray:
     return result
 
 
+def native(array: np.ndarray) -> np.ndarray:
+    """The array in this machine's byte order."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
 def wide(dtype: np.dtype) -> np.dtype:
     """float32 for float16, which raptors does not have; any other dtype itself."""
     return np.dtype(np.float32) if dtype == np.float16 else dtype

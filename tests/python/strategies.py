@@ -53,8 +53,8 @@ def mixed(dtype: str, count: int, rng: np.random.Generator) -> np.ndarray:
     return values
 
 
-# Each layout is a function from values to an array of the same shape whose memory is arranged that way. The last
-# two repeat elements, so their values are not all of those given.
+# Each layout is a function from values to an array of the same shape whose memory is arranged that way. The
+# last two repeat elements, so their values are not all of those given.
 
 
 def contiguous(values: np.ndarray) -> np.ndarray:
@@ -76,7 +76,7 @@ def reversed_axes(values: np.ndarray) -> np.ndarray:
 def stepped(values: np.ndarray) -> np.ndarray:
     """Every third element of something larger, along each axis."""
     larger = np.zeros([3 * n + 1 for n in values.shape], dtype=values.dtype)
-    view = larger[tuple(slice(1, 1 + 3 * n, 3) for n in values.shape)]
+    view = larger[*(slice(1, 1 + 3 * n, 3) for n in values.shape), ...]
     view[...] = values
     return view
 
@@ -84,7 +84,7 @@ def stepped(values: np.ndarray) -> np.ndarray:
 def inner_block(values: np.ndarray) -> np.ndarray:
     """A block inside larger rows: inner stride 1, rows apart."""
     larger = np.zeros([n + 3 for n in values.shape], dtype=values.dtype)
-    view = larger[tuple(slice(1, 1 + n) for n in values.shape)]
+    view = larger[*(slice(1, 1 + n) for n in values.shape), ...]
     view[...] = values
     return view
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import raptors as r
-from compare import DTYPES, FLOATS, assert_same
+from compare import DTYPES, FLOATS, assert_same, native
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import LAYOUTS, arrays, shapes
@@ -141,5 +141,5 @@ def test_concat_of_computed_parts(rng: np.random.Generator) -> None:
 @given(x=arrays(), count=st.integers(1, 4), data=st.data())
 def test_stack(x: np.ndarray, count: int, data: st.DataObject) -> None:
     axis = data.draw(st.integers(-x.ndim - 1, x.ndim))
-    native = x.astype(x.dtype.newbyteorder("="))
-    assert_same(r.stack([r.lazy(x)] * count, axis=axis), np.stack([native] * count, axis=axis))
+    ordered = native(x)
+    assert_same(r.stack([r.lazy(x)] * count, axis=axis), np.stack([ordered] * count, axis=axis))

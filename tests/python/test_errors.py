@@ -16,8 +16,11 @@ def numbers(*shape: int, dtype: str = "float64") -> Any:
     return r.lazy(np.ones(shape, dtype=dtype))
 
 
-# Each row: what is wrong, the error, and what its message must contain.
-MISTAKES: list[tuple[str, Callable[[], Any], type[Exception], tuple[str, ...]]] = [
+# NumPy's AxisError is both, so that either `except` clause finds it.
+AXIS = (ValueError, IndexError)
+
+# Each row: what is wrong, the error (several: it is all of them), and what its message must contain.
+MISTAKES: list[tuple[str, Callable[[], Any], Any, tuple[str, ...]]] = [
     ("add shapes", lambda: numbers(3, 4) + numbers(5), ValueError, ("add", "(3, 4)", "(5,)")),
     ("multiply shapes", lambda: numbers(2, 3) * numbers(3, 2), ValueError, ("multiply", "(2, 3)", "(3, 2)")),
     ("less shapes", lambda: numbers(2) < numbers(3), ValueError, ("less", "(2,)", "(3,)")),
@@ -30,19 +33,19 @@ MISTAKES: list[tuple[str, Callable[[], Any], type[Exception], tuple[str, ...]]] 
         ("where", "(2,)", "(3,)"),
     ),
     ("broadcast_to", lambda: r.broadcast_to(numbers(3), (4,)), ValueError, ("broadcast", "(3,)", "(4,)")),
-    ("sum axis", lambda: r.sum(numbers(2, 3), axis=2), np.exceptions.AxisError, ("sum", "2", "2 dim")),
-    ("max axis", lambda: numbers(2, 3).max(axis=-3), np.exceptions.AxisError, ("max", "-3", "2 dim")),
+    ("sum axis", lambda: r.sum(numbers(2, 3), axis=2), AXIS, ("sum", "2", "2 dim")),
+    ("max axis", lambda: numbers(2, 3).max(axis=-3), AXIS, ("max", "-3", "2 dim")),
     ("repeated axis", lambda: r.sum(numbers(2, 3), axis=(0, -2)), ValueError, ("sum", "axis 0", "twice")),
     ("axis type", lambda: r.sum(numbers(2, 3), axis=1.5), TypeError, ("axis", "float")),
-    ("flip axis", lambda: r.flip(numbers(2), axis=1), np.exceptions.AxisError, ("flip", "1", "1 dim")),
+    ("flip axis", lambda: r.flip(numbers(2), axis=1), AXIS, ("flip", "1", "1 dim")),
     (
         "concat axis",
         lambda: r.concat([numbers(2)], axis=1),
-        np.exceptions.AxisError,
+        AXIS,
         ("concat", "1", "1 dim"),
     ),
-    ("stack axis", lambda: r.stack([numbers(2)], axis=3), np.exceptions.AxisError, ("stack", "3")),
-    ("expand axis", lambda: r.expand_dims(numbers(2), axis=3), np.exceptions.AxisError, ("expand_dims", "3")),
+    ("stack axis", lambda: r.stack([numbers(2)], axis=3), AXIS, ("stack", "3")),
+    ("expand axis", lambda: r.expand_dims(numbers(2), axis=3), AXIS, ("expand_dims", "3")),
     ("squeeze", lambda: r.squeeze(numbers(2, 1), axis=0), ValueError, ("squeeze", "axis 0", "2")),
     ("argmax axes", lambda: r.argmax(numbers(2, 3), axis=(0, 1)), TypeError, ("argmax", "axis")),
     ("min of nothing", lambda: r.min(numbers(0)), ValueError, ("min", "(0,)")),
@@ -58,12 +61,11 @@ MISTAKES: list[tuple[str, Callable[[], Any], type[Exception], tuple[str, ...]]] 
     ("iterate a scalar", lambda: iter(numbers()), TypeError, ("0-d",)),
     ("len of a scalar", lambda: len(numbers()), TypeError, ("len",)),
     ("reshape", lambda: r.reshape(numbers(2, 3), (4,)), ValueError, ("reshape", "(2, 3)", "(4,)")),
-    ("reshape -1", lambda: r.reshape(numbers(2, 3), (4, -1)), ValueError, ("reshape", "(2, 3)", "(4, -1)")),
+    ("reshape -1", lambda: r.reshape(numbers(2, 3), (4, -1)), ValueError, ("reshape", "(2, 3)", "4")),
     ("reshape -1 -1", lambda: r.reshape(numbers(6), (-1, -1)), ValueError, ("reshape", "-1")),
     ("permute", lambda: r.permute_dims(numbers(2, 3), (0, 0)), ValueError, ("permute", "0, 0")),
     ("permute count", lambda: r.permute_dims(numbers(2, 3), (0,)), ValueError, ("permute", "2")),
-    ("T of 3-d", lambda: numbers(2, 3, 4).T, ValueError, ("T", "3")),
-    ("mT of 1-d", lambda: numbers(2).mT, ValueError, ("mT", "1")),
+    ("mT of 1-d", lambda: numbers(2).mT, ValueError, ("mT", "2 dim")),
     ("matmul", lambda: numbers(3, 4) @ numbers(5, 2), ValueError, ("matmul", "(3, 4)", "(5, 2)", "4", "5")),
     (
         "matmul batch",
@@ -118,7 +120,7 @@ MISTAKES: list[tuple[str, Callable[[], Any], type[Exception], tuple[str, ...]]] 
     ("huge integer", lambda: r.lazy([2**70]), OverflowError, ("lazy",)),
     ("zeros negative", lambda: r.zeros((2, -1)), ValueError, ("zeros", "-1")),
     ("full negative", lambda: r.full(-2, 1.0), ValueError, ("full", "-2")),
-    ("arange step", lambda: r.arange(0, 5, 0), (ValueError, ZeroDivisionError), ("arange", "step")),
+    ("arange step", lambda: r.arange(0, 5, 0), ValueError, ("arange", "step")),
     ("linspace count", lambda: r.linspace(0.0, 1.0, -1), ValueError, ("linspace", "-1")),
     ("size overflow", lambda: r.zeros((2**40, 2**40)), ValueError, (str(2**40),)),
     ("broadcast overflow", lambda: r.broadcast_to(numbers(1), (2**40, 2**40)), ValueError, (str(2**40),)),
@@ -150,9 +152,12 @@ MISTAKES: list[tuple[str, Callable[[], Any], type[Exception], tuple[str, ...]]] 
 @pytest.mark.parametrize(
     ("wrong", "error", "words"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES]
 )
-def test_mistake(wrong: Callable[[], Any], error: type[Exception], words: tuple[str, ...]) -> None:
-    with pytest.raises(error) as raised:
+def test_mistake(wrong: Callable[[], Any], error: Any, words: tuple[str, ...]) -> None:
+    kinds = error if isinstance(error, tuple) else (error,)
+    with pytest.raises(kinds) as raised:
         wrong()
+    for kind in kinds:
+        assert isinstance(raised.value, kind)
     for word in words:
         assert word.lower() in str(raised.value).lower()
 
@@ -163,14 +168,6 @@ def test_mistakes_are_found_when_written() -> None:
     with pytest.raises(ValueError) as raised:
         x + y
     assert raised.traceback[-1].path.name == "test_errors.py"
-
-
-def test_axis_error_is_both_a_value_and_an_index_error() -> None:
-    """As in NumPy, so that either `except` clause finds it."""
-    with pytest.raises(ValueError):
-        r.sum(numbers(2), axis=5)
-    with pytest.raises(IndexError):
-        r.sum(numbers(2), axis=5)
 
 
 def test_read_only_out() -> None:

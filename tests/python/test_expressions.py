@@ -1,8 +1,8 @@
 """Random expression trees, evaluated by raptors and by NumPy with the same code.
 
-A tree is grown as pairs of a NumPy value and the lazy array that must equal it. Its inner ops are the exact ones
-(ulp 0 in raptors' table), casts, `where`, views and exact reductions, so every tree is compared to the last bit;
-an inexact op or a float sum may stand at the root, compared within its promised error.
+A tree is grown as pairs of a NumPy value and the lazy array that must equal it. Inside it are only exact ops
+(ulp 0 in raptors' table), casts, `where`, views and reductions of any order, so every tree is compared to the
+last bit; an inexact op or a float sum may stand at the root, within its promised error.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from compare import (
     assert_same,
     assert_within_ulp,
     evaluate,
+    native,
     wide,
 )
 from hypothesis import given, note, settings
@@ -117,8 +118,8 @@ class Grower:
         shape = tuple(self.draw(st.sampled_from((n, n, n, 1))) for n in self.base[len(self.base) - keep :])
         array = self.draw(arrays(shape=shape))
         name = f"x{len(self.leaves)}"
-        native = array.astype(array.dtype.newbyteorder("="))
-        self.leaves.append(Tree(native, r.lazy(array), name, {name: array}))
+        ordered = native(array)
+        self.leaves.append(Tree(ordered, r.lazy(array), name, {name: array}))
         return self.leaves[-1]
 
     def grow(self, depth: int) -> Tree:

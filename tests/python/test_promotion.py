@@ -131,11 +131,11 @@ def test_zero_dimensional_arrays_are_strong() -> None:
     assert_same(r.lazy(x) * r.lazy(y), x * y)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", DTYPES[1:])
 @pytest.mark.parametrize("exponent", [0, 1, 2, 3, 7, 0.5, -1.0, 2.0, True])
 def test_python_exponents(dtype: str, exponent: float) -> None:
     x = np.array([0, 1, 2, 5]).astype(dtype)
-    want = outcome(lambda: np.power(x, exponent))
+    want = outcome(lambda: x**exponent)
     got = outcome(lambda: r.lazy(x) ** exponent)
     if isinstance(want, type):
         assert got is want
@@ -164,7 +164,7 @@ def test_python_integers_out_of_range(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_in_place_operators_keep_numpys_rule(dtype: str) -> None:
-    """`x += y` binds the name to a new lazy array of the left dtype; NumPy refuses casts that lose the kind."""
+    """`x += y` keeps the dtype of x; what NumPy refuses to cast back is refused."""
     for right in DTYPES:
         x, y = np.array([1, 2], dtype=dtype), np.array([1, 3], dtype=right)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import raptors as r
-from compare import DTYPES, assert_same
+from compare import DTYPES, assert_same, native
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -18,10 +18,10 @@ from strategies import arrays, axes, reshapes
 @given(x=arrays(), data=st.data())
 def test_basic_index(x: np.ndarray, data: st.DataObject) -> None:
     key = data.draw(hnp.basic_indices(x.shape, allow_newaxis=True))
-    native = x.astype(x.dtype.newbyteorder("="))
-    assert_same(r.lazy(x)[key], native[key])
-    second = data.draw(hnp.basic_indices(native[key].shape, allow_newaxis=True, max_dims=6))
-    assert_same(r.lazy(x)[key][second], native[key][second])
+    ordered = native(x)
+    assert_same(r.lazy(x)[key], ordered[key])
+    second = data.draw(hnp.basic_indices(ordered[key].shape, allow_newaxis=True, max_dims=6))
+    assert_same(r.lazy(x)[key][second], ordered[key][second])
 
 
 @given(x=arrays(), data=st.data())
@@ -30,15 +30,15 @@ def test_slices_of_any_step(x: np.ndarray, data: st.DataObject) -> None:
     bound = st.one_of(st.none(), st.integers(-12, 12))
     step = st.one_of(st.none(), st.integers(-9, 9).filter(bool))
     key = tuple(slice(data.draw(bound), data.draw(bound), data.draw(step)) for _ in x.shape)
-    native = x.astype(x.dtype.newbyteorder("="))
-    assert_same(r.lazy(x)[key], native[key])
+    ordered = native(x)
+    assert_same(r.lazy(x)[key], ordered[key])
 
 
 @settings(max_examples=300)
 @given(x=arrays(), data=st.data())
 def test_chain_of_views(x: np.ndarray, data: st.DataObject) -> None:
     """Several views on one another, then one op, so that the composed view is an operand."""
-    want, got = x.astype(x.dtype.newbyteorder("=")), r.lazy(x)
+    want, got = native(x), r.lazy(x)
     for _ in range(data.draw(st.integers(1, 4))):
         match data.draw(
             st.sampled_from(("index", "reshape", "permute", "flip", "T", "mT", "expand", "squeeze"))
@@ -74,18 +74,18 @@ def test_chain_of_views(x: np.ndarray, data: st.DataObject) -> None:
 def test_broadcast_to(x: np.ndarray, data: st.DataObject) -> None:
     target = tuple(data.draw(st.integers(0, 4)) if n == 1 else n for n in x.shape)
     target = tuple(data.draw(st.lists(st.integers(0, 3), max_size=2))) + target
-    native = x.astype(x.dtype.newbyteorder("="))
-    assert_same(r.broadcast_to(r.lazy(x), target), np.broadcast_to(native, target))
+    ordered = native(x)
+    assert_same(r.broadcast_to(r.lazy(x), target), np.broadcast_to(ordered, target))
 
 
 @given(x=arrays(dtype=st.sampled_from(("float32", "int64", "bool"))), data=st.data())
 def test_concat_and_stack_of_views(x: np.ndarray, data: st.DataObject) -> None:
     axis = data.draw(st.integers(-x.ndim - 1, x.ndim))
-    native = x.astype(x.dtype.newbyteorder("="))
-    assert_same(r.stack([r.lazy(x), r.lazy(x)], axis=axis), np.stack([native, native], axis=axis))
+    ordered = native(x)
+    assert_same(r.stack([r.lazy(x), r.lazy(x)], axis=axis), np.stack([ordered, ordered], axis=axis))
     if x.ndim:
         axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
-        parts = [native, np.flip(native), native[:0] if axis % x.ndim == 0 else native]
+        parts = [ordered, np.flip(ordered), ordered[:0] if axis % x.ndim == 0 else ordered]
         assert_same(r.concat([r.lazy(part) for part in parts], axis=axis), np.concat(parts, axis=axis))
 
 
