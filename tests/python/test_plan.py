@@ -26,7 +26,7 @@ def x() -> Any:
 def test_a_chain_is_one_kernel(x: Any) -> None:
     plan = chain(x, 10).plan()
     assert plan.kernels == 1
-    assert plan.copies == 0
+    assert plan.copies == []
     assert plan.buffers == 1
     assert plan.peak_bytes == 100 * 120 * 8
 
@@ -35,7 +35,7 @@ def test_a_reduced_chain_is_one_kernel(x: Any) -> None:
     for axis in (None, 0, 1):
         plan = r.sum(chain(x, 10), axis=axis).plan()
         assert plan.kernels == 1
-        assert plan.copies == 0
+        assert plan.copies == []
         assert plan.peak_bytes < 100 * 120 * 8
 
 
@@ -44,7 +44,7 @@ def test_a_tree_over_broadcast_and_strided_operands_is_one_kernel(x: Any) -> Non
     y = (x[::-1] * row + column) / (x.reshape((120, 100)).T + 1.0) + r.lazy(2.0)
     plan = y.plan()
     assert plan.kernels == 1
-    assert plan.copies == 0
+    assert plan.copies == []
 
 
 def test_siblings_are_one_kernel(x: Any) -> None:
@@ -65,7 +65,7 @@ def test_shared_work_is_done_once(x: Any) -> None:
 def test_views_cost_nothing(x: Any) -> None:
     plan = (x[5:50, ::-2].T[1:, None] + 1.0).plan()
     assert plan.kernels == 1
-    assert plan.copies == 0
+    assert plan.copies == []
 
 
 def test_donation_needs_no_buffer() -> None:
@@ -93,7 +93,7 @@ def test_refusals_give_reasons() -> None:
     assert plan.buffers == 1
     assert len(plan.refusals) >= 1
     for refusal in plan.refusals:
-        assert len(str(refusal)) > 20
+        assert len(refusal) > 20
 
 
 def test_forms(x: Any) -> None:
@@ -126,8 +126,10 @@ def test_explain_shows_capture_passes_and_plan(x: Any) -> None:
 
 
 def test_the_plan_is_what_runs(x: Any) -> None:
-    """`plan` twice, and after evaluation, is the same."""
+    """Evaluation uses the plan that was shown; only whether it was known before changes."""
     y = chain(x, 6)
-    before = y.plan().text()
+    before = y.plan()
     y.eval()
-    assert y.plan().text() == before
+    after = y.plan()
+    assert before.text().splitlines()[1:] == after.text().splitlines()[1:]
+    assert (before.kernels, before.buffers, before.dot()) == (after.kernels, after.buffers, after.dot())
