@@ -76,3 +76,36 @@ fn commutes(op: &Op) -> bool {
 fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_drawing_shows_regions_slots_results_and_operand_order() {
+        let graph = crate::parse(
+            "graph @\"a \\\"b\\\"\"(%x: f32[4]) {
+               %s = add %x, %x in r0 -> b0
+               %d = subtract %s, %x in r0 -> out0
+               buffers [16]
+               return %d
+             }",
+        )
+        .unwrap();
+        assert_eq!(
+            super::dot(&graph),
+            r#"digraph "a \"b\"" {
+  node [shape=box, fontname="monospace"];
+  n0 [label="%0 parameter 0\nf32[4]", shape=ellipse];
+  subgraph cluster_0 {
+    label="r0";
+    n1 [label="%1 add\nf32[4]\n-> b0"];
+    n2 [label="%2 subtract\nf32[4]\n-> out0\nresult 0", peripheries=2];
+  }
+  n0 -> n1;
+  n0 -> n1;
+  n1 -> n2 [label="0"];
+  n0 -> n2 [label="1"];
+}
+"#
+        );
+    }
+}

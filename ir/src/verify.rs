@@ -14,7 +14,7 @@
 //! 8. Regions are in execution order: what a region uses from elsewhere, directly or through views, is computed by
 //!    an earlier one.
 //! 9. A value's slot exists and has room for the value. A parameter has none: its memory is the caller's.
-//! 10. A parameter's memory is written only if the parameter is donated and row-major.
+//! 10. A parameter's memory is written only if the parameter is row-major, and donated or where a result goes.
 //! 11. The memory of result `n` holds that result, or a value last used no later than in the region that computes
 //!     the result.
 //!
@@ -225,8 +225,12 @@ fn check_slots(graph: &Graph) -> Result {
             Slot::Buffer(buffer) => graph.buffers().get(buffer.0 as usize).copied(),
             Slot::Parameter(n) => match graph.parameters().get(n as usize) {
                 Some(parameter) => {
-                    let writable = parameter.donated && parameter.layout == Layout::RowMajor;
-                    require(writable, id, || format!("{slot} is not a donated row-major parameter"))?;
+                    let into = Destination::Parameter(n);
+                    let given =
+                        parameter.donated || graph.outputs().iter().any(|output| output.destination == into);
+                    require(given, id, || format!("{slot} is neither donated nor where a result goes"))?;
+                    let row_major = parameter.layout == Layout::RowMajor;
+                    require(row_major, id, || format!("{slot} is not row-major"))?;
                     Some(parameter.ty.shape.size() * parameter.ty.dtype.size())
                 }
                 None => None,
