@@ -1,3 +1,9 @@
 //! The integration tests of raptors, in one binary.
 
+mod passes;
 mod runtime;
+mod scalar;
+mod support;
+mod text;
+mod tidy;
+mod verify;

@@ -1,0 +1,227 @@
+//! The op table and the definitions agree, and the declared facts hold.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
+use raptors_ir::scalar::{self, Binary, Unary, Visitor};
+use raptors_ir::{DType, Element, ElementwiseOp, Fact, Literal};
+
+use crate::support::{Random, same};
+
+fn real_dtypes() -> impl Iterator<Item = DType> {
+    DType::ALL.into_iter().filter(|dtype| !dtype.is_complex())
+}
+
+/// Zeros, ones, extremes, subnormals, infinities, NaNs; then random bits and small numbers.
+fn values(dtype: DType) -> Vec<Literal> {
+    let of = |value| Literal::from_f64(dtype, value);
+    if dtype == DType::Bool {
+        return vec![of(0.0), of(1.0)];
+    }
+    let mut random = Random::new(3);
+    let mut values =
+        vec![of(0.0), of(1.0), of(2.0), of(3.0), of(7.0), of(-1.0), of(-2.0), of(0.5), of(-0.0), of(-2.5)];
+    if dtype.is_float() {
+        values.extend([f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN].map(of));
+        // The smallest subnormals, and the largest.
+        let sign = 1u128 << (8 * dtype.size() - 1);
+        let largest = Literal::from_f64(
+            dtype,
+            if dtype == DType::F32 { f32::MIN_POSITIVE.into() } else { f64::MIN_POSITIVE },
+        );
+        values.extend([1, sign | 1, largest.bits() - 1].map(|bits| Literal::from_bits(dtype, bits)));
+    } else {
+        let bits = 8 * dtype.size();
+        values.extend(
+            [u128::MAX, 1 << (bits - 1), (1 << (bits - 1)) - 1].map(|bits| Literal::from_bits(dtype, bits)),
+        );
+    }
+    values.extend((0..12).map(|_| Literal::from_bits(dtype, random.bits().into())));
+    values.extend((0..6).map(|_| of(random.below(200) as f64 - 100.0)));
+    values
+}
+
+fn evaluate(op: ElementwiseOp, operands: &[Literal]) -> Literal {
+    scalar::evaluate(op, operands).unwrap_or_else(|| panic!("{} of {operands:?}", op.name()))
+}
+
+/// The dtype the definition computes in and the one it gives, with the number of operands.
+struct Signature;
+
+impl Visitor for Signature {
+    type Output = (DType, DType, usize);
+    fn unary<K: Unary<T>, T: Element>(self) -> Self::Output {
+        (T::DTYPE, <K::Out as Element>::DTYPE, 1)
+    }
+    fn binary<K: Binary<T>, T: Element>(self) -> Self::Output {
+        (T::DTYPE, <K::Out as Element>::DTYPE, 2)
+    }
+}
+
+#[test]
+fn an_op_is_defined_for_the_dtypes_its_row_accepts() {
+    for &op in ElementwiseOp::ALL {
+        for dtype in real_dtypes() {
+            let expected = op.accepts(dtype).then(|| (dtype, op.result_dtype(dtype), op.arity()));
+            assert_eq!(scalar::visit(op, dtype, Signature), expected, "{} of {dtype}", op.name());
+        }
+    }
+}
+
+#[test]
+fn an_op_computes_in_a_dtype_that_it_accepts() {
+    for &op in ElementwiseOp::ALL {
+        for dtype in real_dtypes() {
+            if let Some(computed) = op.compute_dtype(dtype) {
+                assert!(op.accepts(computed), "{} of {dtype} computes in {computed}", op.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn names_are_found_again() {
+    for &op in ElementwiseOp::ALL {
+        assert_eq!(ElementwiseOp::from_name(op.name()), Some(op));
+    }
+    for dtype in DType::ALL {
+        assert_eq!(DType::from_name(dtype.name()), Some(dtype));
+        assert_eq!(DType::from_name(dtype.numpy_name()), Some(dtype));
+    }
+}
+
+#[test]
+fn declared_facts_hold_bit_for_bit() {
+    for &op in ElementwiseOp::ALL {
+        for dtype in real_dtypes().filter(|&dtype| op.accepts(dtype)) {
+            let values = values(dtype);
+            for &fact in op.facts() {
+                let counterexample = match (fact, op.arity()) {
+                    (Fact::Commutative, 2) => commutes(op, &values),
+                    (Fact::Associative, 2) => associates(op, &values),
+                    (Fact::Idempotent, 1) => repeats(op, &values),
+                    (Fact::Idempotent, 2) => keeps_equals(op, &values),
+                    (fact, arity) => panic!("{fact:?} means nothing for {arity} operands"),
+                };
+                assert_eq!(counterexample, None, "{} of {dtype} is declared {fact:?}", op.name());
+            }
+        }
+    }
+}
+
+fn commutes(op: ElementwiseOp, values: &[Literal]) -> Option<Vec<Literal>> {
+    pairs(values).find(|&[x, y]| !same(evaluate(op, &[x, y]), evaluate(op, &[y, x]))).map(Vec::from)
+}
+
+fn associates(op: ElementwiseOp, values: &[Literal]) -> Option<Vec<Literal>> {
+    pairs(values).find_map(|[x, y]| {
+        let differs = |&&z: &&Literal| {
+            let left = evaluate(op, &[evaluate(op, &[x, y]), z]);
+            !same(left, evaluate(op, &[x, evaluate(op, &[y, z])]))
+        };
+        values.iter().find(differs).map(|&z| vec![x, y, z])
+    })
+}
+
+fn repeats(op: ElementwiseOp, values: &[Literal]) -> Option<Vec<Literal>> {
+    let once = |&x: &Literal| evaluate(op, &[x]);
+    values.iter().find(|x| !same(evaluate(op, &[once(x)]), once(x))).map(|&x| vec![x])
+}
+
+fn keeps_equals(op: ElementwiseOp, values: &[Literal]) -> Option<Vec<Literal>> {
+    values.iter().find(|&&x| !same(evaluate(op, &[x, x]), x)).map(|&x| vec![x])
+}
+
+fn pairs(values: &[Literal]) -> impl Iterator<Item = [Literal; 2]> + '_ {
+    values.iter().flat_map(move |&x| values.iter().map(move |&y| [x, y]))
+}
+
+#[test]
+fn promotion_is_a_least_upper_bound() {
+    for a in DType::ALL {
+        assert_eq!(a.promote(a), a);
+        for b in DType::ALL {
+            assert_eq!(a.promote(b), b.promote(a), "{a}, {b}");
+            let both = a.promote(b);
+            assert_eq!(both.promote(a), both, "{a}, {b}");
+        }
+    }
+}
+
+#[test]
+fn casts_to_a_dtype_that_holds_all_values_go_back() {
+    let float_digits = |dtype: DType| if dtype == DType::F32 { 24 } else { 53 };
+    for from in real_dtypes() {
+        for to in real_dtypes() {
+            // NumPy promotes to the smallest dtype that holds both, except that 64-bit integers go to f64.
+            let integer_digits = if from.is_integer() { 8 * from.size() } else { 1 };
+            let holds = from.promote(to) == to
+                && (!to.is_float() || from.is_float() || integer_digits <= float_digits(to));
+            if !holds {
+                continue;
+            }
+            for value in values(from) {
+                let there = scalar::cast(value, to).unwrap();
+                assert_eq!(there.dtype(), to);
+                let back = scalar::cast(there, from).unwrap();
+                assert!(same(back, value), "{value:?} to {there:?} and back to {back:?}");
+            }
+        }
+    }
+}
+
+/// NumPy's results on x86-64, element by element (its vector loops differ from them for `uint32`).
+#[test]
+fn casts_of_floats_to_integers_give_numpys_results() {
+    const I32: i128 = i32::MIN as i128;
+    const I64: i128 = i64::MIN as i128;
+    const TOP: i128 = 1 << 63;
+    let inf = f64::INFINITY;
+    let dtypes =
+        [DType::I8, DType::I16, DType::I32, DType::I64, DType::U8, DType::U16, DType::U32, DType::U64];
+    #[rustfmt::skip]
+    let table: [(f64, [i128; 8]); 14] = [
+        (f64::NAN,  [0, 0, I32, I64, 0, 0, 0, TOP]),
+        (inf,       [0, 0, I32, I64, 0, 0, 0, 0]),
+        (-inf,      [0, 0, I32, I64, 0, 0, 0, TOP]),
+        (1e10,      [0, 0, I32, 10_000_000_000, 0, 0, 1_410_065_408, 10_000_000_000]),
+        (-1e10,     [0, 0, I32, -10_000_000_000, 0, 0, 2_884_901_888, 18_446_744_063_709_551_616]),
+        (3e9,       [0, 0, I32, 3_000_000_000, 0, 0, 3_000_000_000, 3_000_000_000]),
+        (300.5,     [44, 300, 300, 300, 44, 300, 300, 300]),
+        (-1.5,      [-1, -1, -1, -1, 255, 65535, 4_294_967_295, 18_446_744_073_709_551_615]),
+        (-300.5,    [-44, -300, -300, -300, 212, 65236, 4_294_966_996, 18_446_744_073_709_551_316]),
+        (2147483648.0, [0, 0, I32, 2_147_483_648, 0, 0, 2_147_483_648, 2_147_483_648]),
+        (4294967296.0, [0, 0, I32, 4_294_967_296, 0, 0, 0, 4_294_967_296]),
+        (9223372036854775808.0,   [0, 0, I32, I64, 0, 0, 0, TOP]),
+        (18446744073709551616.0,  [0, 0, I32, I64, 0, 0, 0, 0]),
+        (-9223372036854775808.0,  [0, 0, I32, I64, 0, 0, 0, TOP]),
+    ];
+    for (value, expected) in table {
+        for from in [DType::F32, DType::F64] {
+            for (to, expected) in dtypes.into_iter().zip(expected) {
+                let result = scalar::cast(Literal::from_f64(from, value), to).unwrap();
+                assert_eq!(result, Literal::from_bits(to, expected as u128), "{value} as {from} to {to}");
+            }
+        }
+    }
+}
+
+#[test]
+fn casts_between_integers_wrap() {
+    let cast = |value: i64, to| scalar::cast(Literal::new(value), to).unwrap().to_string();
+    assert_eq!(cast(300, DType::I8), "44");
+    assert_eq!(cast(-1, DType::U16), "65535");
+    assert_eq!(cast(1 << 40, DType::I32), "0");
+    assert_eq!(cast(256, DType::Bool), "true");
+}
+
+#[test]
+fn any_float_but_zero_is_true() {
+    for value in [f64::NAN, f64::INFINITY, 5e-324, -1.0] {
+        assert_eq!(
+            scalar::cast(Literal::new(value), DType::Bool),
+            Some(Literal::one(DType::Bool)),
+            "{value}"
+        );
+    }
+    assert_eq!(scalar::cast(Literal::new(-0.0), DType::Bool), Some(Literal::zero(DType::Bool)));
+}

@@ -1,0 +1,210 @@
+//! Random graphs of ops whose results are exact: every backend must agree on them to the last bit.
+//!
+//! Drawn: parameters of every layout, constants, elementwise ops that promise 0 ULP, `where`, casts, reductions, views,
+//! concats and copies; shapes of up to three dimensions with lengths 0, 1 and a few more; values used once, often and
+//! never. Left out: matrix products and transcendentals.
+
+use raptors_ir::{
+    DType, Destination, DimSlice, Dims, ElementwiseOp, Graph, Layout, Literal, NodeId, Op, Output, Parameter,
+    ReduceOp, Shape, Strides, Type, arity,
+};
+
+/// Values get no larger than this many elements.
+const MAX_SIZE: usize = 2048;
+
+const DTYPES: [DType; 7] =
+    [DType::Bool, DType::I8, DType::I32, DType::I64, DType::U16, DType::F32, DType::F64];
+
+/// Xorshift64* numbers: the same for the same seed, everywhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Random {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        random.bits();
+        random
+    }
+
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number less than `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.bits()) * bound as u128) >> 64) as usize
+    }
+
+    pub(crate) fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())].clone()
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// Returns a graph that verifies, of a few dozen nodes at most.
+pub(crate) fn random_graph(random: &mut Random) -> Graph {
+    let mut graph = Graph::new("random");
+    let base: Vec<usize> = (0..random.below(4)).map(|_| random.pick(&[0, 1, 2, 3, 5, 8, 17])).collect();
+    for _ in 0..1 + random.below(4) {
+        let parameter = parameter(random, &base);
+        graph.push_parameter(parameter, None);
+    }
+    let len = graph.len() + 1 + random.below(30);
+    while graph.len() < len {
+        let Some((op, operands)) = node(random, &graph) else { continue };
+        // What does not type adds nothing, and is drawn again.
+        let _ = graph.push(op, &operands, None);
+    }
+    for _ in 0..1 + random.below(3) {
+        let node = if random.one_in(4) { any(random, &graph) } else { NodeId(graph.len() as u32 - 1) };
+        let destination = destination(random, &graph, node);
+        graph.push_output(Output { node, destination });
+    }
+    graph
+}
+
+/// A parameter whose shape broadcasts with those of the other parameters.
+fn parameter(random: &mut Random, base: &[usize]) -> Parameter {
+    let dims: Vec<usize> = base[random.below(base.len() + 1)..]
+        .iter()
+        .map(|&dim| if random.one_in(4) { 1 } else { dim })
+        .collect();
+    let ty = Type { dtype: random.pick(&DTYPES), shape: Shape::new(&dims).unwrap() };
+    let layout = match random.below(3) {
+        0 if dims.is_empty() => Layout::Scalar,
+        0 => Layout::Strided { strides: strides(random, &ty), swapped: random.one_in(3) },
+        _ => Layout::RowMajor,
+    };
+    let donated = layout == Layout::RowMajor && random.one_in(3);
+    Parameter { ty, layout, donated }
+}
+
+/// Strides of elements that do not overlap: dimensions in any order, gaps, either direction; or of a repeated element.
+fn strides(random: &mut Random, ty: &Type) -> Strides {
+    let ndim = ty.shape.len();
+    let mut strides = Strides::from_elem(0, ndim);
+    let mut order: Vec<usize> = (0..ndim).collect();
+    for i in 0..ndim {
+        order.swap(i, random.below(i + 1));
+    }
+    let mut step = ty.dtype.size() as isize;
+    for axis in order {
+        step *= 1 + random.below(2) as isize;
+        strides[axis] = match random.below(4) {
+            0 => -step,
+            1 if random.one_in(4) => 0,
+            _ => step,
+        };
+        step *= ty.shape[axis].max(1) as isize;
+    }
+    strides
+}
+
+fn any(random: &mut Random, graph: &Graph) -> NodeId {
+    NodeId(random.below(graph.len()) as u32)
+}
+
+/// An op with operands that may or may not fit it.
+fn node(random: &mut Random, graph: &Graph) -> Option<(Op, Vec<NodeId>)> {
+    let x = any(random, graph);
+    let shape = graph.shape(x);
+    let axes = |random: &mut Random| -> Dims { (0..shape.len()).filter(|_| random.one_in(2)).collect() };
+    let op = match random.below(16) {
+        0..6 => Op::Elementwise(random.pick(ElementwiseOp::ALL)),
+        6 => Op::Where,
+        7 => Op::Cast(random.pick(&DTYPES)),
+        8 => Op::Reduce(random.pick(ReduceOp::ALL), axes(random)),
+        9 => Op::Slice(shape.iter().map(|&len| dim_slice(random, len)).collect()),
+        10 => Op::Reshape(reshaped(random, shape)),
+        11 => {
+            let mut axes: Dims = (0..shape.len()).collect();
+            for i in 0..axes.len() {
+                axes.swap(i, random.below(i + 1));
+            }
+            Op::Permute(axes)
+        }
+        12 => {
+            let mut dims = vec![random.pick(&[1, 2, 3])];
+            dims.extend(shape.iter().map(|&dim| if dim == 1 { random.pick(&[0, 1, 4]) } else { dim }));
+            Op::Broadcast(Shape::new(&dims).unwrap())
+        }
+        13 => Op::Concat(random.below(shape.len().max(1))),
+        14 => {
+            let dtype = random.pick(&DTYPES);
+            Op::Constant(random_literal(random, dtype))
+        }
+        _ if random.one_in(3) => Op::Iota(random.below(9)),
+        _ => Op::Copy,
+    };
+    if matches!(op, Op::Elementwise(op) if op.ulp() > 0) {
+        return None;
+    }
+    // Operands of one dtype are what most ops need.
+    let alike: Vec<NodeId> =
+        graph.ids().filter(|&id| graph.node(id).ty.dtype == graph.node(x).ty.dtype).collect();
+    let count = arity(&op).unwrap_or_else(|| 1 + random.below(3));
+    let mut operands: Vec<NodeId> =
+        (0..count).map(|i| if i == 0 { x } else { random.pick(&alike) }).collect();
+    if op == Op::Where {
+        operands[0] = any(random, graph);
+        operands[1] = x;
+    }
+    let sizes = operands.iter().map(|&operand| graph.shape(operand).clone());
+    let combined = sizes.reduce(|a, b| a.broadcast(&b).unwrap_or_default());
+    (combined.map_or(0, |shape| shape.size()) * 3 <= MAX_SIZE).then_some((op, operands))
+}
+
+fn dim_slice(random: &mut Random, len: usize) -> DimSlice {
+    let start = random.below(len.max(1));
+    let step: isize = random.pick(&[1, 1, 2, 3, -1, -2]);
+    let room = if step > 0 { len - start.min(len) } else { (start + 1).min(len) };
+    let most = room.div_ceil(step.unsigned_abs());
+    DimSlice { start, len: if random.one_in(3) { random.below(most + 1) } else { most }, step }
+}
+
+/// A shape of as many elements.
+fn reshaped(random: &mut Random, shape: &Shape) -> Shape {
+    let size = shape.size();
+    let divisors: Vec<usize> = (1..=size.max(1)).filter(|divisor| size.is_multiple_of(*divisor)).collect();
+    let first = random.pick(&divisors);
+    let dims = match random.below(3) {
+        0 => vec![size],
+        1 => vec![first, size / first],
+        _ => vec![1, size / first, first],
+    };
+    Shape::new(&dims).unwrap()
+}
+
+/// Elements for a parameter.
+pub(crate) fn random_argument(random: &mut Random, ty: &Type) -> Vec<Literal> {
+    (0..ty.shape.size()).map(|_| random_literal(random, ty.dtype)).collect()
+}
+
+/// Small, special or any bits.
+fn random_literal(random: &mut Random, dtype: DType) -> Literal {
+    let special = [0.0, -0.0, 1.0, -1.0, 2.0, 0.5, 100.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 5e-324];
+    match random.below(3) {
+        0 if dtype != DType::Bool => Literal::from_bits(dtype, u128::from(random.bits())),
+        _ => Literal::from_f64(dtype, random.pick(&special)),
+    }
+}
+
+fn destination(random: &mut Random, graph: &Graph, node: NodeId) -> Destination {
+    let parameters = graph.parameters();
+    let mut fitting = (0..parameters.len()).filter(|&n| {
+        let taken =
+            graph.outputs().iter().any(|output| output.destination == Destination::Parameter(n as u32));
+        !taken && parameters[n].layout == Layout::RowMajor && parameters[n].ty == graph.node(node).ty
+    });
+    match fitting.next() {
+        Some(n) if random.one_in(3) => Destination::Parameter(n as u32),
+        _ if random.one_in(5) => Destination::Provided,
+        _ => Destination::Fresh,
+    }
+}
