@@ -1,0 +1,140 @@
+//! Transposes of two dimensions.
+//!
+//! Done in blocks of one cache line a side, so that each line is used up while it is in L1, and within a block by
+//! squares of 16-byte rows in registers. Interleaving rows `i` and `i + N/2` for every `i`, log2(N) times, transposes N rows
+//! of N elements, whatever their size.
+
+/// 16 bytes of elements.
+pub(super) type Row = [u8; 16];
+
+/// Elements that fit a 16-byte row, and how two rows of them interleave.
+pub(super) trait Unpack: Copy {
+    /// The elements of the lower halves of `a` and `b`, alternating; then those of the upper halves.
+    fn interleave(a: Row, b: Row) -> [Row; 2];
+}
+
+macro_rules! unpack {
+    ($($t:ty: $low:ident, $high:ident;)*) => {
+        $(impl Unpack for $t {
+            #[cfg(target_arch = "x86_64")]
+            #[inline(always)]
+            fn interleave(a: Row, b: Row) -> [Row; 2] {
+                use std::arch::x86_64::{$high, $low};
+                // SAFETY: SSE2 is part of x86-64; a row and a vector are 16 bytes of any value.
+                unsafe {
+                    let (a, b) = (std::mem::transmute(a), std::mem::transmute(b));
+                    [std::mem::transmute($low(a, b)), std::mem::transmute($high(a, b))]
+                }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            #[inline(always)]
+            fn interleave(a: Row, b: Row) -> [Row; 2] {
+                let size = size_of::<$t>();
+                let byte = |row: usize, i: usize| {
+                    let element = row * 8 / size + i / size / 2;
+                    let from = if i / size % 2 == 0 { &a } else { &b };
+                    from[element * size + i % size]
+                };
+                [0, 1].map(|row| std::array::from_fn(|i| byte(row, i)))
+            }
+        })*
+    };
+}
+unpack! {
+    u8: _mm_unpacklo_epi8, _mm_unpackhi_epi8;
+    u16: _mm_unpacklo_epi16, _mm_unpackhi_epi16;
+    u32: _mm_unpacklo_epi32, _mm_unpackhi_epi32;
+    u64: _mm_unpacklo_epi64, _mm_unpackhi_epi64;
+}
+
+impl Unpack for u128 {
+    #[inline(always)]
+    fn interleave(a: Row, b: Row) -> [Row; 2] {
+        [a, b]
+    }
+}
+
+/// Writes `dst[i][j] = src[j][i]` for `i, j` below `dims`; `src_stride` and `dst_stride` are the bytes between rows, whose
+/// elements are contiguous.
+///
+/// # Safety
+///
+/// `src` can be read for `dims[1]` rows of `dims[0]` elements and `dst` written for `dims[0]` rows of `dims[1]`, without overlap.
+pub(super) unsafe fn transpose<T: Unpack>(
+    src: *const u8,
+    src_stride: isize,
+    dst: *mut u8,
+    dst_stride: isize,
+    dims: [usize; 2],
+) {
+    let side = 64 / size_of::<T>();
+    let item = size_of::<T>();
+    for i in (0..dims[0]).step_by(side) {
+        for j in (0..dims[1]).step_by(side) {
+            let src = src.wrapping_offset(j as isize * src_stride).wrapping_add(i * item);
+            let dst = dst.wrapping_offset(i as isize * dst_stride).wrapping_add(j * item);
+            let dims = [side.min(dims[0] - i), side.min(dims[1] - j)];
+            // SAFETY: the block lies within both.
+            unsafe { block::<T>(src, src_stride, dst, dst_stride, dims) }
+        }
+    }
+}
+
+/// # Safety
+///
+/// That of [`transpose`].
+#[inline(always)]
+unsafe fn block<T: Unpack>(
+    src: *const u8,
+    src_stride: isize,
+    dst: *mut u8,
+    dst_stride: isize,
+    dims: [usize; 2],
+) {
+    let item = size_of::<T>();
+    let side = 16 / item;
+    let at = |i: usize, j: usize| {
+        let src = src.wrapping_offset(j as isize * src_stride).wrapping_add(i * item);
+        (src, dst.wrapping_offset(i as isize * dst_stride).wrapping_add(j * item))
+    };
+    let whole = dims.map(|dim| dim - dim % side);
+    for j in (0..whole[1]).step_by(side) {
+        for i in (0..whole[0]).step_by(side) {
+            let (src, dst) = at(i, j);
+            // SAFETY: a square of `side` elements from there lies within both.
+            unsafe { square::<T>(src, src_stride, dst, dst_stride) }
+        }
+    }
+    for i in 0..dims[0] {
+        for j in if i < whole[0] { whole[1] } else { 0 }..dims[1] {
+            let (src, dst) = at(i, j);
+            // SAFETY: the element lies within both.
+            unsafe { dst.cast::<T>().write_unaligned(src.cast::<T>().read_unaligned()) }
+        }
+    }
+}
+
+/// Transposes the square whose rows are 16 bytes.
+///
+/// # Safety
+///
+/// That of [`transpose`], for `16 / size_of::<T>()` rows and columns.
+#[inline(always)]
+unsafe fn square<T: Unpack>(src: *const u8, src_stride: isize, dst: *mut u8, dst_stride: isize) {
+    let side = 16 / size_of::<T>();
+    let mut rows = [[0u8; 16]; 16];
+    for (j, row) in rows[..side].iter_mut().enumerate() {
+        // SAFETY: row `j` of the square is 16 readable bytes.
+        *row = unsafe { src.wrapping_offset(j as isize * src_stride).cast::<Row>().read_unaligned() };
+    }
+    for _ in 0..side.trailing_zeros() {
+        let previous = rows;
+        for i in 0..side / 2 {
+            [rows[2 * i], rows[2 * i + 1]] = T::interleave(previous[i], previous[i + side / 2]);
+        }
+    }
+    for (i, row) in rows[..side].iter().enumerate() {
+        // SAFETY: row `i` of the square is 16 writable bytes.
+        unsafe { dst.wrapping_offset(i as isize * dst_stride).cast::<Row>().write_unaligned(*row) };
+    }
+}
