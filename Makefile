@@ -9,6 +9,7 @@ PY := $(BIN)/python
 RUST_SOURCES := $(shell find ir passes src python/src -name '*.rs') \
 	Cargo.toml Cargo.lock $(wildcard */Cargo.toml) pyproject.toml
 
+comma := ,
 stage = @printf '==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
@@ -44,11 +45,11 @@ rust-lint:
 	$(call stage,cargo fmt --check)
 	@cargo fmt --all --check
 	$(call stage,cargo clippy)
-	@cargo clippy --workspace --all-targets -- -D warnings
+	@cargo clippy --workspace --all-targets --all-features -- -D warnings
 
 rust-test:
 	$(call stage,cargo test)
-	@cargo test --workspace
+	@cargo test --workspace --all-features
 
 python-lint: $(VENV)/.installed
 	$(call stage,ruff)
@@ -56,8 +57,8 @@ python-lint: $(VENV)/.installed
 	@$(BIN)/ruff format --check
 
 python-test: $(VENV)/.built
-	$(call stage,pytest)
-	@$(PY) -m pytest
+	$(call stage,pytest$(comma) with every pass verified)
+	@RAPTORS_VERIFY=1 $(PY) -m pytest
 
 # Debian's python3 has no ensurepip without python3-venv; then its own pip fills the environment.
 $(VENV)/.installed: requirements-dev.txt
