@@ -2,8 +2,7 @@
 //!
 //! Two nodes with the same op, attributes and operands compute the same value; the later is replaced by the earlier.
 //! Operands are visited first, so a chain of duplicates collapses in one run. The operands of a commutative op are
-//! keyed sorted: `a + b` meets `b + a`. Constants are keyed by dtype and bits, so 0.0 and -0.0 stay apart. Nodes that
-//! nothing uses afterwards are not built. Linear.
+//! keyed sorted: `a + b` meets `b + a`. Constants are keyed by dtype and bits, so 0.0 and -0.0 stay apart. Linear.
 
 use raptors_ir::{Fact, Graph, NodeId, Op, Operands};
 use rustc_hash::FxHashMap;

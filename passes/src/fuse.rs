@@ -97,12 +97,16 @@ impl Fuser<'_> {
         }
         candidates.sort_unstable();
         candidates.dedup();
+        // An operand that another operand is computed from must be finished first. Noted before any join, so that what
+        // is joined afterwards neither needs nor is needed by another candidate.
+        let (needed, joinable): (Vec<usize>, Vec<usize>) = candidates
+            .iter()
+            .partition(|&&candidate| candidates.iter().any(|&other| self.dependence.needs(other, candidate)));
+        for candidate in needed {
+            self.dependence.require(own, candidate);
+        }
         let mut current = own;
-        for candidate in candidates {
-            let candidate = self.dependence.find(candidate);
-            if candidate == current {
-                continue;
-            }
+        for candidate in joinable {
             match self.refusal(current, candidate) {
                 None => current = self.merge(candidate, current),
                 Some(reason) => {
@@ -188,12 +192,10 @@ impl Fuser<'_> {
         let mut order = Vec::with_capacity(count);
         while let Some(Reverse(next)) = ready.pop() {
             order.push(next);
-            for i in 0..count {
-                if needs(i, next) {
-                    missing[i] -= 1;
-                    if missing[i] == 0 {
-                        ready.push(Reverse(i));
-                    }
+            for (i, missing) in missing.iter_mut().enumerate().filter(|&(i, _)| needs(i, next)) {
+                *missing -= 1;
+                if *missing == 0 {
+                    ready.push(Reverse(i));
                 }
             }
         }

@@ -40,7 +40,6 @@ pub struct Pass {
 
 /// The pipeline, in the order it runs.
 pub const PASSES: &[Pass] = &[
-    Pass { name: "dce", about: "drop nodes no output needs", required: false, run: dce::run },
     Pass {
         name: "views",
         about: "move views towards inputs, and join them",
@@ -54,6 +53,7 @@ pub const PASSES: &[Pass] = &[
         run: simplify::run,
     },
     Pass { name: "cse", about: "merge equal subexpressions", required: false, run: cse::run },
+    Pass { name: "dce", about: "drop nodes no output needs", required: false, run: dce::run },
     Pass {
         name: "copies",
         about: "copy what cannot be read or returned in place",

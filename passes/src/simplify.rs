@@ -74,7 +74,7 @@ pub const RULES: &[Rule] = &[
         algebra: "cast(cast(x, u), t) = cast(x, t), when u holds every x",
         apply: cast_chain,
     },
-    Rule { name: "reduce-nothing", algebra: "sum(x) = x, over axes of length 1", apply: reduce_nothing },
+    Rule { name: "reduce-nothing", algebra: "prod(x) = max(x) = x, sum(x) = x + 0, over axes of length 1", apply: reduce_nothing },
 ];
 
 /// Returns `graph` simplified.
@@ -231,9 +231,9 @@ fn idempotent(graph: &Graph, candidate: &Candidate<'_>) -> Option<Rewrite> {
     if !op.has(Fact::Idempotent) {
         return None;
     }
-    match candidate.operands.as_slice() {
-        &[x] => (*graph.op(x) == Op::Elementwise(op)).then_some(Rewrite::Value(x)),
-        &[x, y] => (x == y).then_some(Rewrite::Value(x)),
+    match *candidate.operands.as_slice() {
+        [x] => (*graph.op(x) == Op::Elementwise(op)).then_some(Rewrite::Value(x)),
+        [x, y] => (x == y).then_some(Rewrite::Value(x)),
         _ => None,
     }
 }
@@ -282,7 +282,10 @@ fn cast_chain(graph: &Graph, candidate: &Candidate<'_>) -> Option<Rewrite> {
     let inner = candidate.operands[0];
     let Op::Cast(through) = *graph.op(inner) else { return None };
     let x = graph.operands(inner)[0];
-    holds(through, dtype(graph, x)).then(|| Rewrite::Op(Op::Cast(to), Operands::from_slice(&[x])))
+    let from = dtype(graph, x);
+    // A float that does not fit an integer is not the integer's low bits.
+    let same_rule = !(through.is_float() && to.is_integer()) || from.is_float() || holds(to, from);
+    (holds(through, from) && same_rule).then(|| Rewrite::Op(Op::Cast(to), Operands::from_slice(&[x])))
 }
 
 /// Whether every value of `from` is a value of `to`, so that going through `to` loses nothing.
@@ -307,6 +310,11 @@ fn reduce_nothing(graph: &Graph, candidate: &Candidate<'_>) -> Option<Rewrite> {
     match op {
         _ if !single => None,
         ReduceOp::Argmin | ReduceOp::Argmax => Some(Rewrite::Constant(Literal::new(0i64))),
+        // A sum begins with 0.0: that of -0.0 alone is 0.0.
+        ReduceOp::Sum if candidate.node.ty.dtype.is_float() => {
+            let zero = Literal::zero(candidate.node.ty.dtype);
+            Some(Rewrite::WithConstant(Op::Elementwise(ElementwiseOp::Add), x, zero))
+        }
         ReduceOp::Sum | ReduceOp::Prod | ReduceOp::Min | ReduceOp::Max | ReduceOp::Any | ReduceOp::All => {
             Some(Rewrite::Value(x))
         }

@@ -101,7 +101,8 @@ impl Builder<'_> {
         let operands = self.new.operands(x);
         match (&node.op, op) {
             (elementwise, Op::Slice(_) | Op::Permute(_)) if elementwise.is_elementwise() => {}
-            (elementwise, Op::Reshape(_)) if elementwise.is_elementwise() => {
+            // Scalars alone would not carry the new shape.
+            (elementwise, Op::Reshape(_)) if elementwise.is_elementwise() && !node.ty.shape.is_empty() => {
                 let free = operands.iter().all(|&operand| {
                     let shape = self.new.shape(operand);
                     shape.is_empty() || (*shape == node.ty.shape && self.reshapes_freely(operand, op))
