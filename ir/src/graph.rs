@@ -68,9 +68,20 @@ pub enum Layout {
     Strided {
         /// Bytes between neighbours, per dimension.
         strides: Strides,
-        /// Whether elements have the other byte order.
-        swapped: bool,
+        /// How the bytes of an element are read.
+        encoding: Encoding,
     },
+}
+
+/// How the bytes of an element in memory are read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Encoding {
+    /// In native byte order, aligned to the element.
+    Native,
+    /// In native byte order, at any address.
+    Unaligned,
+    /// In the other byte order, at any address.
+    Swapped,
 }
 
 /// An input of the graph.

@@ -280,7 +280,7 @@ impl ElementwiseOp {
             // NumPy refuses these on bool outright rather than computing them in int8.
             Class::Numeric if boolean => match self {
                 ElementwiseOp::Subtract | ElementwiseOp::Positive | ElementwiseOp::Sign => None,
-                ElementwiseOp::Abs | ElementwiseOp::Conj => Some(DType::Bool),
+                ElementwiseOp::Abs => Some(DType::Bool),
                 ElementwiseOp::Round => Some(DType::F32),
                 _ => Some(DType::I8),
             },

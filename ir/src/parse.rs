@@ -15,8 +15,8 @@ use self::cursor::{Cursor, suggestion};
 use self::lexer::Token;
 pub(crate) use self::lexer::is_word_char;
 use crate::{
-    Destination, Dims, ElementwiseOp, Graph, Layout, NodeId, Op, Operands, Output, Parameter, ParseError,
-    ReduceOp, RegionId, Slot, Strides, Type,
+    Destination, Dims, ElementwiseOp, Encoding, Graph, Layout, NodeId, Op, Operands, Output, Parameter,
+    ParseError, ReduceOp, RegionId, Slot, Strides, Type,
 };
 
 type Result<T> = std::result::Result<T, ParseError>;
@@ -154,7 +154,14 @@ impl GraphText {
             Layout::Scalar
         } else if cursor.accept_word("strides")? {
             let strides = Strides::from_vec(cursor.list(Cursor::signed)?);
-            Layout::Strided { strides, swapped: cursor.accept_word("swapped")? }
+            let encoding = if cursor.accept_word("swapped")? {
+                Encoding::Swapped
+            } else if cursor.accept_word("unaligned")? {
+                Encoding::Unaligned
+            } else {
+                Encoding::Native
+            };
+            Layout::Strided { strides, encoding }
         } else {
             Layout::RowMajor
         };

@@ -19,7 +19,7 @@
 
 use std::fmt;
 
-use crate::{Destination, Graph, Layout, Literal, NodeId, Op, Parameter, Type};
+use crate::{Destination, Encoding, Graph, Layout, Literal, NodeId, Op, Parameter, Type};
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,8 +111,13 @@ impl fmt::Display for Parameter {
         match &self.layout {
             Layout::RowMajor => {}
             Layout::Scalar => f.write_str(" scalar")?,
-            Layout::Strided { strides, swapped } => {
-                write!(f, " strides {}{}", List(strides), if *swapped { " swapped" } else { "" })?;
+            Layout::Strided { strides, encoding } => {
+                let encoding = match encoding {
+                    Encoding::Native => "",
+                    Encoding::Unaligned => " unaligned",
+                    Encoding::Swapped => " swapped",
+                };
+                write!(f, " strides {}{encoding}", List(strides))?;
             }
         }
         if self.donated { f.write_str(" donated") } else { Ok(()) }

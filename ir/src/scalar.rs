@@ -149,7 +149,7 @@ mod definitions {
             Ceil(x) { bool => x; int => x; float => x.ceil() }
             Trunc(x) { bool => x; int => x; float => x.trunc() }
             Round(x) { int => x; float => x.round_ties_even() }
-            Conj(x) { bool => x; int => x; float => x }
+            Conj(x) { int => x; float => x }
             Real(x) { bool => x; int => x; float => x }
             Imag(x) { bool => { let _ = x; false }; int => { let _ = x; 0 }; float => { let _ = x; 0.0 } }
 

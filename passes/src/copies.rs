@@ -7,7 +7,7 @@
 //!
 //! Each copy is in the ledger: `plan.copies` counts them.
 
-use raptors_ir::{Graph, Layout, Node, NodeId, Op, Operands, Output};
+use raptors_ir::{Encoding, Graph, Layout, Node, NodeId, Op, Operands, Output};
 use rustc_hash::FxHashSet;
 
 use crate::Ledger;
@@ -80,7 +80,10 @@ fn memory_problem(graph: &Graph, operand: NodeId) -> Option<&'static str> {
         Root::Iota(_) => Some("an iota has no memory to read"),
         Root::Scalar(_) | Root::Constant(_) => Some("a scalar has no memory to read"),
         Root::Parameter(n) => match graph.parameters()[n as usize].layout {
-            Layout::Strided { swapped: true, .. } => Some("its elements have the other byte order"),
+            Layout::Strided { encoding: Encoding::Swapped, .. } => {
+                Some("its elements have the other byte order")
+            }
+            Layout::Strided { encoding: Encoding::Unaligned, .. } => Some("its elements are not aligned"),
             _ => None,
         },
         Root::Value(_) => None,

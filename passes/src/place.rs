@@ -14,7 +14,7 @@
 //!
 //! Refusals of donated parameters and of `into` memory are in the ledger. `check_place` proves the outcome again.
 
-use raptors_ir::{BufferId, Destination, Graph, Layout, Node, NodeId, Op, Output, Slot};
+use raptors_ir::{BufferId, Destination, Encoding, Graph, Layout, Node, NodeId, Op, Output, Slot};
 
 use crate::Ledger;
 use crate::access::root_of;
@@ -139,7 +139,7 @@ pub(crate) fn can_overwrite(graph: &Graph, parameter: u32) -> Result<(), &'stati
         _ if !parameter.donated => Err("it belongs to the caller: donate it to let it be overwritten"),
         Layout::RowMajor => Ok(()),
         Layout::Scalar => Err("it is passed by value"),
-        Layout::Strided { swapped: true, .. } => Err("its elements have the other byte order"),
+        Layout::Strided { encoding: Encoding::Swapped, .. } => Err("its elements have the other byte order"),
         Layout::Strided { .. } => Err("it is not row-major, as results are"),
     }
 }

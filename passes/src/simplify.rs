@@ -74,7 +74,11 @@ pub const RULES: &[Rule] = &[
         algebra: "cast(cast(x, u), t) = cast(x, t), when u holds every x",
         apply: cast_chain,
     },
-    Rule { name: "reduce-nothing", algebra: "prod(x) = max(x) = x, sum(x) = x + 0, over axes of length 1", apply: reduce_nothing },
+    Rule {
+        name: "reduce-nothing",
+        algebra: "prod(x) = max(x) = x, sum(x) = x + 0, over axes of length 1",
+        apply: reduce_nothing,
+    },
 ];
 
 /// Returns `graph` simplified.

@@ -5,7 +5,7 @@
 //! never. Left out: matrix products and transcendentals.
 
 use raptors_ir::{
-    DType, Destination, DimSlice, Dims, ElementwiseOp, Graph, Layout, Literal, NodeId, Op, Output, Parameter,
+    DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter,
     ReduceOp, Shape, Strides, Type, arity,
 };
 
@@ -78,7 +78,10 @@ fn parameter(random: &mut Random, base: &[usize]) -> Parameter {
     let ty = Type { dtype: random.pick(&DTYPES), shape: Shape::new(&dims).unwrap() };
     let layout = match random.below(3) {
         0 if dims.is_empty() => Layout::Scalar,
-        0 => Layout::Strided { strides: strides(random, &ty), swapped: random.one_in(3) },
+        0 => {
+            let encoding = random.pick(&[Encoding::Native, Encoding::Unaligned, Encoding::Swapped]);
+            Layout::Strided { strides: strides(random, &ty), encoding }
+        }
         _ => Layout::RowMajor,
     };
     let donated = layout == Layout::RowMajor && random.one_in(3);

@@ -1,0 +1,256 @@
+//! Lazy arrays: handles to nodes of an expression graph.
+//!
+//! An [`Array`] is an op, its operands, its dtype and shape, and where it was written; making one computes nothing.
+//! Nodes are immutable and shared. A leaf borrows or owns memory; `cache` turns a computed node into a leaf.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use raptors_ir::{DType, Literal, Op, Shape, Source, Strides, Type};
+use smallvec::SmallVec;
+
+use crate::error::{Error, OperandNote};
+
+/// Memory that leaves read: an address, and what keeps it alive.
+pub struct Memory {
+    pointer: *mut u8,
+    _owner: Box<dyn Any + Send + Sync>,
+}
+
+// SAFETY: the address is only read and written by evaluations, under the promise made to `Memory::new`; the owner is
+// Send and Sync itself.
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// Memory at `pointer`, alive as long as `owner`.
+    ///
+    /// # Safety
+    ///
+    /// While `owner` lives and an evaluation runs, the memory is readable wherever the leaves made from it reach, and
+    /// writable if they are donated; nothing else writes what an evaluation reads.
+    pub unsafe fn new(pointer: *mut u8, owner: Box<dyn Any + Send + Sync>) -> Memory {
+        Memory { pointer, _owner: owner }
+    }
+
+    /// The address of the first element.
+    pub fn pointer(&self) -> *mut u8 {
+        self.pointer
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Memory({:p})", self.pointer)
+    }
+}
+
+/// Elements in memory, as a leaf reads them.
+#[derive(Debug)]
+pub struct Leaf {
+    /// The memory; its address is that of the element at index zero.
+    pub memory: Memory,
+    /// Bytes between neighbours, per dimension.
+    pub strides: Strides,
+    /// Whether elements have the other byte order.
+    pub swapped: bool,
+    /// Whether an evaluation may overwrite the memory.
+    pub donated: bool,
+    consumed: AtomicBool,
+}
+
+impl Leaf {
+    /// A leaf over `memory`.
+    pub fn new(memory: Memory, strides: Strides, swapped: bool, donated: bool) -> Leaf {
+        Leaf { memory, strides, swapped, donated, consumed: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn consume(&self) {
+        self.consumed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_consumed(&self) -> bool {
+        self.consumed.load(Ordering::Relaxed)
+    }
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// An op on the operands.
+    Op(Op),
+    /// A value in memory.
+    Leaf(Arc<Leaf>),
+    /// A scalar.
+    Scalar(Literal),
+    /// A mistake, made by an operator that cannot return it; evaluation does.
+    Invalid(Error),
+}
+
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    pub(crate) operands: SmallVec<[Array; 2]>,
+    pub(crate) ty: Type,
+    pub(crate) source: Option<Source>,
+    /// The value, once `cache` has computed it.
+    pub(crate) value: OnceLock<Arc<Leaf>>,
+}
+
+impl Node {
+    /// The memory the node stands for, if it is a leaf or has been cached.
+    pub(crate) fn leaf(&self) -> Option<&Arc<Leaf>> {
+        match &self.kind {
+            Kind::Leaf(leaf) => Some(leaf),
+            Kind::Op(_) | Kind::Scalar(_) | Kind::Invalid(_) => self.value.get(),
+        }
+    }
+
+    pub(crate) fn op_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Op(op) => op.name(),
+            Kind::Leaf(_) => "lazy",
+            Kind::Scalar(_) => "scalar",
+            Kind::Invalid(_) => "invalid",
+        }
+    }
+}
+
+/// Operands are dropped in a loop: a chain of a million ops must not be a million stack frames.
+impl Drop for Node {
+    fn drop(&mut self) {
+        let mut stack: SmallVec<[Array; 2]> = std::mem::take(&mut self.operands);
+        while let Some(array) = stack.pop() {
+            if let Some(mut node) = Arc::into_inner(array.node) {
+                stack.append(&mut node.operands);
+            }
+        }
+    }
+}
+
+/// A lazy n-dimensional array. Cloning copies the handle.
+#[derive(Clone)]
+pub struct Array {
+    pub(crate) node: Arc<Node>,
+}
+
+impl Array {
+    pub(crate) fn new(kind: Kind, operands: SmallVec<[Array; 2]>, ty: Type, source: Option<Source>) -> Array {
+        Array { node: Arc::new(Node { kind, operands, ty, source, value: OnceLock::new() }) }
+    }
+
+    /// An array over memory; `strides` of the leaf has an entry per dimension.
+    pub fn from_leaf(leaf: Leaf, dtype: DType, shape: Shape, source: Option<Source>) -> Array {
+        Array::new(Kind::Leaf(Arc::new(leaf)), SmallVec::new(), Type { dtype, shape }, source)
+    }
+
+    /// A 0-d array with this value.
+    pub fn scalar(literal: Literal, source: Option<Source>) -> Array {
+        let ty = Type { dtype: literal.dtype(), shape: Shape::scalar() };
+        Array::new(Kind::Scalar(literal), SmallVec::new(), ty, source)
+    }
+
+    /// An array that stands for a mistake: evaluating it returns the error.
+    pub(crate) fn invalid(error: Error) -> Array {
+        let ty = Type { dtype: DType::F64, shape: Shape::scalar() };
+        Array::new(Kind::Invalid(error), SmallVec::new(), ty, None)
+    }
+
+    /// The array that `op` makes of `operands`; what is wrong with them is reported now.
+    pub fn apply(op: Op, operands: &[&Array], source: Option<Source>) -> Result<Array, Error> {
+        if let Some(error) = operands.iter().find_map(|operand| operand.mistake()) {
+            return Err(error.clone());
+        }
+        let types: SmallVec<[&Type; 4]> = operands.iter().map(|operand| &operand.node.ty).collect();
+        match raptors_ir::infer(&op, &types) {
+            Ok(ty) => {
+                let operands = operands.iter().map(|&operand| operand.clone()).collect();
+                Ok(Array::new(Kind::Op(op), operands, ty, source))
+            }
+            Err(error) => Err(Array::mistaken(error, operands)),
+        }
+    }
+
+    /// The error for a mistake with these operands.
+    pub(crate) fn mistaken(error: raptors_ir::IrError, operands: &[&Array]) -> Error {
+        let note = |operand: &&Array| OperandNote {
+            dtype: operand.dtype(),
+            shape: operand.shape().clone(),
+            op: operand.node.op_name(),
+            source: operand.node.source,
+        };
+        Error::Op { error: Box::new(error), operands: operands.iter().map(note).collect() }
+    }
+
+    pub(crate) fn mistake(&self) -> Option<&Error> {
+        match &self.node.kind {
+            Kind::Invalid(error) => Some(error),
+            Kind::Op(_) | Kind::Leaf(_) | Kind::Scalar(_) => None,
+        }
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.node.ty.dtype
+    }
+
+    /// The length of each dimension.
+    pub fn shape(&self) -> &Shape {
+        &self.node.ty.shape
+    }
+
+    /// The number of dimensions.
+    pub fn ndim(&self) -> usize {
+        self.shape().len()
+    }
+
+    /// The number of elements.
+    pub fn size(&self) -> usize {
+        self.shape().size()
+    }
+
+    /// The bytes of the elements.
+    pub fn nbytes(&self) -> usize {
+        self.size() * self.dtype().size()
+    }
+
+    /// The number of distinct ops that would have to be computed.
+    pub fn op_count(&self) -> usize {
+        let mut seen = rustc_hash::FxHashSet::default();
+        let mut stack = vec![self];
+        let mut count = 0;
+        while let Some(array) = stack.pop() {
+            let node = &array.node;
+            if node.leaf().is_some() || !matches!(node.kind, Kind::Op(_)) || !seen.insert(Arc::as_ptr(node)) {
+                continue;
+            }
+            count += 1;
+            stack.extend(&node.operands);
+        }
+        count
+    }
+
+    /// Whether the value is in memory already: a leaf, or cached.
+    pub fn is_evaluated(&self) -> bool {
+        self.node.leaf().is_some()
+    }
+
+    /// The name of the op that makes this array; `lazy` for a leaf.
+    pub fn op_name(&self) -> &'static str {
+        self.node.op_name()
+    }
+}
+
+/// `Array((4, 3), float32, lazy: add, 3 ops)`. Never computes.
+impl fmt::Debug for Array {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Array({}, {}", self.shape(), self.dtype().numpy_name())?;
+        if self.is_evaluated() {
+            return f.write_str(", evaluated)");
+        }
+        let count = self.op_count();
+        write!(f, ", lazy: {}, {count} op{})", self.op_name(), if count == 1 { "" } else { "s" })
+    }
+}

@@ -1,0 +1,253 @@
+//! From lazy arrays to a plan's key, its graph, and its run-time arguments.
+//!
+//! [`Captured`] walks the nodes under some results once, and numbers them: operands first, each node once. The key is
+//! everything that a plan depends on: ops, dtypes, shapes, strides, sharing, which inputs may be overwritten, where
+//! results go. It holds no data and no scalar value, but for the few values that rules look for.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use raptors_ir::{Destination, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter, Type};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use crate::array::{Array, Kind, Leaf, Node};
+use crate::error::Error;
+use crate::executor::Argument;
+
+/// What a parameter of the plan is at this evaluation.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    Leaf(Arc<Leaf>),
+    Scalar(Literal),
+}
+
+/// A numbered node: how it is computed, from which numbers.
+struct Step<'a> {
+    node: &'a Node,
+    operands: SmallVec<[u32; 3]>,
+    /// The parameter that stands for the node, if it is an input.
+    parameter: Option<u32>,
+}
+
+/// The nodes under some results, numbered.
+pub(crate) struct Captured<'a> {
+    steps: Vec<Step<'a>>,
+    results: SmallVec<[u32; 2]>,
+    pub(crate) inputs: Vec<Input>,
+    parameters: Vec<Parameter>,
+    destinations: SmallVec<[Destination; 2]>,
+}
+
+/// The values that rules look for: these are part of the graph, any other scalar is a parameter.
+fn is_rule_value(literal: Literal) -> bool {
+    let integer = !literal.dtype().is_float();
+    let small = [0.0, 1.0, -1.0, 2.0, 0.5];
+    literal.dtype().is_complex()
+        || literal.to_f64().is_some_and(|value| small.contains(&value) && !(integer && value == 0.5))
+}
+
+impl<'a> Captured<'a> {
+    /// Numbers the nodes under `results`.
+    ///
+    /// # Errors
+    ///
+    /// The mistake that an operator kept in an array; an input that was donated and has been overwritten.
+    pub(crate) fn new(results: &[&'a Array]) -> Result<Captured<'a>, Error> {
+        let mut captured = Captured {
+            steps: Vec::with_capacity(8),
+            results: SmallVec::new(),
+            inputs: Vec::new(),
+            parameters: Vec::new(),
+            destinations: SmallVec::from_elem(Destination::Fresh, results.len()),
+        };
+        let mut numbers: FxHashMap<*const Node, u32> = FxHashMap::default();
+        let mut stack: Vec<(&'a Node, usize)> = Vec::with_capacity(8);
+        for result in results {
+            stack.push((&result.node, 0));
+            while let Some((node, next)) = stack.pop() {
+                if numbers.contains_key(&(node as *const Node)) {
+                    continue;
+                }
+                let is_input = node.leaf().is_some();
+                match node.operands.get(next) {
+                    Some(operand) if !is_input => {
+                        stack.push((node, next + 1));
+                        if !numbers.contains_key(&Arc::as_ptr(&operand.node)) {
+                            stack.push((&operand.node, 0));
+                        }
+                    }
+                    _ => {
+                        let number = captured.number(node, &numbers)?;
+                        numbers.insert(node, number);
+                    }
+                }
+            }
+            captured.results.push(numbers[&Arc::as_ptr(&result.node)]);
+        }
+        Ok(captured)
+    }
+
+    fn number(&mut self, node: &'a Node, numbers: &FxHashMap<*const Node, u32>) -> Result<u32, Error> {
+        let mut operands = SmallVec::new();
+        let mut parameter = None;
+        match (node.leaf(), &node.kind) {
+            (Some(leaf), _) => {
+                if leaf.is_consumed() {
+                    return Err(Error::Consumed { shape: node.ty.shape.clone() });
+                }
+                parameter = Some(self.input(Input::Leaf(leaf.clone()), layout(leaf, &node.ty), &node.ty, leaf.donated));
+            }
+            (None, Kind::Scalar(literal)) if !is_rule_value(*literal) => {
+                parameter = Some(self.input(Input::Scalar(*literal), Layout::Scalar, &node.ty, false));
+            }
+            (None, Kind::Invalid(error)) => return Err(error.clone()),
+            (None, Kind::Scalar(_) | Kind::Op(_) | Kind::Leaf(_)) => {
+                operands = node.operands.iter().map(|operand| numbers[&Arc::as_ptr(&operand.node)]).collect();
+            }
+        }
+        self.steps.push(Step { node, operands, parameter });
+        Ok(self.steps.len() as u32 - 1)
+    }
+
+    fn input(&mut self, input: Input, layout: Layout, ty: &Type, donated: bool) -> u32 {
+        self.inputs.push(input);
+        self.parameters.push(Parameter { ty: ty.clone(), layout, donated });
+        self.parameters.len() as u32 - 1
+    }
+
+    /// The dtype and shape of the n-th result.
+    pub(crate) fn result_type(&self, n: usize) -> &Type {
+        &self.steps[self.results[n] as usize].node.ty
+    }
+
+    /// The parameters, in the order of the inputs.
+    pub(crate) fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// Takes back the permission to overwrite a parameter.
+    pub(crate) fn keep(&mut self, parameter: usize) {
+        self.parameters[parameter].donated = false;
+    }
+
+    /// Says where the n-th result goes.
+    pub(crate) fn set_destination(&mut self, n: usize, destination: Destination) {
+        self.destinations[n] = destination;
+    }
+
+    /// Everything that the plan depends on.
+    pub(crate) fn key(&self) -> Key {
+        let mut key = Key(Vec::with_capacity(self.steps.len() * 48));
+        for step in &self.steps {
+            match (step.parameter, &step.node.kind) {
+                (Some(parameter), _) => self.parameters[parameter as usize].hash(&mut key),
+                (None, Kind::Op(op)) => op.hash(&mut key),
+                (None, Kind::Scalar(literal)) => literal.hash(&mut key),
+                (None, Kind::Leaf(_) | Kind::Invalid(_)) => unreachable!("inputs are parameters"),
+            }
+            step.parameter.is_some().hash(&mut key);
+            step.operands.as_slice().hash(&mut key);
+        }
+        self.results.as_slice().hash(&mut key);
+        self.destinations.as_slice().hash(&mut key);
+        key
+    }
+
+    /// The graph, as captured.
+    pub(crate) fn graph(&self) -> Graph {
+        let mut graph = Graph::new("eval");
+        // Parameters come first, so that their numbers in the text are those of the plan.
+        let sources = self.steps.iter().filter(|step| step.parameter.is_some()).map(|step| step.node.source);
+        let parameters: Vec<NodeId> = self
+            .parameters
+            .iter()
+            .zip(sources)
+            .map(|(parameter, source)| graph.push_parameter(parameter.clone(), source))
+            .collect();
+        let mut ids: Vec<NodeId> = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let node = step.node;
+            let id = match (step.parameter, &node.kind) {
+                (Some(parameter), _) => parameters[parameter as usize],
+                (None, kind) => {
+                    let op = match kind {
+                        Kind::Op(op) => op.clone(),
+                        Kind::Scalar(literal) => Op::Constant(*literal),
+                        Kind::Leaf(_) | Kind::Invalid(_) => unreachable!("inputs are parameters"),
+                    };
+                    let operands: SmallVec<[NodeId; 3]> =
+                        step.operands.iter().map(|&operand| ids[operand as usize]).collect();
+                    graph.push_node(raptors_ir::Node { op, ty: node.ty.clone(), source: node.source }, &operands)
+                }
+            };
+            ids.push(id);
+        }
+        for (&result, &destination) in self.results.iter().zip(&self.destinations) {
+            graph.push_output(Output { node: ids[result as usize], destination });
+        }
+        graph
+    }
+
+    /// The run-time arguments, one per parameter.
+    pub(crate) fn arguments(&self) -> SmallVec<[Argument; 8]> {
+        self.inputs
+            .iter()
+            .map(|input| match input {
+                Input::Leaf(leaf) => Argument::Memory(leaf.memory.pointer()),
+                Input::Scalar(literal) => Argument::Scalar(*literal),
+            })
+            .collect()
+    }
+}
+
+/// How a leaf's elements lie in memory.
+fn layout(leaf: &Leaf, ty: &Type) -> Layout {
+    let item = ty.dtype.size();
+    let part = alignment(ty);
+    let aligned = (leaf.memory.pointer() as usize).is_multiple_of(part)
+        && leaf.strides.iter().all(|stride| stride.unsigned_abs().is_multiple_of(part));
+    let size = ty.shape.size();
+    let row_major = || {
+        let expected = ty.shape.row_major_strides(item);
+        let mut dims = ty.shape.iter().zip(&leaf.strides).zip(&expected);
+        size == 0 || dims.all(|((&dim, stride), expected)| dim == 1 || stride == expected)
+    };
+    if aligned && !leaf.swapped && row_major() {
+        return Layout::RowMajor;
+    }
+    let encoding = match (leaf.swapped, aligned) {
+        (true, _) => Encoding::Swapped,
+        (false, true) => Encoding::Native,
+        (false, false) => Encoding::Unaligned,
+    };
+    Layout::Strided { strides: leaf.strides.clone(), encoding }
+}
+
+fn alignment(ty: &Type) -> usize {
+    let parts = if ty.dtype.is_complex() { 2 } else { 1 };
+    ty.dtype.size() / parts
+}
+
+/// Everything that a plan depends on, as bytes: two keys are equal exactly when a plan for one serves the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Key(Vec<u8>);
+
+/// Bytes are kept, not mixed: the hash of the whole key is taken once.
+impl Hasher for Key {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let mut hasher = rustc_hash::FxHasher::default();
+        hasher.write(&self.0);
+        hasher.finish()
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}

@@ -1,0 +1,131 @@
+//! Lane programs: what a region does to one element, as straight-line code over values.
+//!
+//! A lane program is in SSA form: an instruction's value is its position. It reads operands of the loop nest, computes,
+//! and names the values that are stored or reduced. It says nothing of loops, tiles, registers or machines; those
+//! are the business of what executes it.
+
+use std::fmt;
+
+use raptors_ir::{DType, ElementwiseOp, Literal, ReduceOp, Strides};
+use smallvec::SmallVec;
+
+/// A value of a lane program: the position of its instruction. Prints as `v3`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct ValueId(pub(crate) u16);
+
+impl ValueId {
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl fmt::Display for ValueId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}", self.0)
+    }
+}
+
+/// An operand of the loop nest, by position. Prints as `m1`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OperandId(pub(crate) u16);
+
+impl OperandId {
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl fmt::Display for OperandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "m{}", self.0)
+    }
+}
+
+/// A scalar that every lane sees.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scalar {
+    /// Known when the program was compiled.
+    Constant(Literal),
+    /// A parameter passed by value at each run.
+    Parameter(u32),
+}
+
+/// What an instruction does.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum LaneOp {
+    /// Reads an operand.
+    Load(OperandId),
+    /// Repeats a scalar.
+    Splat(Scalar),
+    /// The number `offset + sum(index[d] * strides[d])`, an `i64`.
+    Index { offset: i64, strides: Strides },
+    /// An elementwise op; the dtype is the arguments'.
+    Elementwise(ElementwiseOp, DType),
+    /// `where(condition, x, y)`.
+    Where,
+    /// Conversion from a dtype.
+    Cast(DType),
+    /// The argument.
+    Copy,
+}
+
+/// An instruction: an op, its arguments, and its value's dtype.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Inst {
+    pub(crate) op: LaneOp,
+    pub(crate) args: SmallVec<[ValueId; 3]>,
+    pub(crate) dtype: DType,
+}
+
+/// A value combined over the reduced dimensions, and the operand the result is stored in.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Reduction {
+    pub(crate) op: ReduceOp,
+    pub(crate) value: ValueId,
+    pub(crate) target: OperandId,
+}
+
+/// Straight-line code for one element.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct LaneProgram {
+    pub(crate) insts: Vec<Inst>,
+    /// Values stored at each element, and where.
+    pub(crate) stores: Vec<(ValueId, OperandId)>,
+    pub(crate) reductions: Vec<Reduction>,
+}
+
+impl LaneProgram {
+    pub(crate) fn push(&mut self, op: LaneOp, args: &[ValueId], dtype: DType) -> ValueId {
+        self.insts.push(Inst { op, args: SmallVec::from_slice(args), dtype });
+        ValueId(self.insts.len() as u16 - 1)
+    }
+}
+
+impl fmt::Display for LaneProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, inst) in self.insts.iter().enumerate() {
+            write!(f, "    v{n} = ")?;
+            match &inst.op {
+                LaneOp::Load(operand) => write!(f, "load {operand}")?,
+                LaneOp::Splat(Scalar::Constant(literal)) => write!(f, "splat {literal}")?,
+                LaneOp::Splat(Scalar::Parameter(n)) => write!(f, "splat p{n}")?,
+                LaneOp::Index { offset, strides } => write!(f, "index {offset} + {strides:?}")?,
+                LaneOp::Elementwise(op, _) => f.write_str(op.name())?,
+                LaneOp::Where => f.write_str("where")?,
+                LaneOp::Cast(_) => f.write_str("cast")?,
+                LaneOp::Copy => f.write_str("copy")?,
+            }
+            for (i, arg) in inst.args.iter().enumerate() {
+                write!(f, "{} {arg}", if i == 0 { "" } else { "," })?;
+            }
+            writeln!(f, ": {}", inst.dtype)?;
+        }
+        for (value, operand) in &self.stores {
+            writeln!(f, "    store {value}, {operand}")?;
+        }
+        for reduction in &self.reductions {
+            writeln!(f, "    {} {}, {}", reduction.op.name(), reduction.value, reduction.target)?;
+        }
+        Ok(())
+    }
+}

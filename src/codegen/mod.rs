@@ -1,0 +1,4 @@
+//! What a region computes, element by element, and the code that computes it.
+
+pub(crate) mod lane;
+pub(crate) mod tile;

@@ -1,0 +1,60 @@
+//! START HERE: from lazy arrays to a program.
+//!
+//! 1. [`Captured`] numbers the nodes under the results, and makes the key ([`capture`](crate::capture)).
+//! 2. The key is looked up; a known structure is not compiled again ([`cache`]).
+//! 3. The captured nodes become a graph.
+//! 4. The passes rewrite it: simplify, share, fuse, place (`raptors_passes::PASSES`).
+//! 5. The placed graph is lowered to steps over buffers ([`lower`](crate::lower)).
+//!
+//! What runs the program is in [`eval`](crate::eval) and [`executor`](crate::executor).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use raptors_ir::Graph;
+use raptors_passes::{Ledger, PassRun};
+
+use crate::cache;
+use crate::capture::Captured;
+use crate::error::Error;
+use crate::lower::lower;
+use crate::program::Program;
+use crate::runtime::level::Level;
+
+/// A program, and how it came to be.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) captured: Graph,
+    pub(crate) optimized: Graph,
+    pub(crate) ledger: Ledger,
+    pub(crate) passes: Vec<PassRun>,
+    pub(crate) program: Program,
+    /// Time of all stages together.
+    pub(crate) time: Duration,
+}
+
+/// Whether a program was known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CacheState {
+    /// The structure had been compiled before.
+    Hit,
+    /// It was compiled now.
+    Miss,
+}
+
+/// The program for what has been captured.
+pub(crate) fn compile(captured: &Captured<'_>) -> Result<(Arc<Compiled>, CacheState), Error> {
+    let key = captured.key();
+    if let Some(known) = cache::get(&key) {
+        return Ok((known, CacheState::Hit));
+    }
+    let start = Instant::now();
+    let graph = captured.graph();
+    let mut ledger = Ledger::default();
+    let (optimized, passes) = raptors_passes::run(&graph, &mut ledger);
+    let program = lower(&optimized, Level::current())?;
+    let compiled =
+        Arc::new(Compiled { captured: graph, optimized, ledger, passes, program, time: start.elapsed() });
+    cache::insert(key, compiled.clone());
+    Ok((compiled, CacheState::Miss))
+}

@@ -1,0 +1,114 @@
+//! What a user of raptors can meet.
+
+use raptors_ir::{DType, IrError, Shape, Source};
+use thiserror::Error;
+
+use crate::runtime::buffer::OutOfMemory;
+use crate::source;
+
+/// A mistake in how arrays were combined or evaluated, or a limit that was hit.
+///
+/// The message names the op, gives both facts and says what would work.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An op does not take its operands. Lists where each operand comes from, when known.
+    #[error("{error}{}", notes(operands))]
+    Op {
+        /// What is wrong.
+        error: Box<IrError>,
+        /// The operands, in order.
+        operands: Vec<OperandNote>,
+    },
+    /// A Python or literal integer outside the range of the dtype it takes.
+    #[error("{op}: the integer {value} is out of bounds for {}, whose values are {min} to {max}", dtype.numpy_name())]
+    IntegerOutOfBounds {
+        /// The op.
+        op: &'static str,
+        /// The integer.
+        value: i128,
+        /// The dtype it would take.
+        dtype: DType,
+        /// The smallest value of that dtype.
+        min: i128,
+        /// The largest.
+        max: i128,
+    },
+    /// An integer array to the power of a negative integer.
+    #[error("pow: integers to negative integer powers are not integers: cast the base to a float dtype first")]
+    NegativeIntegerPower,
+    /// The system has no memory for a result or an intermediate.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+    /// A dtype that no kernel computes with yet.
+    #[error("eval: no kernel computes with {}: complex arrays can be reshaped, sliced and joined", dtype.numpy_name())]
+    Unsupported {
+        /// The dtype.
+        dtype: DType,
+    },
+    /// A donated input that an earlier evaluation has overwritten.
+    #[error("eval: a donated input of shape {shape} was overwritten by an earlier eval: make a new lazy array of the memory")]
+    Consumed {
+        /// The input's shape.
+        shape: Shape,
+    },
+    /// Memory given for a result does not fit it.
+    #[error("eval: out has {what} {given}, the result has {needed}")]
+    OutMismatch {
+        /// What differs: shape or dtype.
+        what: &'static str,
+        /// Of the memory given.
+        given: String,
+        /// Of the result.
+        needed: String,
+    },
+    /// Memory given for a result must not be written.
+    #[error("eval: out is read-only: give writable memory")]
+    OutReadOnly,
+    /// Memory given for a result shares some, but not all, elements with something that is read.
+    #[error("eval: out partially overlaps {with}: give memory that is exactly an input, or shares nothing with one")]
+    OutOverlap {
+        /// What it overlaps.
+        with: &'static str,
+    },
+    /// The wrong number of memories for the results.
+    #[error("eval: {given} out arrays for {needed} results")]
+    OutCount {
+        /// Number given.
+        given: usize,
+        /// Number of results.
+        needed: usize,
+    },
+    /// An array that is no single value was asked for one.
+    #[error("{op}: an array of shape {shape} is not a single value: only arrays of one element are")]
+    NotAScalar {
+        /// The conversion.
+        op: &'static str,
+        /// The array's shape.
+        shape: Shape,
+    },
+}
+
+/// An operand of a failed op.
+#[derive(Clone, Debug)]
+pub struct OperandNote {
+    /// Its dtype.
+    pub dtype: DType,
+    /// Its shape.
+    pub shape: Shape,
+    /// The op that made it.
+    pub op: &'static str,
+    /// Where that op was written.
+    pub source: Option<Source>,
+}
+
+fn notes(operands: &[OperandNote]) -> String {
+    let mut text = String::new();
+    for operand in operands {
+        if let Some(line) = operand.source.and_then(source::resolve) {
+            let OperandNote { dtype, shape, op, .. } = operand;
+            text.push_str(&format!("\n  {} {shape} made by {op} at {line}", dtype.numpy_name()));
+        }
+    }
+    text
+}

@@ -1,0 +1,63 @@
+//! Runs a program: binds buffers, then each step to its end, split over the thread team.
+//!
+//! A step's work is cut into chunks of consecutive elements, rows or blocks. Where the cuts fall changes no result:
+//! elementwise work does not see them, and reductions follow a tree that depends on their length alone.
+
+mod bind;
+mod map;
+mod matmul;
+mod reduce;
+mod tiles;
+
+use raptors_ir::Slot;
+
+use crate::error::Error;
+use crate::program::{Program, Step};
+use crate::runtime::buffer::Buffer;
+
+pub(crate) use bind::{Argument, Bound};
+
+/// Memory of one result after a run.
+pub(crate) enum Outcome {
+    /// A buffer of the pool.
+    Buffer(Buffer),
+    /// The memory of a donated parameter.
+    Parameter(u32),
+    /// The memory the caller gave.
+    Provided,
+}
+
+/// Runs `program` on `arguments`, one per parameter, storing provided results at `outputs`.
+///
+/// # Safety
+///
+/// Each argument's memory is readable wherever the parameter's shape and strides reach, and writable if the program
+/// overwrites that parameter. Each pointer of `outputs` that the program uses is writable for the result's
+/// row-major bytes. No other thread writes any of it during the call, nor reads what is written.
+pub(crate) unsafe fn run(
+    program: &Program,
+    arguments: &[Argument],
+    outputs: &[Option<*mut u8>],
+) -> Result<Vec<Outcome>, Error> {
+    let mut bound = Bound::new(program, arguments, outputs)?;
+    for step in &program.steps {
+        // SAFETY: `bound` names memory as this function's caller promises, and its own buffers.
+        unsafe {
+            match step {
+                Step::Loop(nest) if nest.body.reductions.is_empty() => map::run(nest, &bound)?,
+                Step::Loop(nest) => reduce::run(nest, &bound)?,
+                Step::Matmul(product) => matmul::run(product, &bound),
+            }
+        }
+    }
+    let outcomes = program
+        .results
+        .iter()
+        .map(|result| match result.slot {
+            Slot::Buffer(id) => Outcome::Buffer(bound.take_buffer(id)),
+            Slot::Parameter(n) => Outcome::Parameter(n),
+            Slot::Output(_) => Outcome::Provided,
+        })
+        .collect();
+    Ok(outcomes)
+}

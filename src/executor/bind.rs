@@ -1,0 +1,82 @@
+//! Binding: which memory a program's names stand for in one run.
+
+use raptors_ir::{BufferId, Literal, Slot};
+
+use crate::error::Error;
+use crate::program::{Memory, Operand, Program};
+use crate::runtime::buffer::Buffer;
+
+/// What a parameter stands for in one run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Argument {
+    /// Memory, at the parameter's first element.
+    Memory(*mut u8),
+    /// A value.
+    Scalar(Literal),
+}
+
+/// A program's memory in one run.
+#[derive(Debug)]
+pub(crate) struct Bound<'a> {
+    arguments: &'a [Argument],
+    outputs: &'a [Option<*mut u8>],
+    buffers: Vec<Option<Buffer>>,
+    pointers: Vec<*mut u8>,
+}
+
+impl<'a> Bound<'a> {
+    /// Allocates the program's buffers.
+    pub(crate) fn new(
+        program: &Program,
+        arguments: &'a [Argument],
+        outputs: &'a [Option<*mut u8>],
+    ) -> Result<Bound<'a>, Error> {
+        let mut buffers = Vec::with_capacity(program.buffers.len());
+        let mut pointers = Vec::with_capacity(program.buffers.len());
+        for &bytes in &program.buffers {
+            let mut buffer = Buffer::allocate(bytes)?;
+            pointers.push(buffer.as_mut_ptr());
+            buffers.push(Some(buffer));
+        }
+        Ok(Bound { arguments, outputs, buffers, pointers })
+    }
+
+    /// The address of an operand's first element.
+    pub(crate) fn base(&self, operand: &Operand) -> *mut u8 {
+        self.address(operand.memory).wrapping_offset(operand.offset)
+    }
+
+    /// The value of a parameter that is passed by value.
+    pub(crate) fn scalar(&self, parameter: u32) -> Literal {
+        match self.arguments[parameter as usize] {
+            Argument::Scalar(literal) => literal,
+            Argument::Memory(_) => unreachable!("p{parameter} is a scalar of the program"),
+        }
+    }
+
+    /// Gives up a buffer that holds a result.
+    pub(crate) fn take_buffer(&mut self, id: BufferId) -> Buffer {
+        match self.buffers[id.0 as usize].take() {
+            Some(buffer) => buffer,
+            None => unreachable!("two results in {id}"),
+        }
+    }
+
+    fn address(&self, memory: Memory) -> *mut u8 {
+        match memory {
+            Memory::Parameter(n) | Memory::Slot(Slot::Parameter(n)) => match self.arguments[n as usize] {
+                Argument::Memory(pointer) => pointer,
+                Argument::Scalar(_) => unreachable!("p{n} is memory of the program"),
+            },
+            Memory::Slot(Slot::Buffer(id)) => self.pointers[id.0 as usize],
+            Memory::Slot(Slot::Output(n)) => match self.outputs[n as usize] {
+                Some(pointer) => pointer,
+                None => unreachable!("memory was given for result {n}"),
+            },
+        }
+    }
+}
+
+// SAFETY: the pointers are only dereferenced by the steps of `run`, which write disjoint parts from each thread; its
+// caller promises that nothing else touches the memory meanwhile. Buffers and literals are Sync themselves.
+unsafe impl Sync for Bound<'_> {}

@@ -1,0 +1,123 @@
+//! Loop nests without reductions.
+
+use std::sync::Mutex;
+
+use crate::error::Error;
+use crate::executor::Bound;
+use crate::executor::tiles::TileRunner;
+use crate::program::LoopNest;
+use crate::runtime::team;
+
+/// Runs every element of `nest`.
+///
+/// # Safety
+///
+/// As for [`super::run`].
+pub(crate) unsafe fn run(nest: &LoopNest, bound: &Bound<'_>) -> Result<(), Error> {
+    match nest.tile.box_dims {
+        // SAFETY: as for this function.
+        Some(dims) => unsafe { boxes(nest, dims, bound) },
+        // SAFETY: as for this function.
+        None => unsafe { ranges(nest, bound) },
+    }
+}
+
+/// Collects the first error of a set of chunks, which cannot return one.
+#[derive(Default)]
+pub(super) struct FirstError(Mutex<Option<Error>>);
+
+impl FirstError {
+    pub(super) fn keep(&self, result: Result<(), Error>) {
+        if let Err(error) = result {
+            let mut first = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            first.get_or_insert(error);
+        }
+    }
+
+    pub(super) fn into_result(self) -> Result<(), Error> {
+        match self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            None => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for [`run`].
+unsafe fn ranges(nest: &LoopNest, bound: &Bound<'_>) -> Result<(), Error> {
+    let size = nest.size();
+    if size == 0 {
+        return Ok(());
+    }
+    // Whole rows, so that a strided operand is packed in few pieces; whole tiles otherwise.
+    let row = match nest.dims.split_first() {
+        Some((_, rest)) => rest.iter().product::<usize>(),
+        None => 1,
+    };
+    let innermost = nest.dims.last().copied().unwrap_or(1);
+    let unit = [row, innermost].into_iter().find(|&unit| unit > 1 && unit <= nest.tile.len).unwrap_or(1);
+    let tile = (nest.tile.len / unit * unit).max(1);
+    let chunk = nest.chunk_elements().next_multiple_of(tile);
+    let chunks = size.div_ceil(chunk);
+    let error = FirstError::default();
+    team::run(chunks, &|n| {
+        let (mut start, end) = (n * chunk, size.min((n + 1) * chunk));
+        // SAFETY: as for this function; chunks are disjoint ranges of the space.
+        let result = unsafe { TileRunner::new(nest, bound, tile.min(end - start)) }.map(|mut runner| {
+            while start < end {
+                let len = tile.min(end - start);
+                // SAFETY: within the space, and this chunk's own.
+                unsafe {
+                    runner.compute(start, len);
+                    runner.store(start, len);
+                }
+                start += len;
+            }
+        });
+        error.keep(result);
+    });
+    error.into_result()
+}
+
+/// # Safety
+///
+/// As for [`run`].
+unsafe fn boxes(nest: &LoopNest, (along, last): (usize, usize), bound: &Bound<'_>) -> Result<(), Error> {
+    let size = nest.size();
+    if size == 0 {
+        return Ok(());
+    }
+    let edge = nest.tile.len.isqrt();
+    // A chunk is a band: `edge` steps of the one dimension, all of the last, at one index of the others.
+    let mut grid = nest.dims.clone();
+    grid[along] = nest.dims[along].div_ceil(edge);
+    grid[last] = 1;
+    let error = FirstError::default();
+    let bands: usize = grid.iter().product();
+    let bands_per_chunk = nest.chunk_elements().div_ceil(edge * nest.dims[last]).max(1);
+    team::run(bands.div_ceil(bands_per_chunk), &|chunk| {
+        // SAFETY: as for this function.
+        let result = unsafe { TileRunner::new(nest, bound, nest.tile.len) }.map(|mut runner| {
+            for band in chunk * bands_per_chunk..bands.min((chunk + 1) * bands_per_chunk) {
+                let mut index = grid.clone();
+                let mut rest = band;
+                for (i, &len) in index.iter_mut().zip(&grid).rev() {
+                    *i = rest % len;
+                    rest /= len;
+                }
+                index[along] *= edge;
+                let mut extent: raptors_ir::Dims = index.iter().map(|_| 1).collect();
+                extent[along] = edge.min(nest.dims[along] - index[along]);
+                while index[last] < nest.dims[last] {
+                    extent[last] = edge.min(nest.dims[last] - index[last]);
+                    // SAFETY: the box is within the space, and bands are disjoint.
+                    unsafe { runner.run_box(&index, &extent) };
+                    index[last] += edge;
+                }
+            }
+        });
+        error.keep(result);
+    });
+    error.into_result()
+}

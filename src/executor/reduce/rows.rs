@@ -1,0 +1,272 @@
+//! Reductions of rows: each result combines consecutive elements of the space.
+
+use super::{Combiner, Kernels};
+use crate::error::Error;
+use crate::executor::Bound;
+use crate::executor::map::FirstError;
+use crate::executor::tiles::TileRunner;
+use crate::kernels::reduce::{block, lanes};
+use crate::program::LoopNest;
+use crate::runtime::buffer::Buffer;
+use crate::runtime::team;
+
+/// Reduces the rows of `nest`.
+///
+/// # Safety
+///
+/// As for [`crate::executor::run`].
+pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
+    // SAFETY: as for this function.
+    unsafe {
+        if nest.reduced <= nest.tile.len {
+            short(nest, combiners, bound)
+        } else {
+            long(nest, combiners, bound)
+        }
+    }
+}
+
+/// Several rows a tile.
+///
+/// # Safety
+///
+/// As for [`run`].
+unsafe fn short(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
+    let (rows, len) = (nest.outer, nest.reduced);
+    let rows_per_tile = (nest.tile.len / len).min(rows);
+    let rows_per_chunk = nest.chunk_elements().div_ceil(len).next_multiple_of(rows_per_tile);
+    let error = FirstError::default();
+    team::run(rows.div_ceil(rows_per_chunk), &|chunk| {
+        let (mut row, end) = (chunk * rows_per_chunk, rows.min((chunk + 1) * rows_per_chunk));
+        // SAFETY: as for this function; chunks are disjoint rows.
+        let result = unsafe { TileRunner::new(nest, bound, rows_per_tile * len) }.map(|mut runner| {
+            while row < end {
+                let count = rows_per_tile.min(end - row);
+                // SAFETY: these rows are within the space, and this chunk's own.
+                unsafe {
+                    runner.compute(row * len, count * len);
+                    for combiner in combiners {
+                        reduce_rows(nest, combiner, &runner, row, count);
+                    }
+                    runner.store(row * len, count * len);
+                }
+                row += count;
+            }
+        });
+        error.keep(result);
+    });
+    error.into_result()
+}
+
+/// Reduces each of `count` rows of the tile just computed, which starts at row `first`.
+///
+/// # Safety
+///
+/// The tile holds those rows, and their results are this thread's to write.
+unsafe fn reduce_rows(nest: &LoopNest, combiner: &Combiner, runner: &TileRunner<'_>, first: usize, count: usize) {
+    let reduction = &nest.body.reductions[combiner.number];
+    let values = runner.value(reduction.value);
+    let target = runner.base(reduction.target);
+    let item = nest.operands[reduction.target.index()].dtype.size();
+    for n in 0..count {
+        // SAFETY: row n of the tile, and the element of its result.
+        unsafe {
+            let row = values.add(n * nest.reduced * combiner.item());
+            let out = target.add((first + n) * item);
+            match &combiner.kernels {
+                Kernels::Tree(kernels) => (kernels.row)(row, nest.reduced, out),
+                Kernels::Arg(kernels) => {
+                    let (mut best, mut index) = (0u128, -1i64);
+                    (kernels.row)(row, nest.reduced, 0, (&raw mut best).cast(), &raw mut index);
+                    out.cast::<i64>().write_unaligned(index);
+                }
+            }
+        }
+    }
+}
+
+/// Blocks of rows; each leaves a partial result, which are combined at the end.
+///
+/// # Safety
+///
+/// As for [`run`].
+unsafe fn long(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
+    let (rows, len) = (nest.outer, nest.reduced);
+    // Regions mix dtypes, and so block lengths; each block of the longest is whole blocks of the others.
+    let longest_block = combiners.iter().map(|combiner| block(combiner.dtype)).max().unwrap_or(1).max(nest.tile.len);
+    let segments = len.div_ceil(longest_block);
+    let mut partials = Partials::new(combiners, rows * segments, longest_block)?;
+    let segments_per_chunk = nest.chunk_elements().div_ceil(longest_block).max(1);
+    let total = rows * segments;
+    let error = FirstError::default();
+    let shared = &partials;
+    team::run(total.div_ceil(segments_per_chunk), &|chunk| {
+        // SAFETY: as for this function.
+        let result = unsafe { TileRunner::new(nest, bound, nest.tile.len) }.map(|mut runner| {
+            let mut scratch = Accumulators::new(combiners);
+            for segment in chunk * segments_per_chunk..total.min((chunk + 1) * segments_per_chunk) {
+                let (row, part) = (segment / segments, segment % segments);
+                let first = part * longest_block;
+                let count = longest_block.min(len - first);
+                // SAFETY: the segment is within its row, and no other chunk has it or its partials.
+                unsafe { reduce_segment(nest, combiners, &mut runner, &mut scratch, shared, segment, row * len, first, count) };
+            }
+        });
+        error.keep(result);
+    });
+    error.into_result()?;
+    for row in 0..rows {
+        for combiner in combiners {
+            // SAFETY: every partial of the row has been written, and its result is one element of the target.
+            unsafe { partials.combine(nest, combiner, bound, row, segments, len) };
+        }
+    }
+    Ok(())
+}
+
+/// Partial results: for each reduction, for each segment, one per block in it.
+struct Partials {
+    memory: Vec<Buffer>,
+    /// Bytes of one segment's partials, per reduction.
+    segment_bytes: Vec<usize>,
+    pointers: Vec<*mut u8>,
+}
+
+// SAFETY: each segment's partials are written by the one chunk that has the segment, and read after all chunks.
+unsafe impl Sync for Partials {}
+
+/// Bytes of an argmin or argmax partial: a value of up to 8 bytes and an index.
+const ARG_PARTIAL: usize = 16;
+
+impl Partials {
+    fn new(combiners: &[Combiner], segments: usize, longest_block: usize) -> Result<Partials, Error> {
+        let mut partials = Partials { memory: Vec::new(), segment_bytes: Vec::new(), pointers: Vec::new() };
+        for combiner in combiners {
+            let bytes = match combiner.kernels {
+                Kernels::Tree(_) => longest_block.div_ceil(block(combiner.dtype)) * combiner.item(),
+                Kernels::Arg(_) => ARG_PARTIAL,
+            };
+            let mut buffer = Buffer::allocate(bytes * segments)?;
+            partials.pointers.push(buffer.as_mut_ptr());
+            partials.memory.push(buffer);
+            partials.segment_bytes.push(bytes);
+        }
+        Ok(partials)
+    }
+
+    fn at(&self, combiner: &Combiner, segment: usize) -> *mut u8 {
+        self.pointers[combiner.number].wrapping_add(segment * self.segment_bytes[combiner.number])
+    }
+
+    /// # Safety
+    ///
+    /// All partials of `row` are written; the result's element is this thread's to write.
+    unsafe fn combine(&mut self, nest: &LoopNest, combiner: &Combiner, bound: &Bound<'_>, row: usize, segments: usize, len: usize) {
+        let operand = &nest.operands[nest.body.reductions[combiner.number].target.index()];
+        let out = bound.base(operand).wrapping_add(row * operand.dtype.size());
+        let first = self.at(combiner, row * segments);
+        match &combiner.kernels {
+            // Whole segments leave no gap between the partials of one and the next.
+            // SAFETY: a row's partials are consecutive, one per block.
+            Kernels::Tree(kernels) => unsafe { (kernels.combine)(first, len.div_ceil(block(combiner.dtype)), out) },
+            Kernels::Arg(kernels) => {
+                for segment in 1..segments {
+                    let other = self.at(combiner, row * segments + segment);
+                    // SAFETY: both partials are a value and an index, and the first one is earlier.
+                    unsafe {
+                        (kernels.merge)(first, first.add(8).cast(), other, other.add(8).cast(), 1);
+                    }
+                }
+                // SAFETY: the index follows the value; the target's element has room for it.
+                unsafe { out.cast::<i64>().write_unaligned(first.add(8).cast::<i64>().read_unaligned()) }
+            }
+        }
+    }
+}
+
+/// The lanes of each reduction, while a block is folded.
+struct Accumulators(Vec<[u64; 64]>);
+
+impl Accumulators {
+    fn new(combiners: &[Combiner]) -> Accumulators {
+        Accumulators(vec![[0; 64]; combiners.len()])
+    }
+
+    /// The lanes of a reduction, each the identity.
+    fn reset(&mut self, combiner: &Combiner, identity: raptors_ir::Literal) -> *mut u8 {
+        let lanes_at = self.0[combiner.number].as_mut_ptr().cast::<u8>();
+        let bytes = identity.bits().to_le_bytes();
+        // SAFETY: 64 words hold 128 lanes of 4 bytes or 64 of 8.
+        unsafe { crate::kernels::copy::splat(bytes.as_ptr(), combiner.item(), lanes_at, lanes(combiner.dtype)) };
+        lanes_at
+    }
+}
+
+/// Reduces `count` elements from element `first` of the row at `row_start`, into the partials of `segment`.
+///
+/// # Safety
+///
+/// The elements are within the space; no other thread has them or the partials.
+#[allow(clippy::too_many_arguments, reason = "one segment is described by where it is, what reduces it, and where to")]
+unsafe fn reduce_segment(
+    nest: &LoopNest,
+    combiners: &[Combiner],
+    runner: &mut TileRunner<'_>,
+    scratch: &mut Accumulators,
+    partials: &Partials,
+    segment: usize,
+    row_start: usize,
+    first: usize,
+    count: usize,
+) {
+    let tile = nest.tile.len;
+    let mut lanes_at: Vec<*mut u8> = vec![std::ptr::null_mut(); combiners.len()];
+    let mut position = 0;
+    while position < count {
+        let len = tile.min(count - position);
+        // SAFETY: part of the segment.
+        unsafe { runner.compute(row_start + first + position, len) };
+        for combiner in combiners {
+            let value = runner.value(nest.body.reductions[combiner.number].value);
+            match &combiner.kernels {
+                Kernels::Tree(kernels) => {
+                    let block = block(combiner.dtype);
+                    let mut done = 0;
+                    // A tile may span several blocks of a wide dtype, or be a part of one.
+                    while done < len {
+                        if (position + done) % block == 0 {
+                            lanes_at[combiner.number] = scratch.reset(combiner, kernels.identity);
+                        }
+                        let part = (len - done).min(block - (position + done) % block);
+                        let acc = lanes_at[combiner.number];
+                        // SAFETY: `part` elements of the tile, from a multiple of the lanes; then one partial.
+                        unsafe {
+                            (kernels.fold)(acc, value.add(done * combiner.item()), part);
+                            done += part;
+                            if (position + done) % block == 0 || position + done == count {
+                                (kernels.halve)(acc);
+                                let out = partials.at(combiner, segment);
+                                let number = (position + done - 1) / block;
+                                std::ptr::copy_nonoverlapping(acc, out.add(number * combiner.item()), combiner.item());
+                            }
+                        }
+                    }
+                }
+                Kernels::Arg(kernels) => {
+                    let partial = partials.at(combiner, segment);
+                    // SAFETY: the partial is a value and an index, written by this thread alone.
+                    unsafe {
+                        let index = partial.add(8).cast::<i64>();
+                        if position == 0 {
+                            index.write_unaligned(-1);
+                        }
+                        (kernels.row)(value, len, (first + position) as i64, partial, index);
+                    }
+                }
+            }
+        }
+        // SAFETY: as for `compute`.
+        unsafe { runner.store(row_start + first + position, len) };
+        position += len;
+    }
+}

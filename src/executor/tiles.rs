@@ -1,0 +1,348 @@
+//! The tile interpreter: runs a tile program over linear ranges, or boxes, of the iteration space.
+//!
+//! A runner belongs to one thread. It owns the scratch memory of that thread's registers and fixed tiles, and keeps the
+//! address of every value of the tile it last computed. Computing a tile and storing what could not be computed in
+//! place are two calls, because a reduction may read in between what the stores overwrite.
+
+use raptors_ir::{Dims, Strides};
+use smallvec::SmallVec;
+
+use crate::codegen::lane::{LaneOp, OperandId, Scalar, ValueId};
+use crate::codegen::tile::{Fill, Place, TileOp};
+use crate::error::Error;
+use crate::executor::Bound;
+use crate::kernels::copy;
+use crate::program::{LoopNest, Operand};
+use crate::runtime::buffer::Buffer;
+
+/// Bytes between a register and the next beyond its elements, so that equal offsets do not share a cache set.
+const REGISTER_GAP: usize = 64;
+
+/// Runs tiles of one loop nest on one thread.
+pub(crate) struct TileRunner<'a> {
+    nest: &'a LoopNest,
+    /// Address of each operand's first element.
+    bases: SmallVec<[*mut u8; 8]>,
+    /// Address of each value in the tile last computed.
+    values: SmallVec<[*const u8; 16]>,
+    /// Address of each fixed tile.
+    fixed: SmallVec<[*mut u8; 4]>,
+    _scratch: Buffer,
+    registers: *mut u8,
+    register_bytes: usize,
+}
+
+impl<'a> TileRunner<'a> {
+    /// A runner for tiles of at most `longest` elements; fills the fixed tiles.
+    ///
+    /// # Safety
+    ///
+    /// As for [`super::run`], until the runner is dropped.
+    pub(crate) unsafe fn new(nest: &'a LoopNest, bound: &Bound<'_>, longest: usize) -> Result<TileRunner<'a>, Error> {
+        let tile = &nest.tile;
+        let register_bytes = (longest * tile.item).next_multiple_of(64) + REGISTER_GAP;
+        let fill_bytes = |fill: &Fill| match fill {
+            Fill::Scalar(_) | Fill::Uniform(_) => register_bytes,
+            Fill::Period(operand, period) => {
+                ((longest + period) * nest.operands[operand.index()].dtype.size()).next_multiple_of(64) + REGISTER_GAP
+            }
+        };
+        let bytes = tile.registers * register_bytes + tile.fills.iter().map(fill_bytes).sum::<usize>();
+        let mut scratch = Buffer::allocate(bytes)?;
+        let registers = scratch.as_mut_ptr();
+        let mut runner = TileRunner {
+            nest,
+            bases: nest.operands.iter().map(|operand| bound.base(operand)).collect(),
+            values: SmallVec::from_elem(std::ptr::null(), nest.body.insts.len()),
+            fixed: SmallVec::new(),
+            _scratch: scratch,
+            registers,
+            register_bytes,
+        };
+        let mut next = registers.wrapping_add(tile.registers * register_bytes);
+        for fill in &tile.fills {
+            // SAFETY: `next` starts a part of the scratch memory of `fill_bytes(fill)` bytes.
+            unsafe { runner.fill(fill, next, longest, bound) };
+            runner.fixed.push(next);
+            next = next.wrapping_add(fill_bytes(fill));
+        }
+        for (value, place) in tile.places.iter().enumerate() {
+            runner.values[value] = match *place {
+                Place::Register(register) => runner.register(register),
+                Place::Fixed(fill) => runner.fixed[usize::from(fill)],
+                Place::Direct(_) | Place::Periodic(..) => std::ptr::null(),
+            };
+        }
+        Ok(runner)
+    }
+
+    /// # Safety
+    ///
+    /// As for [`TileRunner::new`]; `target` has room for the fill.
+    unsafe fn fill(&self, fill: &Fill, target: *mut u8, longest: usize, bound: &Bound<'_>) {
+        let nest = self.nest;
+        match *fill {
+            Fill::Scalar(value) => {
+                let inst = &nest.body.insts[value.index()];
+                let literal = match inst.op {
+                    LaneOp::Splat(Scalar::Constant(literal)) => literal,
+                    LaneOp::Splat(Scalar::Parameter(n)) => bound.scalar(n),
+                    _ => unreachable!("{value} is a splat"),
+                };
+                let bytes = literal.bits().to_le_bytes();
+                // SAFETY: the literal has `size` bytes, and `target` room for `longest` elements.
+                unsafe { copy::splat(bytes.as_ptr(), inst.dtype.size(), target, longest) }
+            }
+            Fill::Uniform(id) => {
+                let operand = &nest.operands[id.index()];
+                // SAFETY: the operand has one element, at its base; `target` room for `longest`.
+                unsafe { copy::splat(self.bases[id.index()], operand.dtype.size(), target, longest) }
+            }
+            Fill::Period(id, period) => {
+                let operand = &nest.operands[id.index()];
+                let item = operand.dtype.size();
+                let mut done = 0;
+                while done < longest + period {
+                    let count = period.min(longest + period - done);
+                    // SAFETY: the operand has `period` consecutive elements at its base; `target` has room for
+                    // `longest + period` elements, of which `done` are written.
+                    unsafe {
+                        let source = self.bases[id.index()];
+                        std::ptr::copy_nonoverlapping(source, target.add(done * item), count * item);
+                    }
+                    done += count;
+                }
+            }
+        }
+    }
+
+    fn register(&self, register: u16) -> *mut u8 {
+        self.registers.wrapping_add(usize::from(register) * self.register_bytes)
+    }
+
+    /// The address of a value in the tile last computed.
+    pub(crate) fn value(&self, value: ValueId) -> *const u8 {
+        self.values[value.index()]
+    }
+
+    /// The address of an operand's first element.
+    pub(crate) fn base(&self, operand: OperandId) -> *mut u8 {
+        self.bases[operand.index()]
+    }
+
+    /// Computes the elements `start..start + len` of the iteration space, `len` at most `longest`.
+    ///
+    /// # Safety
+    ///
+    /// The range is within the space, and no other thread computes any of it.
+    pub(crate) unsafe fn compute(&mut self, start: usize, len: usize) {
+        let nest = self.nest;
+        for (value, place) in nest.tile.places.iter().enumerate() {
+            match *place {
+                Place::Direct(id) => {
+                    let offset = start * nest.operands[id.index()].dtype.size();
+                    self.values[value] = self.bases[id.index()].wrapping_add(offset);
+                }
+                Place::Periodic(fill, period) => {
+                    let offset = (start % period) * nest.body.insts[value].dtype.size();
+                    self.values[value] = self.fixed[usize::from(fill)].wrapping_add(offset);
+                }
+                Place::Register(_) | Place::Fixed(_) => {}
+            }
+        }
+        for op in &nest.tile.ops {
+            match op {
+                TileOp::Pack(value, id) => {
+                    let operand = &nest.operands[id.index()];
+                    let target = self.values[value.index()].cast_mut();
+                    // SAFETY: the operand is readable over the whole space, and the register has room for a tile.
+                    unsafe { pack_range(self.bases[id.index()], operand, &nest.dims, start, len, target) };
+                    self.restore_byte_order(operand, target, len);
+                }
+                TileOp::Index(value) => {
+                    let LaneOp::Index { offset, strides } = &nest.body.insts[value.index()].op else {
+                        unreachable!("{value} is an index")
+                    };
+                    // SAFETY: the register has room for a tile of i64.
+                    unsafe { index_range(*offset, strides, &nest.dims, start, len, self.values[value.index()].cast_mut()) };
+                }
+                // SAFETY: by the arrangement, every argument is readable for `len` elements and the result writable.
+                TileOp::Call(value, kernel) => unsafe { self.call(*value, *kernel, len) },
+            }
+        }
+    }
+
+    /// Stores what `compute` left in registers.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TileRunner::compute`], which was last called with the same range.
+    pub(crate) unsafe fn store(&mut self, start: usize, len: usize) {
+        let nest = self.nest;
+        for &(value, id) in &nest.tile.late_stores {
+            let operand = &nest.operands[id.index()];
+            // SAFETY: the operand is writable over the whole space, and the value has `len` elements.
+            unsafe { unpack_range(self.values[value.index()], self.bases[id.index()], operand, &nest.dims, start, len) };
+        }
+    }
+
+    /// Computes and stores the box of `extent` elements per dimension at `index`.
+    ///
+    /// # Safety
+    ///
+    /// The box is within the space and has at most `longest` elements; no other thread computes any of it.
+    pub(crate) unsafe fn run_box(&mut self, index: &[usize], extent: &[usize]) {
+        let nest = self.nest;
+        let len = extent.iter().product();
+        let address = |base: *mut u8, operand: &Operand| {
+            let offset: isize = index.iter().zip(&operand.strides).map(|(&i, &stride)| i as isize * stride).sum();
+            base.wrapping_offset(offset)
+        };
+        for op in &nest.tile.ops {
+            match op {
+                TileOp::Pack(value, id) => {
+                    let operand = &nest.operands[id.index()];
+                    let target = self.values[value.index()].cast_mut();
+                    let source = address(self.bases[id.index()], operand);
+                    // SAFETY: the box is within the operand, and the register has room for it.
+                    unsafe { copy::pack(source, &operand.strides, extent, operand.dtype.size(), target) };
+                    self.restore_byte_order(operand, target, len);
+                }
+                TileOp::Index(value) => {
+                    let LaneOp::Index { offset, strides } = &nest.body.insts[value.index()].op else {
+                        unreachable!("{value} is an index")
+                    };
+                    let shift: i64 = index.iter().zip(strides).map(|(&i, &stride)| i as i64 * stride as i64).sum();
+                    let target = self.values[value.index()].cast_mut();
+                    // SAFETY: the register has room for a tile of i64.
+                    unsafe { index_range(offset + shift, strides, extent, 0, len, target) };
+                }
+                // SAFETY: every argument is in a register or fixed tile, and so is the result.
+                TileOp::Call(value, kernel) => unsafe { self.call(*value, *kernel, len) },
+            }
+        }
+        for &(value, id) in &nest.tile.late_stores {
+            let operand = &nest.operands[id.index()];
+            let target = address(self.bases[id.index()], operand);
+            // SAFETY: the box is within the operand, which is writable, and the value has `len` elements.
+            unsafe { copy::unpack(self.values[value.index()], target, &operand.strides, extent, operand.dtype.size()) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Each argument of `value` is readable, and `value` itself writable, for `len` elements.
+    unsafe fn call(&self, value: ValueId, kernel: crate::kernels::Kernel, len: usize) {
+        let mut args = [std::ptr::null(); 3];
+        for (slot, arg) in args.iter_mut().zip(&self.nest.body.insts[value.index()].args) {
+            *slot = self.values[arg.index()];
+        }
+        // SAFETY: readable and writable by this function's contract; a result overlaps an argument only by being
+        // the same register or the same place in memory, with elements of one size.
+        unsafe { kernel(&args, self.values[value.index()].cast_mut(), len) }
+    }
+
+    fn restore_byte_order(&self, operand: &Operand, tile: *mut u8, len: usize) {
+        if operand.swapped {
+            let parts = if operand.dtype.is_complex() { 2 } else { 1 };
+            // SAFETY: the tile has `len` elements of this dtype, just packed.
+            unsafe { copy::swap_bytes(tile, operand.dtype.size() / parts, len * parts) };
+        }
+    }
+}
+
+/// Calls `on_box(offset, depth, rows, done)` for the boxes that make up a linear range of a row-major space: `rows`
+/// whole steps of dimension `depth` and everything inside it, at `offset` bytes, after `done` elements.
+fn for_each_box(
+    dims: &[usize],
+    strides: &[isize],
+    mut start: usize,
+    len: usize,
+    on_box: &mut dyn FnMut(isize, usize, usize, usize),
+) {
+    let end = start + len;
+    let first = start;
+    while start < end {
+        // The outermost dimension whose steps fit between here and the end, counted from the inside.
+        let mut depth = dims.len().saturating_sub(1);
+        let mut step = 1;
+        while depth > 0 {
+            let wider = step * dims[depth];
+            if !start.is_multiple_of(wider) || start + wider > end {
+                break;
+            }
+            step = wider;
+            depth -= 1;
+        }
+        let mut offset = 0;
+        let mut rest = start / step;
+        let position = if dims.is_empty() { 0 } else { rest % dims[depth] };
+        for dim in (0..dims.len().min(depth + 1)).rev() {
+            offset += (rest % dims[dim]) as isize * strides[dim];
+            rest /= dims[dim];
+        }
+        let left = if dims.is_empty() { 1 } else { dims[depth] - position };
+        let rows = ((end - start) / step).min(left);
+        on_box(offset, depth, rows, start - first);
+        start += rows * step;
+    }
+}
+
+/// # Safety
+///
+/// `operand` is readable at `base` over all of `dims`; `target` has room for `len` elements.
+unsafe fn pack_range(base: *const u8, operand: &Operand, dims: &[usize], start: usize, len: usize, target: *mut u8) {
+    let item = operand.dtype.size();
+    for_each_box(dims, &operand.strides, start, len, &mut |offset, depth, rows, done| {
+        let extent = box_extent(dims, depth, rows);
+        let strides = operand.strides.get(depth..).unwrap_or_default();
+        // SAFETY: the box is part of the operand; the boxes of a range follow each other in the target.
+        unsafe { copy::pack(base.wrapping_offset(offset), strides, &extent, item, target.add(done * item)) }
+    });
+}
+
+/// # Safety
+///
+/// `operand` is writable at `base` over all of `dims`; `source` has `len` elements.
+unsafe fn unpack_range(source: *const u8, base: *mut u8, operand: &Operand, dims: &[usize], start: usize, len: usize) {
+    let item = operand.dtype.size();
+    for_each_box(dims, &operand.strides, start, len, &mut |offset, depth, rows, done| {
+        let extent = box_extent(dims, depth, rows);
+        let strides = operand.strides.get(depth..).unwrap_or_default();
+        // SAFETY: the box is part of the operand; the boxes of a range follow each other in the source.
+        unsafe { copy::unpack(source.add(done * item), base.wrapping_offset(offset), strides, &extent, item) }
+    });
+}
+
+/// # Safety
+///
+/// `target` has room for `len` i64.
+unsafe fn index_range(offset: i64, strides: &Strides, dims: &[usize], start: usize, len: usize, target: *mut u8) {
+    for_each_box(dims, strides, start, len, &mut |shift, depth, rows, done| {
+        let extent = box_extent(dims, depth, rows);
+        let (inner, outer) = match extent.split_last() {
+            Some((&inner, outer)) => (inner, outer),
+            None => (1, &[][..]),
+        };
+        let step = strides.last().copied().unwrap_or(0) as i64;
+        let lines: usize = outer.iter().product();
+        for line in 0..lines {
+            let mut rest = line;
+            let mut value = offset + shift as i64;
+            for (dim, &outer_len) in outer.iter().enumerate().rev() {
+                value += (rest % outer_len) as i64 * strides[depth + dim] as i64;
+                rest /= outer_len;
+            }
+            // SAFETY: the lines of a range follow each other in the target.
+            unsafe { copy::iota(value, step, target.add((done + line * inner) * 8), inner) }
+        }
+    });
+}
+
+fn box_extent(dims: &[usize], depth: usize, rows: usize) -> Dims {
+    let mut extent = Dims::from_slice(dims.get(depth..).unwrap_or_default());
+    if let Some(first) = extent.first_mut() {
+        *first = rows;
+    }
+    extent
+}

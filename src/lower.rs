@@ -1,0 +1,330 @@
+//! From a placed graph to a program; the only file that sees both.
+//!
+//! A region becomes a loop nest: nodes become a lane program, views under its operands become offsets and strides. The
+//! iteration space is ordered (kept, reduced, kept), dimensions of length 1 are dropped, and neighbours that every
+//! operand strides through evenly are collapsed into one. A concat becomes one copying nest per operand.
+
+use raptors_ir::{DType, Dims, ElementwiseOp, Encoding, Graph, Layout, NodeId, Op, Shape, Slot, Strides};
+use raptors_passes::access::{Access, Root, access, broadcast_strides};
+use rustc_hash::FxHashMap;
+
+use crate::codegen::lane::{LaneOp, LaneProgram, OperandId, Reduction, Scalar, ValueId};
+use crate::codegen::tile::TileProgram;
+use crate::error::Error;
+use crate::program::{LoopNest, MatrixProduct, Memory, Operand, Program, ProgramResult, Step};
+use crate::runtime::level::Level;
+
+/// Nanoseconds of work that are worth waking a thread for.
+const CHUNK_NS: f64 = 50_000.0;
+
+/// The program that computes `graph`, which has been through the passes.
+pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
+    let mut steps = Vec::with_capacity(graph.regions().len());
+    for nodes in graph.regions() {
+        match graph.op(nodes[0]) {
+            Op::Matmul => steps.push(Step::Matmul(Box::new(matrix_product(graph, nodes[0])))),
+            Op::Concat(axis) => {
+                for nest in concat(graph, nodes[0], *axis, level)? {
+                    steps.push(Step::Loop(Box::new(nest)));
+                }
+            }
+            _ => steps.push(Step::Loop(Box::new(NestBuilder::new(graph, nodes).lower(level)?))),
+        }
+    }
+    let results = graph
+        .outputs()
+        .iter()
+        .map(|output| ProgramResult { slot: slot_of(graph, output.node), ty: graph.node(output.node).ty.clone() })
+        .collect();
+    let mut overwritten: Vec<u32> = graph
+        .ids()
+        .filter_map(|id| match graph.slot(id) {
+            Some(Slot::Parameter(n)) => Some(n),
+            _ => None,
+        })
+        .collect();
+    overwritten.sort_unstable();
+    overwritten.dedup();
+    Ok(Program { steps, buffers: graph.buffers().to_vec(), results, overwritten })
+}
+
+fn slot_of(graph: &Graph, id: NodeId) -> Slot {
+    match graph.slot(id) {
+        Some(slot) => slot,
+        None => unreachable!("placement gives every stored value a slot"),
+    }
+}
+
+fn access_of(graph: &Graph, id: NodeId) -> Access {
+    match access(graph, id) {
+        Some(access) => access,
+        None => unreachable!("the copies pass leaves no view that strides cannot express"),
+    }
+}
+
+/// The memory at the end of an access, and whether it has the other byte order; `None` for what is not in memory.
+fn memory_of(graph: &Graph, root: Root) -> Option<(Memory, bool)> {
+    match root {
+        Root::Parameter(n) => {
+            let layout = &graph.parameters()[n as usize].layout;
+            let swapped = matches!(layout, Layout::Strided { encoding: Encoding::Swapped, .. });
+            Some((Memory::Parameter(n), swapped))
+        }
+        Root::Value(id) => Some((Memory::Slot(slot_of(graph, id)), false)),
+        Root::Scalar(_) | Root::Constant(_) | Root::Iota(_) => None,
+    }
+}
+
+fn stored(graph: &Graph, id: NodeId) -> Operand {
+    let ty = &graph.node(id).ty;
+    Operand {
+        memory: Memory::Slot(slot_of(graph, id)),
+        dtype: ty.dtype,
+        offset: 0,
+        strides: ty.shape.row_major_strides(ty.dtype.size()),
+        swapped: false,
+    }
+}
+
+fn matrix_product(graph: &Graph, id: NodeId) -> MatrixProduct {
+    let result_shape = graph.shape(id);
+    let (batch, _) = result_shape.split_at(result_shape.len() - 2);
+    let operands = graph.operands(id);
+    let operand = |operand: NodeId| {
+        let shape = graph.shape(operand);
+        let access = access_of(graph, operand);
+        let Some((memory, swapped)) = memory_of(graph, access.root) else {
+            unreachable!("the copies pass gives a matrix product memory to read")
+        };
+        let mut full = Dims::from_slice(batch);
+        full.extend_from_slice(&shape[shape.len() - 2..]);
+        let strides = broadcast_strides(shape, &access.strides, &full);
+        Operand { memory, dtype: graph.node(operand).ty.dtype, offset: access.offset, strides, swapped }
+    };
+    let [rows, inner] = *last_two(graph.shape(operands[0]));
+    MatrixProduct {
+        dtype: graph.node(id).ty.dtype,
+        dims: [rows, inner, result_shape[result_shape.len() - 1]],
+        batch: Dims::from_slice(batch),
+        lhs: operand(operands[0]),
+        rhs: operand(operands[1]),
+        result: stored(graph, id),
+    }
+}
+
+fn last_two(shape: &Shape) -> &[usize; 2] {
+    match shape.last_chunk() {
+        Some(dims) => dims,
+        None => unreachable!("a matrix product's operands are at least 2-d"),
+    }
+}
+
+fn concat(graph: &Graph, id: NodeId, axis: usize, level: Level) -> Result<Vec<LoopNest>, Error> {
+    let target = stored(graph, id);
+    let mut start = 0;
+    let mut nests = Vec::new();
+    for operand in graph.operands(id) {
+        let shape = graph.shape(operand).clone();
+        let mut builder = NestBuilder { graph, space: shape.clone(), axes: Dims::new(), ..NestBuilder::new(graph, &[]) };
+        let value = builder.value(operand);
+        let copied = builder.body.push(LaneOp::Copy, &[value], target.dtype);
+        let slot = Operand { offset: target.strides[axis] * start as isize, ..target.clone() };
+        let slot = builder.operand(slot);
+        builder.body.stores.push((copied, slot));
+        nests.push(builder.finish(level)?);
+        start += shape[axis];
+    }
+    Ok(nests)
+}
+
+struct NestBuilder<'a> {
+    graph: &'a Graph,
+    nodes: &'a [NodeId],
+    space: Shape,
+    axes: Dims,
+    operands: Vec<Operand>,
+    body: LaneProgram,
+    values: FxHashMap<NodeId, ValueId>,
+}
+
+impl<'a> NestBuilder<'a> {
+    fn new(graph: &'a Graph, nodes: &'a [NodeId]) -> NestBuilder<'a> {
+        let mut space = Shape::scalar();
+        let mut axes = Dims::new();
+        for &node in nodes {
+            match graph.op(node) {
+                Op::Reduce(_, reduced) => {
+                    space = graph.shape(graph.operands(node)[0]).clone();
+                    axes = reduced.clone();
+                }
+                _ => space = graph.shape(node).clone(),
+            }
+        }
+        NestBuilder {
+            graph,
+            nodes,
+            space,
+            axes,
+            operands: Vec::new(),
+            body: LaneProgram::default(),
+            values: FxHashMap::default(),
+        }
+    }
+
+    fn lower(mut self, level: Level) -> Result<LoopNest, Error> {
+        for &id in self.nodes {
+            let args: Vec<ValueId> = self.graph.operands(id).iter().map(|&operand| self.value(operand)).collect();
+            let dtype = self.graph.node(id).ty.dtype;
+            let operand_dtype = self.graph.node(self.graph.operands(id)[0]).ty.dtype;
+            let op = match self.graph.op(id) {
+                Op::Elementwise(op) => LaneOp::Elementwise(*op, operand_dtype),
+                Op::Where => LaneOp::Where,
+                Op::Cast(_) if operand_dtype == dtype => LaneOp::Copy,
+                Op::Cast(_) => LaneOp::Cast(operand_dtype),
+                Op::Copy => LaneOp::Copy,
+                Op::Reduce(op, _) => {
+                    let target = self.operand(Operand { strides: Strides::from_elem(0, self.space.len()), ..stored(self.graph, id) });
+                    self.body.reductions.push(Reduction { op: *op, value: args[0], target });
+                    continue;
+                }
+                op => unreachable!("{} is not part of a loop nest", op.name()),
+            };
+            let value = self.body.push(op, &args, dtype);
+            self.values.insert(id, value);
+            if self.graph.slot(id).is_some() {
+                let target = self.operand(stored(self.graph, id));
+                self.body.stores.push((value, target));
+            }
+        }
+        self.finish(level)
+    }
+
+    /// The value of a node: computed in the nest, or read.
+    fn value(&mut self, id: NodeId) -> ValueId {
+        if let Some(&value) = self.values.get(&id) {
+            return value;
+        }
+        let ty = &self.graph.node(id).ty;
+        let access = access_of(self.graph, id);
+        let strides = broadcast_strides(&ty.shape, &access.strides, &self.space);
+        let op = match access.root {
+            Root::Constant(constant) => match self.graph.op(constant) {
+                Op::Constant(literal) => LaneOp::Splat(Scalar::Constant(*literal)),
+                op => unreachable!("{} is not a constant", op.name()),
+            },
+            Root::Scalar(n) => LaneOp::Splat(Scalar::Parameter(n)),
+            Root::Iota(_) => LaneOp::Index { offset: access.offset as i64, strides },
+            Root::Parameter(_) | Root::Value(_) => {
+                let Some((memory, swapped)) = memory_of(self.graph, access.root) else {
+                    unreachable!("parameters and values are in memory")
+                };
+                let operand = Operand { memory, dtype: ty.dtype, offset: access.offset, strides, swapped };
+                LaneOp::Load(self.operand(operand))
+            }
+        };
+        let value = self.body.push(op, &[], ty.dtype);
+        self.values.insert(id, value);
+        value
+    }
+
+    fn operand(&mut self, operand: Operand) -> OperandId {
+        self.operands.push(operand);
+        OperandId(self.operands.len() as u16 - 1)
+    }
+
+    /// Orders and collapses the space, and arranges the tiles.
+    fn finish(mut self, level: Level) -> Result<LoopNest, Error> {
+        let is_reduced = |dim: usize| self.axes.contains(&dim);
+        let dims: Vec<usize> = (0..self.space.len()).filter(|&dim| self.space[dim] != 1).collect();
+        let first_inner = match dims.iter().rposition(|&dim| is_reduced(dim)) {
+            Some(last_reduced) if !self.axes.is_empty() => last_reduced + 1,
+            _ => dims.len(),
+        };
+        let (before, inner) = dims.split_at(first_inner);
+        let outer: Vec<usize> = before.iter().copied().filter(|&dim| !is_reduced(dim)).collect();
+        let reduced: Vec<usize> = before.iter().copied().filter(|&dim| is_reduced(dim)).collect();
+        let size = |dims: &[usize]| dims.iter().map(|&dim| self.space[dim]).product::<usize>();
+        let (outer_size, reduced_size, inner_size) = (size(&outer), size(&reduced), size(inner));
+
+        let order: Vec<usize> = [&outer[..], &reduced, inner].concat();
+        let space = self.space.clone();
+        let mut lists: Vec<&mut Strides> = self.operands.iter_mut().map(|operand| &mut operand.strides).collect();
+        lists.extend(self.body.insts.iter_mut().filter_map(|inst| match &mut inst.op {
+            LaneOp::Index { strides, .. } => Some(strides),
+            _ => None,
+        }));
+        let dims = collapse(&space, &order, &mut lists);
+
+        let Some(tile) = TileProgram::new(&self.body, &self.operands, &dims, level) else {
+            return Err(self.unsupported());
+        };
+        let grain = grain(&self.body);
+        Ok(LoopNest {
+            dims,
+            outer: outer_size,
+            reduced: reduced_size,
+            inner: inner_size,
+            operands: self.operands,
+            body: self.body,
+            tile,
+            grain,
+        })
+    }
+
+    fn unsupported(&self) -> Error {
+        let complex = self.body.insts.iter().find(|inst| inst.dtype.is_complex());
+        Error::Unsupported { dtype: complex.map_or(DType::C128, |inst| inst.dtype) }
+    }
+}
+
+/// Elements whose work takes about [`CHUNK_NS`] on one thread, by a coarse count of instructions and bytes.
+fn grain(body: &LaneProgram) -> usize {
+    let cost: f64 = body
+        .insts
+        .iter()
+        .map(|inst| match inst.op {
+            LaneOp::Load(_) => 0.04 * inst.dtype.size() as f64,
+            LaneOp::Elementwise(op, dtype) if is_slow(op, dtype) => 6.0,
+            _ => 0.03 * inst.dtype.size() as f64,
+        })
+        .sum();
+    (CHUNK_NS / cost.max(0.01)) as usize
+}
+
+/// Whether an op takes nanoseconds an element: a function, or a division of integers.
+fn is_slow(op: ElementwiseOp, dtype: DType) -> bool {
+    let divides = matches!(op, ElementwiseOp::FloorDivide | ElementwiseOp::Remainder | ElementwiseOp::Nextafter);
+    op.ulp() > 0 || divides && !matches!(dtype, DType::Bool)
+}
+
+/// Reorders every list of strides to `order`, and merges neighbouring dimensions that all lists step through evenly.
+/// Returns the lengths that are left.
+fn collapse(space: &Shape, order: &[usize], lists: &mut [&mut Strides]) -> Dims {
+    let mut dims: Dims = Dims::new();
+    let old: Vec<Strides> =
+        lists.iter().map(|list| order.iter().map(|&dim| list[dim]).collect()).collect();
+    for list in lists.iter_mut() {
+        list.clear();
+    }
+    for (position, &dim) in order.iter().enumerate() {
+        let len = space[dim];
+        let merges = !dims.is_empty()
+            && lists.iter().zip(&old).all(|(list, old)| list.last() == Some(&(old[position] * len as isize)));
+        if merges {
+            if let Some(last) = dims.last_mut() {
+                *last *= len;
+            }
+            for (list, old) in lists.iter_mut().zip(&old) {
+                if let Some(last) = list.last_mut() {
+                    *last = old[position];
+                }
+            }
+        } else {
+            dims.push(len);
+            for (list, old) in lists.iter_mut().zip(&old) {
+                list.push(old[position]);
+            }
+        }
+    }
+    dims
+}

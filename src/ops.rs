@@ -1,0 +1,502 @@
+//! Ops on lazy arrays: promotion, then a node.
+//!
+//! These functions return mistakes at once, for front ends that can raise them where they are written. `Array`'s own
+//! methods and operators (in `operators.rs`) are built on them, and keep a mistake in the array instead.
+//!
+//! Promotion is NumPy 2's (NEP 50): arrays are strong; a plain number is weak, and takes the arrays' dtype when its kind
+//! allows.
+
+use raptors_ir::{Class, DType, ElementwiseOp, IrError, Kind, Literal, Op, ReduceOp, Shape, Source};
+use smallvec::SmallVec;
+
+use crate::array::Array;
+use crate::error::Error;
+
+/// A number without a dtype.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Weak {
+    /// A truth value.
+    Bool(bool),
+    /// An integer.
+    Int(i128),
+    /// A real number.
+    Float(f64),
+    /// A complex number: real and imaginary part.
+    Complex(f64, f64),
+}
+
+/// An operand of an op: an array, or a number that adapts to the arrays.
+#[derive(Clone, Copy, Debug)]
+pub enum Operand<'a> {
+    /// An array.
+    Array(&'a Array),
+    /// A number.
+    Scalar(Weak),
+}
+
+impl Weak {
+    /// The dtype of an array of this number alone: NumPy's defaults.
+    pub fn default_dtype(self) -> DType {
+        match self {
+            Weak::Bool(_) => DType::Bool,
+            Weak::Int(_) => DType::I64,
+            Weak::Float(_) => DType::F64,
+            Weak::Complex(..) => DType::C128,
+        }
+    }
+
+    /// The dtype of the number combined with arrays of `dtype`.
+    fn promote(self, dtype: DType) -> DType {
+        match (self, dtype.kind()) {
+            (Weak::Bool(_), _) => dtype,
+            (Weak::Int(_), Kind::Bool) => DType::I64,
+            (Weak::Int(_), _) => dtype,
+            (Weak::Float(_), Kind::Bool | Kind::Signed | Kind::Unsigned) => DType::F64,
+            (Weak::Float(_), Kind::Float | Kind::Complex) => dtype,
+            (Weak::Complex(..), Kind::Float) => dtype.to_complex(),
+            (Weak::Complex(..), Kind::Complex) => dtype,
+            (Weak::Complex(..), _) => DType::C128,
+        }
+    }
+
+    /// The number as a literal of `dtype`.
+    fn to_literal(self, op: &'static str, dtype: DType) -> Result<Literal, Error> {
+        match self {
+            Weak::Bool(value) => Ok(Literal::from_f64(dtype, f64::from(u8::from(value)))),
+            Weak::Int(value) if dtype.is_integer() => integer_literal(op, value, dtype),
+            Weak::Int(value) if dtype == DType::F32 => Ok(Literal::new(value as f32)),
+            Weak::Int(value) => Ok(Literal::from_f64(dtype, value as f64)),
+            Weak::Float(value) => Ok(Literal::from_f64(dtype, value)),
+            Weak::Complex(real, imag) => Ok(Literal::complex(dtype.to_complex(), real, imag)),
+        }
+    }
+}
+
+fn integer_bounds(dtype: DType) -> (i128, i128) {
+    let bits = 8 * dtype.size() as u32;
+    match dtype.kind() {
+        Kind::Signed => (-(1 << (bits - 1)), (1 << (bits - 1)) - 1),
+        _ => (0, (1 << bits) - 1),
+    }
+}
+
+fn integer_literal(op: &'static str, value: i128, dtype: DType) -> Result<Literal, Error> {
+    let (min, max) = integer_bounds(dtype);
+    if value < min || value > max {
+        return Err(Error::IntegerOutOfBounds { op, value, dtype, min, max });
+    }
+    Ok(Literal::from_bits(dtype, value as u128))
+}
+
+/// The dtype that operands promote to; `None` without operands.
+pub fn result_dtype(operands: &[Operand<'_>]) -> Option<DType> {
+    let strong = operands.iter().filter_map(|operand| match operand {
+        Operand::Array(array) => Some(array.dtype()),
+        Operand::Scalar(_) => None,
+    });
+    let weak = operands.iter().filter_map(|operand| match operand {
+        Operand::Array(_) => None,
+        Operand::Scalar(weak) => Some(*weak),
+    });
+    match strong.reduce(DType::promote) {
+        Some(dtype) => Some(weak.fold(dtype, |dtype, weak| weak.promote(dtype))),
+        None => weak.map(Weak::default_dtype).reduce(DType::promote),
+    }
+}
+
+/// The operand as an array of `dtype`.
+fn convert(op: &'static str, operand: Operand<'_>, dtype: DType, source: Option<Source>) -> Result<Array, Error> {
+    match operand {
+        Operand::Array(array) => cast(array, dtype, source),
+        Operand::Scalar(weak) => Ok(Array::scalar(weak.to_literal(op, dtype)?, source)),
+    }
+}
+
+/// `array` converted to `dtype`; the same array where it has that dtype.
+pub fn cast(array: &Array, dtype: DType, source: Option<Source>) -> Result<Array, Error> {
+    if array.dtype() == dtype {
+        return Ok(array.clone());
+    }
+    if array.dtype().is_complex() || dtype.is_complex() {
+        return Err(Error::Unsupported { dtype: if dtype.is_complex() { dtype } else { array.dtype() } });
+    }
+    Array::apply(Op::Cast(dtype), &[array], source)
+}
+
+/// An elementwise op on operands that are promoted and broadcast.
+///
+/// # Errors
+///
+/// When shapes do not broadcast, the op is not defined for the dtype, or an integer does not fit it.
+pub fn elementwise(op: ElementwiseOp, operands: &[Operand<'_>], source: Option<Source>) -> Result<Array, Error> {
+    if let [Operand::Array(x), Operand::Array(y)] = operands
+        && x.dtype() == y.dtype()
+        && op.accepts(x.dtype())
+    {
+        return Array::apply(Op::Elementwise(op), &[x, y], source);
+    }
+    let name = op.name();
+    let promoted = result_dtype(operands)
+        .ok_or(Array::mistaken(IrError::Arity { op: name, given: 0, needed: op.arity() }, &[]))?;
+    if let Some(comparison) = compare_exactly(op, operands, source)? {
+        return Ok(comparison);
+    }
+    if op == ElementwiseOp::Pow
+        && promoted.is_integer()
+        && let Some(Operand::Scalar(Weak::Int(exponent))) = operands.get(1)
+        && *exponent < 0
+    {
+        return Err(Error::NegativeIntegerPower);
+    }
+    let Some(dtype) = op.compute_dtype(promoted) else {
+        let arrays: SmallVec<[&Array; 2]> = operands.iter().filter_map(Operand::array).collect();
+        return Err(Array::mistaken(IrError::DType { op: name, dtype: promoted, needed: op.accepted() }, &arrays));
+    };
+    // An integer is checked against the dtype it joins, not against the float type that a function computes in.
+    let weak_dtype = if op.class() == Class::Quotient { dtype } else { promoted };
+    let mut converted: SmallVec<[Array; 3]> = SmallVec::new();
+    for &operand in operands {
+        let array = match operand {
+            Operand::Array(_) => convert(name, operand, dtype, source)?,
+            Operand::Scalar(weak) => {
+                let literal = weak.to_literal(name, weak_dtype)?;
+                let literal = raptors_ir::scalar::cast(literal, dtype).ok_or(Error::Unsupported { dtype })?;
+                Array::scalar(literal, source)
+            }
+        };
+        converted.push(array);
+    }
+    let references: SmallVec<[&Array; 3]> = converted.iter().collect();
+    Array::apply(Op::Elementwise(op), &references, source)
+}
+
+impl<'a> Operand<'a> {
+    fn array(&self) -> Option<&'a Array> {
+        match self {
+            Operand::Array(array) => Some(array),
+            Operand::Scalar(_) => None,
+        }
+    }
+}
+
+/// Comparisons that promotion would get wrong: an integer beyond the array's dtype, and `i64` with `u64`.
+fn compare_exactly(
+    op: ElementwiseOp,
+    operands: &[Operand<'_>],
+    source: Option<Source>,
+) -> Result<Option<Array>, Error> {
+    let mirrored = match op {
+        ElementwiseOp::Equal | ElementwiseOp::NotEqual => op,
+        ElementwiseOp::Less => ElementwiseOp::Greater,
+        ElementwiseOp::LessEqual => ElementwiseOp::GreaterEqual,
+        ElementwiseOp::Greater => ElementwiseOp::Less,
+        ElementwiseOp::GreaterEqual => ElementwiseOp::LessEqual,
+        _ => return Ok(None),
+    };
+    match *operands {
+        [Operand::Array(array), Operand::Scalar(Weak::Int(value))] => beyond(op, array, value, source),
+        [Operand::Scalar(Weak::Int(value)), Operand::Array(array)] => beyond(mirrored, array, value, source),
+        [Operand::Array(x), Operand::Array(y)] => match (x.dtype(), y.dtype()) {
+            (x_dtype, DType::U64) if x_dtype.kind() == Kind::Signed => signed_with_u64(op, x, y, source).map(Some),
+            (DType::U64, y_dtype) if y_dtype.kind() == Kind::Signed => {
+                signed_with_u64(mirrored, y, x, source).map(Some)
+            }
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// `array op value`, where the integer is outside the range of the array's integer dtype: the same everywhere.
+fn beyond(op: ElementwiseOp, array: &Array, value: i128, source: Option<Source>) -> Result<Option<Array>, Error> {
+    if !array.dtype().is_integer() {
+        return Ok(None);
+    }
+    let (min, max) = integer_bounds(array.dtype());
+    let truth = match op {
+        _ if (min..=max).contains(&value) => return Ok(None),
+        ElementwiseOp::NotEqual => true,
+        ElementwiseOp::Less | ElementwiseOp::LessEqual => value > max,
+        ElementwiseOp::Greater | ElementwiseOp::GreaterEqual => value < min,
+        _ => false,
+    };
+    full(array.shape(), Literal::new(raptors_ir::Bool::from(truth)), source).map(Some)
+}
+
+/// `signed op unsigned` without going through `f64`: a negative number is below every unsigned one.
+fn signed_with_u64(op: ElementwiseOp, signed: &Array, unsigned: &Array, source: Option<Source>) -> Result<Array, Error> {
+    let zero = Operand::Scalar(Weak::Int(0));
+    let negative = elementwise(ElementwiseOp::Less, &[Operand::Array(signed), zero], source)?;
+    let as_unsigned = cast(signed, DType::U64, source)?;
+    let compared = elementwise(op, &[Operand::Array(&as_unsigned), Operand::Array(unsigned)], source)?;
+    let when_negative =
+        matches!(op, ElementwiseOp::Less | ElementwiseOp::LessEqual | ElementwiseOp::NotEqual);
+    let constant = Array::scalar(Literal::new(raptors_ir::Bool::from(when_negative)), source);
+    Array::apply(Op::Where, &[&negative, &constant, &compared], source)
+}
+
+/// `x` where `condition` is true, `y` elsewhere; all three broadcast, `x` and `y` promote.
+pub fn choose(
+    condition: Operand<'_>,
+    x: Operand<'_>,
+    y: Operand<'_>,
+    source: Option<Source>,
+) -> Result<Array, Error> {
+    let condition = convert("where", condition, DType::Bool, source)?;
+    let dtype = result_dtype(&[x, y]).unwrap_or(DType::F64);
+    let (x, y) = (convert("where", x, dtype, source)?, convert("where", y, dtype, source)?);
+    Array::apply(Op::Where, &[&condition, &x, &y], source)
+}
+
+/// `x` limited to `low..=high`, either of which may be missing: `minimum(maximum(x, low), high)`.
+pub fn clip(
+    x: Operand<'_>,
+    low: Option<Operand<'_>>,
+    high: Option<Operand<'_>>,
+    source: Option<Source>,
+) -> Result<Array, Error> {
+    let all: SmallVec<[Operand<'_>; 3]> = [Some(x), low, high].into_iter().flatten().collect();
+    let dtype = result_dtype(&all).unwrap_or(DType::F64);
+    let mut result = convert("clip", x, dtype, source)?;
+    for (op, bound) in [(ElementwiseOp::Maximum, low), (ElementwiseOp::Minimum, high)] {
+        if let Some(bound) = bound {
+            let bound = convert("clip", bound, dtype, source)?;
+            result = Array::apply(Op::Elementwise(op), &[&result, &bound], source)?;
+        }
+    }
+    Ok(result)
+}
+
+/// `base ** exponent` as NumPy's operator computes it: exponents 2, 1, 0.5, 0 and -1 of float arrays are `square`,
+/// the base, `sqrt`, ones and `reciprocal`; 2 of integer arrays is `square`.
+pub fn power(base: &Array, exponent: Operand<'_>, source: Option<Source>) -> Result<Array, Error> {
+    let x = Operand::Array(base);
+    let number = match exponent {
+        Operand::Scalar(Weak::Int(value)) => Some(value as f64),
+        Operand::Scalar(Weak::Float(value)) => Some(value),
+        _ => None,
+    };
+    let weak_float = matches!(exponent, Operand::Scalar(Weak::Float(_)));
+    let shortcut = match number {
+        Some(2.0) if base.dtype().is_float() || (base.dtype().is_integer() && !weak_float) => {
+            Some(ElementwiseOp::Square)
+        }
+        Some(1.0) if base.dtype().is_float() => Some(ElementwiseOp::Positive),
+        Some(0.5) if base.dtype().is_float() => Some(ElementwiseOp::Sqrt),
+        Some(-1.0) if base.dtype().is_float() => Some(ElementwiseOp::Reciprocal),
+        _ => None,
+    };
+    match shortcut {
+        Some(op) => elementwise(op, &[x], source),
+        None => elementwise(ElementwiseOp::Pow, &[x, exponent], source),
+    }
+}
+
+/// An array of `shape` that is `literal` everywhere.
+pub fn full(shape: &Shape, literal: Literal, source: Option<Source>) -> Result<Array, Error> {
+    let scalar = Array::scalar(literal, source);
+    if shape.is_empty() { Ok(scalar) } else { Array::apply(Op::Broadcast(shape.clone()), &[&scalar], source) }
+}
+
+/// Whether a reduced axis stays, with length 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Axes {
+    /// Reduced axes stay with length 1.
+    Keep,
+    /// Reduced axes are dropped.
+    Drop,
+}
+
+/// Combines the elements over `axes` (`None`: all), in the dtype NumPy accumulates in, or in `dtype`.
+///
+/// # Errors
+///
+/// An axis out of range or given twice; no elements for a reduction without identity; a dtype it is not defined for.
+pub fn reduce(
+    op: ReduceOp,
+    x: &Array,
+    axes: Option<&[isize]>,
+    kept: Axes,
+    dtype: Option<DType>,
+    source: Option<Source>,
+) -> Result<Array, Error> {
+    let name = op.name();
+    let axes = raptors_ir::normalize_axes(name, axes, x.ndim()).map_err(|error| Array::mistaken(error, &[x]))?;
+    let x = match op {
+        ReduceOp::Any | ReduceOp::All => cast(x, DType::Bool, source)?,
+        ReduceOp::Sum | ReduceOp::Prod => cast(x, dtype.unwrap_or(op.accumulator_dtype(x.dtype())), source)?,
+        ReduceOp::Min | ReduceOp::Max | ReduceOp::Argmin | ReduceOp::Argmax => x.clone(),
+    };
+    let reduced = if axes.is_empty() && !matches!(op, ReduceOp::Argmin | ReduceOp::Argmax) {
+        x.clone()
+    } else {
+        Array::apply(Op::Reduce(op, axes.clone()), &[&x], source)?
+    };
+    match kept {
+        Axes::Keep => Ok(reduced),
+        Axes::Drop if axes.is_empty() => Ok(reduced),
+        Axes::Drop => Array::apply(Op::Reshape(x.shape().without(&axes)), &[&reduced], source),
+    }
+}
+
+/// Position of the first smallest or largest element along `axis`, or in the flattened array; `i64`.
+pub fn arg_reduce(
+    op: ReduceOp,
+    x: &Array,
+    axis: Option<isize>,
+    kept: Axes,
+    source: Option<Source>,
+) -> Result<Array, Error> {
+    if let Some(axis) = axis {
+        return reduce(op, x, Some(&[axis]), kept, None, source);
+    }
+    let flat = Shape::new(&[x.size()]).map_err(|error| Array::mistaken(error, &[x]))?;
+    let flat = Array::apply(Op::Reshape(flat), &[x], source)?;
+    let reduced = reduce(op, &flat, None, Axes::Drop, None, source)?;
+    match kept {
+        Axes::Drop => Ok(reduced),
+        Axes::Keep => {
+            let ones = x.shape().with_reduced(&(0..x.ndim()).collect::<Vec<_>>());
+            Array::apply(Op::Reshape(ones), &[&reduced], source)
+        }
+    }
+}
+
+/// The arithmetic mean over `axes`: the sum divided by the count. Integers and `bool` are computed as `f64`.
+pub fn mean(
+    x: &Array,
+    axes: Option<&[isize]>,
+    kept: Axes,
+    dtype: Option<DType>,
+    source: Option<Source>,
+) -> Result<Array, Error> {
+    let x = cast(x, dtype.unwrap_or(mean_dtype(x.dtype())), source)?;
+    let count = reduced_count("mean", &x, axes)?;
+    let sum = reduce(ReduceOp::Sum, &x, axes, kept, None, source)?;
+    elementwise(ElementwiseOp::Divide, &[Operand::Array(&sum), Operand::Scalar(Weak::Int(count as i128))], source)
+}
+
+/// The variance over `axes`: the mean of squared distances from the mean, divided by the count less `correction`.
+pub fn var(
+    x: &Array,
+    axes: Option<&[isize]>,
+    kept: Axes,
+    correction: f64,
+    source: Option<Source>,
+) -> Result<Array, Error> {
+    let x = cast(x, mean_dtype(x.dtype()), source)?;
+    let count = reduced_count("var", &x, axes)?;
+    let center = mean(&x, axes, Axes::Keep, None, source)?;
+    let distance = elementwise(ElementwiseOp::Subtract, &[Operand::Array(&x), Operand::Array(&center)], source)?;
+    let squared = elementwise(ElementwiseOp::Square, &[Operand::Array(&distance)], source)?;
+    let sum = reduce(ReduceOp::Sum, &squared, axes, kept, None, source)?;
+    let divisor = Weak::Float((count as f64 - correction).max(0.0));
+    elementwise(ElementwiseOp::Divide, &[Operand::Array(&sum), Operand::Scalar(divisor)], source)
+}
+
+/// The square root of the variance.
+pub fn std(
+    x: &Array,
+    axes: Option<&[isize]>,
+    kept: Axes,
+    correction: f64,
+    source: Option<Source>,
+) -> Result<Array, Error> {
+    let var = var(x, axes, kept, correction, source)?;
+    elementwise(ElementwiseOp::Sqrt, &[Operand::Array(&var)], source)
+}
+
+fn mean_dtype(dtype: DType) -> DType {
+    if dtype.is_float() || dtype.is_complex() { dtype } else { DType::F64 }
+}
+
+fn reduced_count(op: &'static str, x: &Array, axes: Option<&[isize]>) -> Result<usize, Error> {
+    let axes = raptors_ir::normalize_axes(op, axes, x.ndim()).map_err(|error| Array::mistaken(error, &[x]))?;
+    Ok(axes.iter().map(|&axis| x.shape()[axis]).product())
+}
+
+/// The matrix product of the last two dimensions; leading ones broadcast. A 1-d operand is a row on the left, a column on
+/// the right, and its dimension is dropped from the result.
+pub fn matmul(x: &Array, y: &Array, source: Option<Source>) -> Result<Array, Error> {
+    let op = "matmul";
+    for operand in [x, y] {
+        if operand.ndim() == 0 {
+            let error = IrError::TooFewDims { op, shape: operand.shape().clone(), needed: 1 };
+            return Err(Array::mistaken(error, &[x, y]));
+        }
+    }
+    let inner = |array: &Array, from_end: usize| array.shape()[array.ndim().saturating_sub(from_end).min(array.ndim() - 1)];
+    let (inner_lhs, inner_rhs) = (inner(x, 1), inner(y, 2));
+    if inner_lhs != inner_rhs {
+        let error = IrError::Matmul { op, lhs: x.shape().clone(), rhs: y.shape().clone(), inner_lhs, inner_rhs };
+        return Err(Array::mistaken(error, &[x, y]));
+    }
+    let dtype = x.dtype().promote(y.dtype());
+    let (lhs, rhs) = (cast(x, dtype, source)?, cast(y, dtype, source)?);
+    let shape = |dims: &[usize]| Shape::new(dims).map_err(|error| Array::mistaken(error, &[x, y]));
+    let lhs = match x.ndim() {
+        1 => Array::apply(Op::Reshape(shape(&[1, inner_lhs])?), &[&lhs], source)?,
+        _ => lhs,
+    };
+    let rhs = match y.ndim() {
+        1 => Array::apply(Op::Reshape(shape(&[inner_rhs, 1])?), &[&rhs], source)?,
+        _ => rhs,
+    };
+    let product = Array::apply(Op::Matmul, &[&lhs, &rhs], source)?;
+    let mut dropped: SmallVec<[usize; 2]> = SmallVec::new();
+    if x.ndim() == 1 {
+        dropped.push(product.ndim() - 2);
+    }
+    if y.ndim() == 1 {
+        dropped.push(product.ndim() - 1);
+    }
+    if dropped.is_empty() {
+        return Ok(product);
+    }
+    Array::apply(Op::Reshape(product.shape().without(&dropped)), &[&product], source)
+}
+
+/// Arrays joined along an axis (`None`: flattened first), promoted to one dtype.
+pub fn concat(arrays: &[&Array], axis: Option<isize>, source: Option<Source>) -> Result<Array, Error> {
+    let op = "concat";
+    let Some(dtype) = arrays.iter().map(|array| array.dtype()).reduce(DType::promote) else {
+        return Err(Array::mistaken(IrError::Arity { op, given: 0, needed: 1 }, arrays));
+    };
+    let mut operands: Vec<Array> = Vec::with_capacity(arrays.len());
+    for array in arrays {
+        let array = cast(array, dtype, source)?;
+        operands.push(match axis {
+            Some(_) => array,
+            None => {
+                let flat = Shape::new(&[array.size()]).map_err(|error| Array::mistaken(error, arrays))?;
+                Array::apply(Op::Reshape(flat), &[&array], source)?
+            }
+        });
+    }
+    let axis = raptors_ir::normalize_axis(op, axis.unwrap_or(0), operands[0].ndim())
+        .map_err(|error| Array::mistaken(error, arrays))?;
+    let references: Vec<&Array> = operands.iter().collect();
+    Array::apply(Op::Concat(axis), &references, source)
+}
+
+/// Arrays of one shape joined along a new axis.
+pub fn stack(arrays: &[&Array], axis: isize, source: Option<Source>) -> Result<Array, Error> {
+    let op = "stack";
+    let Some(first) = arrays.first() else {
+        return Err(Array::mistaken(IrError::Arity { op, given: 0, needed: 1 }, arrays));
+    };
+    if let Some(other) = arrays.iter().find(|array| array.shape() != first.shape()) {
+        let problem = format!("all arrays need one shape: {} and {} differ", first.shape(), other.shape());
+        return Err(Array::mistaken(IrError::Attribute { op, problem }, arrays));
+    }
+    let axis = raptors_ir::normalize_axis(op, axis, first.ndim() + 1)
+        .map_err(|error| Array::mistaken(error, arrays))?;
+    let mut dims = raptors_ir::Dims::from_slice(first.shape());
+    dims.insert(axis, 1);
+    let shape = Shape::from_dims(dims).map_err(|error| Array::mistaken(error, arrays))?;
+    let expanded: Result<Vec<Array>, Error> =
+        arrays.iter().map(|array| Array::apply(Op::Reshape(shape.clone()), &[array], source)).collect();
+    let expanded = expanded?;
+    let references: Vec<&Array> = expanded.iter().collect();
+    concat(&references, Some(axis as isize), source)
+}

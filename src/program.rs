@@ -1,0 +1,169 @@
+//! Programs: steps over buffers, what an executor runs.
+//!
+//! A program is made once for a structure, and holds no data: memory is named by [`Memory`] and bound at each run.
+
+use std::fmt;
+
+use raptors_ir::{DType, Dims, Shape, Slot, Strides, Type};
+
+use crate::codegen::lane::LaneProgram;
+use crate::codegen::tile::TileProgram;
+
+/// Memory a step touches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Memory {
+    /// The n-th parameter's.
+    Parameter(u32),
+    /// Memory that holds a computed value.
+    Slot(Slot),
+}
+
+impl Memory {
+    /// Whether both name the same memory.
+    pub(crate) fn is_same(self, other: Memory) -> bool {
+        self.place() == other.place()
+    }
+
+    fn place(self) -> Slot {
+        match self {
+            Memory::Parameter(n) => Slot::Parameter(n),
+            Memory::Slot(slot) => slot,
+        }
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.place(), f)
+    }
+}
+
+/// Strided elements in memory, as a step reads or writes them.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Operand {
+    pub(crate) memory: Memory,
+    pub(crate) dtype: DType,
+    /// Bytes from the memory's first element.
+    pub(crate) offset: isize,
+    /// Bytes between neighbours, per dimension of the step.
+    pub(crate) strides: Strides,
+    /// Whether the elements have the other byte order.
+    pub(crate) swapped: bool,
+}
+
+/// One fused loop nest.
+///
+/// The iteration space is ordered: kept dimensions, reduced ones, and kept ones again; either end may be missing. All
+/// work is done on linear ranges of it.
+#[derive(Clone, Debug)]
+pub(crate) struct LoopNest {
+    /// Lengths of the collapsed iteration space.
+    pub(crate) dims: Dims,
+    /// Product of the kept dimensions before the reduced ones.
+    pub(crate) outer: usize,
+    /// Product of the reduced dimensions.
+    pub(crate) reduced: usize,
+    /// Product of the kept dimensions after the reduced ones.
+    pub(crate) inner: usize,
+    pub(crate) operands: Vec<Operand>,
+    pub(crate) body: LaneProgram,
+    pub(crate) tile: TileProgram,
+    /// Elements that take a thread long enough to be worth handing over.
+    pub(crate) grain: usize,
+}
+
+impl LoopNest {
+    /// Elements of one chunk of parallel work; all of them when there is not enough for two.
+    pub(crate) fn chunk_elements(&self) -> usize {
+        let size = self.size();
+        if size < 2 * self.grain { size.max(1) } else { self.grain }
+    }
+
+    /// Elements of the iteration space.
+    pub(crate) fn size(&self) -> usize {
+        self.dims.iter().product()
+    }
+}
+
+/// A matrix product, repeated over leading dimensions.
+#[derive(Clone, Debug)]
+pub(crate) struct MatrixProduct {
+    pub(crate) dtype: DType,
+    /// Rows, inner length, columns.
+    pub(crate) dims: [usize; 3],
+    pub(crate) batch: Dims,
+    pub(crate) lhs: Operand,
+    pub(crate) rhs: Operand,
+    pub(crate) result: Operand,
+}
+
+/// One unit of a program, run to its end before the next.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// A fused region.
+    Loop(Box<LoopNest>),
+    /// A matrix product.
+    Matmul(Box<MatrixProduct>),
+}
+
+/// A result of a program.
+#[derive(Clone, Debug)]
+pub(crate) struct ProgramResult {
+    pub(crate) slot: Slot,
+    pub(crate) ty: Type,
+}
+
+/// Steps over buffers.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) steps: Vec<Step>,
+    /// Bytes of each buffer that a run allocates.
+    pub(crate) buffers: Vec<usize>,
+    pub(crate) results: Vec<ProgramResult>,
+    /// Parameters whose memory the program writes.
+    pub(crate) overwritten: Vec<u32>,
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "program {{")?;
+        for (n, bytes) in self.buffers.iter().enumerate() {
+            writeln!(f, "  buffer b{n}: {bytes} bytes")?;
+        }
+        for (n, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Loop(nest) => {
+                    write!(f, "  step {n}: loop {}", spelled(&nest.dims))?;
+                    if !nest.body.reductions.is_empty() {
+                        write!(f, " reducing {} of {} x {} x {}", nest.reduced, nest.outer, nest.reduced, nest.inner)?;
+                    }
+                    writeln!(f, ", tile {}", nest.tile.len)?;
+                    for (m, operand) in nest.operands.iter().enumerate() {
+                        writeln!(f, "    m{m} = {operand}")?;
+                    }
+                    write!(f, "{}", nest.body)?;
+                }
+                Step::Matmul(product) => {
+                    let [m, k, n_columns] = product.dims;
+                    writeln!(f, "  step {n}: matmul {m} x {k} x {n_columns}, batch {}", spelled(&product.batch))?;
+                    writeln!(f, "    m0 = {}\n    m1 = {}\n    m2 = {}", product.lhs, product.rhs, product.result)?;
+                }
+            }
+        }
+        for (n, result) in self.results.iter().enumerate() {
+            writeln!(f, "  result {n}: {} {} in {}", result.ty.dtype, result.ty.shape, result.slot)?;
+        }
+        writeln!(f, "}}")
+    }
+}
+
+fn spelled(dims: &[usize]) -> String {
+    Shape::new(dims).map_or_else(|_| format!("{dims:?}"), |shape| shape.to_string())
+}
+
+impl fmt::Display for Operand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} + {} strides {:?}", self.memory, self.dtype, self.offset, self.strides.as_slice())?;
+        f.write_str(if self.swapped { " swapped" } else { "" })
+    }
+}

@@ -1,0 +1,182 @@
+//! Evaluation against the reference: random graphs, whatever their fusion, threads and layouts.
+//!
+//! Float sums and products depend on their order, which the reference does not share; graphs that reduce floats so
+//! are checked against other ways of evaluating them instead (see `same_bits`).
+
+use raptors::array::{Array, Leaf, Memory};
+use raptors::ir::{DType, Encoding, Graph, Layout, Literal, NodeId, Op, Parameter, ReduceOp};
+use raptors::runtime::team;
+use raptors::{Error, Tensor};
+
+use crate::support::{Random, evaluate, random_argument, random_graph, same};
+
+/// A leaf with these elements, in the parameter's layout.
+pub(crate) fn leaf(parameter: &Parameter, elements: &[Literal]) -> Array {
+    let ty = &parameter.ty;
+    let item = ty.dtype.size();
+    let (strides, swapped) = match &parameter.layout {
+        Layout::Scalar => return Array::scalar(elements[0], None),
+        Layout::RowMajor => (ty.shape.row_major_strides(item), false),
+        Layout::Strided { strides, encoding } => (strides.clone(), *encoding == Encoding::Swapped),
+    };
+    let reach = |sign: isize| -> usize {
+        let spans = ty.shape.iter().zip(&strides).map(|(&dim, &stride)| (dim.max(1) - 1) as isize * stride);
+        spans.filter(|span| span * sign > 0).map(isize::unsigned_abs).sum()
+    };
+    let (below, above) = (reach(-1), reach(1));
+    let mut memory = vec![0xa5u8; below + above + item].into_boxed_slice();
+    for (flat, element) in elements.iter().enumerate() {
+        let mut rest = flat;
+        let mut at = below as isize;
+        for (&dim, &stride) in ty.shape.iter().zip(&strides).rev() {
+            at += (rest % dim) as isize * stride;
+            rest /= dim;
+        }
+        let mut bytes = element.bits().to_le_bytes()[..item].to_vec();
+        if swapped {
+            bytes.reverse();
+        }
+        memory[at as usize..][..item].copy_from_slice(&bytes);
+    }
+    let pointer = memory.as_mut_ptr().wrapping_add(below);
+    // SAFETY: the box is the owner, and the strides reach only into it.
+    let memory = unsafe { Memory::new(pointer, Box::new(memory)) };
+    Array::from_leaf(Leaf::new(memory, strides, swapped, parameter.donated), ty.dtype, ty.shape.clone(), None)
+}
+
+/// Elements that a strided layout can hold: a repeated element has one value.
+fn arguments(random: &mut Random, graph: &Graph) -> Vec<Vec<Literal>> {
+    let draw = |parameter: &Parameter, random: &mut Random| {
+        let elements = random_argument(random, &parameter.ty);
+        let Layout::Strided { strides, .. } = &parameter.layout else { return elements };
+        let shape = &parameter.ty.shape;
+        let first = |flat: usize| {
+            let (mut rest, mut step, mut index) = (flat, 1, 0);
+            for (&dim, &stride) in shape.iter().zip(strides).rev() {
+                index += if stride == 0 { 0 } else { rest % dim } * step;
+                rest /= dim;
+                step *= dim;
+            }
+            index
+        };
+        (0..elements.len()).map(|flat| elements[first(flat)]).collect()
+    };
+    graph.parameters().iter().map(|parameter| draw(parameter, random)).collect()
+}
+
+/// The graph's nodes as lazy arrays over these arguments.
+fn arrays(graph: &Graph, arguments: &[Vec<Literal>]) -> Result<Vec<Array>, Error> {
+    let mut arrays: Vec<Array> = Vec::new();
+    for id in graph.ids() {
+        let operands: Vec<&Array> = graph.operands(id).iter().map(|operand| &arrays[operand.index()]).collect();
+        let array = match graph.op(id) {
+            Op::Parameter(n) => leaf(&graph.parameters()[*n as usize], &arguments[*n as usize]),
+            Op::Constant(literal) => Array::scalar(*literal, None),
+            op => Array::apply(op.clone(), &operands, None)?,
+        };
+        arrays.push(array);
+    }
+    Ok(arrays)
+}
+
+/// The elements of a tensor.
+pub(crate) fn elements(tensor: &Tensor) -> Vec<Literal> {
+    fn of<T: raptors::Element>(tensor: &Tensor) -> Vec<Literal> {
+        tensor.as_slice::<T>().unwrap().iter().map(|&value| Literal::new(value)).collect()
+    }
+    raptors::ir::dispatch_dtype!(tensor.dtype(), T => of::<T>(tensor), complex => unreachable!("no complex graphs"))
+}
+
+/// Whether a node's bits depend on the order in which elements are combined.
+fn order_matters(graph: &Graph, id: NodeId) -> bool {
+    let own = matches!(graph.op(id), Op::Reduce(ReduceOp::Sum | ReduceOp::Prod, _)) && graph.node(id).ty.dtype.is_float();
+    own || graph.operands(id).iter().any(|&operand| order_matters(graph, operand))
+}
+
+fn assert_same(found: &[Literal], expected: &[Literal], seed: u64, graph: &Graph) {
+    assert_eq!(found.len(), expected.len(), "seed {seed}: lengths differ\n{graph}");
+    for (n, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        assert!(same(found, expected), "seed {seed}: element {n} is {found:?}, not {expected:?}\n{graph}");
+    }
+}
+
+#[test]
+fn random_graphs_evaluate_to_the_reference() {
+    for seed in 0..4000 {
+        let mut random = Random::new(seed);
+        let graph = random_graph(&mut random);
+        let arguments = arguments(&mut random, &graph);
+        let arrays = arrays(&graph, &arguments).unwrap();
+        let expected = evaluate(&graph, &arguments);
+        let results: Vec<&Array> = graph.outputs().iter().map(|output| &arrays[output.node.index()]).collect();
+        let tensors = raptors::eval(&results).unwrap();
+        for (n, tensor) in tensors.iter().enumerate() {
+            if !order_matters(&graph, graph.outputs()[n].node) {
+                assert_same(&elements(tensor), &expected[n], seed, &graph);
+            }
+        }
+    }
+}
+
+/// Fused or one op at a time, with one thread or eight: the same bits.
+#[test]
+fn fusion_and_threads_change_no_bit() {
+    for seed in 0..1500 {
+        let mut random = Random::new(seed + 1_000_000);
+        let graph = random_graph(&mut random);
+        let arguments = arguments(&mut random, &graph);
+        let fused = arrays(&graph, &arguments).unwrap();
+        let results: Vec<&Array> = graph.outputs().iter().map(|output| &fused[output.node.index()]).collect();
+        let together: Vec<Vec<Literal>> = raptors::eval(&results).unwrap().iter().map(elements).collect();
+
+        let single = arrays(&graph, &arguments).unwrap();
+        for array in &single {
+            array.cache().unwrap();
+        }
+        for (n, output) in graph.outputs().iter().enumerate() {
+            let alone = elements(&single[output.node.index()].eval().unwrap());
+            assert_same(&alone, &together[n], seed, &graph);
+        }
+        for threads in [1, 8] {
+            team::set_threads(threads);
+            let again = raptors::eval(&results).unwrap();
+            for (n, tensor) in again.iter().enumerate() {
+                assert_same(&elements(tensor), &together[n], seed, &graph);
+            }
+        }
+        team::set_threads(0);
+    }
+}
+
+/// Large reductions: bits depend on the length alone, not on the axis, the fusion or the threads.
+#[test]
+fn large_reductions_follow_one_tree() {
+    for (rows, columns) in [(5000, 7), (9000, 130), (3, 70_000), (4100, 1100), (1, 200_001)] {
+        let mut random = Random::new(7);
+        let values: Vec<f32> = (0..rows * columns).map(|_| random.below(1 << 24) as f32 / 3e5 - 20.0).collect();
+        let x = raptors::lazy(&values).reshape(&[rows as isize, columns as isize]);
+        let turned = x.transpose().eval().unwrap().into_lazy();
+        for threads in [1, 2, 8] {
+            team::set_threads(threads);
+            let by_row = x.sum(&[1]).eval().unwrap();
+            let by_column = turned.sum(&[0]).eval().unwrap();
+            assert_eq!(by_row.as_slice::<f32>(), by_column.as_slice::<f32>(), "{rows} x {columns}, {threads} threads");
+            let by_row = (&x * 1.0f32).cast(DType::F64).sum(&[0]).eval().unwrap();
+            let by_column = turned.cast(DType::F64).sum(&[1]).eval().unwrap();
+            assert_eq!(by_row.as_slice::<f64>(), by_column.as_slice::<f64>(), "{rows} x {columns}, {threads} threads");
+            for exact in [ReduceOp::Argmax, ReduceOp::Max] {
+                let axis = |array: &Array, axis: isize| match exact {
+                    ReduceOp::Argmax => array.argmax(Some(axis)).cast(DType::F32),
+                    _ => array.max(&[axis]),
+                };
+                let (by_row, by_column) = (axis(&x, 1).eval().unwrap(), axis(&turned, 0).eval().unwrap());
+                assert_eq!(by_row.as_slice::<f32>(), by_column.as_slice::<f32>());
+            }
+        }
+        team::set_threads(0);
+        let exact: f64 = values.iter().map(|&value| f64::from(value)).sum();
+        let sum = f64::from(x.sum(&[]).eval().unwrap().as_slice::<f32>().unwrap()[0]);
+        let scale: f64 = values.iter().map(|&value| f64::from(value).abs()).sum();
+        assert!((sum - exact).abs() < 1e-6 * scale, "{sum} is far from {exact}");
+    }
+}
