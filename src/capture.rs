@@ -37,7 +37,12 @@ pub(crate) struct Captured<'a> {
     pub(crate) inputs: Vec<Input>,
     parameters: Vec<Parameter>,
     destinations: SmallVec<[Destination; 2]>,
+    /// Each node's number, once there are [`LOOK_THROUGH`] of them.
+    numbers: FxHashMap<*const Node, u32>,
 }
+
+/// Fewer nodes than this are found faster by looking at each.
+const LOOK_THROUGH: usize = 24;
 
 /// The values that rules look for: these are part of the graph, any other scalar is a parameter.
 fn is_rule_value(literal: Literal) -> bool {
@@ -60,35 +65,47 @@ impl<'a> Captured<'a> {
             inputs: Vec::new(),
             parameters: Vec::new(),
             destinations: SmallVec::from_elem(Destination::Fresh, results.len()),
+            numbers: FxHashMap::default(),
         };
-        let mut numbers: FxHashMap<*const Node, u32> = FxHashMap::default();
-        let mut stack: Vec<(&'a Node, usize)> = Vec::with_capacity(8);
+        let mut stack: SmallVec<[(&'a Node, usize); 16]> = SmallVec::new();
         for result in results {
             stack.push((&result.node, 0));
             while let Some((node, next)) = stack.pop() {
-                if numbers.contains_key(&(node as *const Node)) {
+                if captured.find(node).is_some() {
                     continue;
                 }
                 let is_input = node.leaf().is_some();
                 match node.operands.get(next) {
                     Some(operand) if !is_input => {
                         stack.push((node, next + 1));
-                        if !numbers.contains_key(&Arc::as_ptr(&operand.node)) {
-                            stack.push((&operand.node, 0));
-                        }
+                        stack.push((&operand.node, 0));
                     }
-                    _ => {
-                        let number = captured.number(node, &numbers)?;
-                        numbers.insert(node, number);
-                    }
+                    _ => captured.number(node)?,
                 }
             }
-            captured.results.push(numbers[&Arc::as_ptr(&result.node)]);
+            let number = captured.number_of(&result.node);
+            captured.results.push(number);
         }
         Ok(captured)
     }
 
-    fn number(&mut self, node: &'a Node, numbers: &FxHashMap<*const Node, u32>) -> Result<u32, Error> {
+    /// The number of a node, if it has one. A few are looked through, more are looked up.
+    fn find(&self, node: &Node) -> Option<u32> {
+        if self.numbers.is_empty() {
+            let position = self.steps.iter().position(|step| std::ptr::eq(step.node, node));
+            return position.map(|position| position as u32);
+        }
+        self.numbers.get(&(node as *const Node)).copied()
+    }
+
+    fn number_of(&self, node: &Node) -> u32 {
+        match self.find(node) {
+            Some(number) => number,
+            None => unreachable!("operands are numbered before their users"),
+        }
+    }
+
+    fn number(&mut self, node: &'a Node) -> Result<(), Error> {
         let mut operands = SmallVec::new();
         let mut parameter = None;
         match (node.leaf(), &node.kind) {
@@ -96,18 +113,37 @@ impl<'a> Captured<'a> {
                 if leaf.is_consumed() {
                     return Err(Error::Consumed { shape: node.ty.shape.clone() });
                 }
-                parameter = Some(self.input(Input::Leaf(leaf.clone()), layout(leaf, &node.ty), &node.ty, leaf.donated));
+                parameter = Some(self.input(
+                    Input::Leaf(leaf.clone()),
+                    layout(leaf, &node.ty),
+                    &node.ty,
+                    leaf.donated,
+                ));
             }
             (None, Kind::Scalar(literal)) if !is_rule_value(*literal) => {
                 parameter = Some(self.input(Input::Scalar(*literal), Layout::Scalar, &node.ty, false));
             }
             (None, Kind::Invalid(error)) => return Err(error.clone()),
             (None, Kind::Scalar(_) | Kind::Op(_) | Kind::Leaf(_)) => {
-                operands = node.operands.iter().map(|operand| numbers[&Arc::as_ptr(&operand.node)]).collect();
+                operands = node.operands.iter().map(|operand| self.number_of(&operand.node)).collect();
             }
         }
         self.steps.push(Step { node, operands, parameter });
-        Ok(self.steps.len() as u32 - 1)
+        match self.steps.len() {
+            ..LOOK_THROUGH => {}
+            LOOK_THROUGH => {
+                let pairs = self
+                    .steps
+                    .iter()
+                    .enumerate()
+                    .map(|(number, step)| (step.node as *const Node, number as u32));
+                self.numbers = pairs.collect();
+            }
+            more => {
+                self.numbers.insert(node, more as u32 - 1);
+            }
+        }
+        Ok(())
     }
 
     fn input(&mut self, input: Input, layout: Layout, ty: &Type, donated: bool) -> u32 {
@@ -178,7 +214,10 @@ impl<'a> Captured<'a> {
                     };
                     let operands: SmallVec<[NodeId; 3]> =
                         step.operands.iter().map(|&operand| ids[operand as usize]).collect();
-                    graph.push_node(raptors_ir::Node { op, ty: node.ty.clone(), source: node.source }, &operands)
+                    graph.push_node(
+                        raptors_ir::Node { op, ty: node.ty.clone(), source: node.source },
+                        &operands,
+                    )
                 }
             };
             ids.push(id);

@@ -23,7 +23,13 @@ pub fn full(dims: &[usize], value: Literal, source: Option<Source>) -> Result<Ar
 /// `start, start + step, …` up to, and without, `stop`.
 ///
 /// As in NumPy, floats are `start + i * delta`, where `delta` is the rounded second element less the first.
-pub fn arange(start: Weak, stop: Weak, step: Weak, dtype: Option<DType>, source: Option<Source>) -> Result<Array, Error> {
+pub fn arange(
+    start: Weak,
+    stop: Weak,
+    step: Weak,
+    dtype: Option<DType>,
+    source: Option<Source>,
+) -> Result<Array, Error> {
     let fail = |problem: String| Array::mistaken(IrError::Attribute { op: "arange", problem }, &[]);
     let number = |weak: Weak| match weak {
         Weak::Bool(value) => Ok(f64::from(u8::from(value))),
@@ -46,8 +52,10 @@ pub fn arange(start: Weak, stop: Weak, step: Weak, dtype: Option<DType>, source:
             Weak::Int(value) => value as i64,
             weak => number(weak).map_or(0, |value| value as i64),
         };
-        let scaled = op(ElementwiseOp::Multiply, &index, &Array::scalar(Literal::new(exact(step)), source), source)?;
-        let moved = op(ElementwiseOp::Add, &scaled, &Array::scalar(Literal::new(exact(start)), source), source)?;
+        let scaled =
+            op(ElementwiseOp::Multiply, &index, &Array::scalar(Literal::new(exact(step)), source), source)?;
+        let moved =
+            op(ElementwiseOp::Add, &scaled, &Array::scalar(Literal::new(exact(start)), source), source)?;
         return ops::cast(&moved, dtype, source);
     }
     let start = Literal::from_f64(dtype, first);
@@ -55,7 +63,12 @@ pub fn arange(start: Weak, stop: Weak, step: Weak, dtype: Option<DType>, source:
     let Some(delta) = raptors_ir::scalar::evaluate(ElementwiseOp::Subtract, &[second, start]) else {
         return Err(Error::Unsupported { dtype });
     };
-    let scaled = op(ElementwiseOp::Multiply, &ops::cast(&index, dtype, source)?, &Array::scalar(delta, source), source)?;
+    let scaled = op(
+        ElementwiseOp::Multiply,
+        &ops::cast(&index, dtype, source)?,
+        &Array::scalar(delta, source),
+        source,
+    )?;
     op(ElementwiseOp::Add, &scaled, &Array::scalar(start, source), source)
 }
 
@@ -106,7 +119,13 @@ pub fn linspace(
 }
 
 /// Ones on the `k`-th diagonal (0 is the main one, above it positive), zeros elsewhere.
-pub fn eye(rows: usize, columns: usize, k: i64, dtype: DType, source: Option<Source>) -> Result<Array, Error> {
+pub fn eye(
+    rows: usize,
+    columns: usize,
+    k: i64,
+    dtype: DType,
+    source: Option<Source>,
+) -> Result<Array, Error> {
     let shape = |dims: &[usize]| Shape::new(dims).map_err(|error| Array::mistaken(error, &[]));
     let row = Array::apply(Op::Reshape(shape(&[rows, 1])?), &[&iota(rows, source)?], source)?;
     let column = Array::apply(Op::Reshape(shape(&[1, columns])?), &[&iota(columns, source)?], source)?;

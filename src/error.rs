@@ -35,7 +35,9 @@ pub enum Error {
         max: i128,
     },
     /// An integer array to the power of a negative integer.
-    #[error("pow: integers to negative integer powers are not integers: cast the base to a float dtype first")]
+    #[error(
+        "pow: integers to negative integer powers are not integers: cast the base to a float dtype first"
+    )]
     NegativeIntegerPower,
     /// The system has no memory for a result or an intermediate.
     #[error(transparent)]
@@ -47,7 +49,9 @@ pub enum Error {
         dtype: DType,
     },
     /// A donated input that an earlier evaluation has overwritten.
-    #[error("eval: a donated input of shape {shape} was overwritten by an earlier eval: make a new lazy array of the memory")]
+    #[error(
+        "eval: a donated input of shape {shape} was overwritten by an earlier eval: make a new lazy array of the memory"
+    )]
     Consumed {
         /// The input's shape.
         shape: Shape,
@@ -66,7 +70,9 @@ pub enum Error {
     #[error("eval: out is read-only: give writable memory")]
     OutReadOnly,
     /// Memory given for a result shares some, but not all, elements with something that is read.
-    #[error("eval: out partially overlaps {with}: give memory that is exactly an input, or shares nothing with one")]
+    #[error(
+        "eval: out partially overlaps {with}: give memory that is exactly an input, or shares nothing with one"
+    )]
     OutOverlap {
         /// What it overlaps.
         with: &'static str,

@@ -199,7 +199,9 @@ fn destination(captured: &Captured<'_>, out: &OutMemory) -> Result<Destination, 
     Ok(match (exact, sharing) {
         _ if !row_major => Destination::Fresh,
         (None, _) => Destination::Provided,
-        (Some(n), 1) if captured.parameters()[n].layout == Layout::RowMajor => Destination::Parameter(n as u32),
+        (Some(n), 1) if captured.parameters()[n].layout == Layout::RowMajor => {
+            Destination::Parameter(n as u32)
+        }
         (Some(_), _) => Destination::Fresh,
     })
 }

@@ -1,3 +1,52 @@
 //! raptors: a lazy expression-graph array compiler.
+//!
+//! Operations on an [`Array`] build a graph and compute nothing. [`Array::eval`] rewrites the graph (simplify, share,
+//! fuse, place results in memory that dies) and runs what is left as fused loops over all cores.
+//!
+//! ```
+//! use raptors::lazy;
+//! let a: Vec<f32> = (0..1000).map(|n| n as f32).collect();
+//! let b = vec![1.0f32; 1000];
+//! let y = (lazy(&a) * 2.0 + &b).sqrt();
+//! let out = y.eval()?;
+//! assert_eq!(out.as_slice::<f32>().map(|s| s[4]), Some(3.0));
+//! assert_eq!(y.plan()?.kernels(), 1);
+//! # Ok::<(), raptors::Error>(())
+//! ```
+//!
+//! Start reading at [`compile`]: it names every stage. Values are NumPy's, bit for bit where IEEE 754 or integer
+//! arithmetic defines them, and within 1 ULP for transcendental functions; they do not depend on the number of threads, the
+//! SIMD level, or what was fused with what.
 
+pub mod array;
+pub mod ops;
+pub mod views;
+pub mod creation;
+mod operators;
+mod into_array;
+pub mod source;
+mod capture;
+pub mod compile;
+mod cache;
+pub mod eval;
+mod lower;
+mod program;
+mod codegen;
+mod executor;
+pub mod kernels;
 pub mod runtime;
+mod tensor;
+pub mod plan;
+mod error;
+
+pub use array::Array;
+pub use cache::clear as clear_plan_cache;
+pub use error::{Error, OperandNote};
+pub use eval::eval;
+pub use into_array::{IntoArray, lazy};
+pub use operators::Term;
+pub use plan::Plan;
+pub use raptors_ir as ir;
+pub use raptors_ir::{DType, Element, Shape};
+pub use tensor::Tensor;
+pub use views::Index;

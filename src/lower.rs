@@ -34,7 +34,10 @@ pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
     let results = graph
         .outputs()
         .iter()
-        .map(|output| ProgramResult { slot: slot_of(graph, output.node), ty: graph.node(output.node).ty.clone() })
+        .map(|output| ProgramResult {
+            slot: slot_of(graph, output.node),
+            ty: graph.node(output.node).ty.clone(),
+        })
         .collect();
     let mut overwritten: Vec<u32> = graph
         .ids()
@@ -125,7 +128,8 @@ fn concat(graph: &Graph, id: NodeId, axis: usize, level: Level) -> Result<Vec<Lo
     let mut nests = Vec::new();
     for operand in graph.operands(id) {
         let shape = graph.shape(operand).clone();
-        let mut builder = NestBuilder { graph, space: shape.clone(), axes: Dims::new(), ..NestBuilder::new(graph, &[]) };
+        let mut builder =
+            NestBuilder { graph, space: shape.clone(), axes: Dims::new(), ..NestBuilder::new(graph, &[]) };
         let value = builder.value(operand);
         let copied = builder.body.push(LaneOp::Copy, &[value], target.dtype);
         let slot = Operand { offset: target.strides[axis] * start as isize, ..target.clone() };
@@ -173,7 +177,8 @@ impl<'a> NestBuilder<'a> {
 
     fn lower(mut self, level: Level) -> Result<LoopNest, Error> {
         for &id in self.nodes {
-            let args: Vec<ValueId> = self.graph.operands(id).iter().map(|&operand| self.value(operand)).collect();
+            let args: Vec<ValueId> =
+                self.graph.operands(id).iter().map(|&operand| self.value(operand)).collect();
             let dtype = self.graph.node(id).ty.dtype;
             let operand_dtype = self.graph.node(self.graph.operands(id)[0]).ty.dtype;
             let op = match self.graph.op(id) {
@@ -183,7 +188,10 @@ impl<'a> NestBuilder<'a> {
                 Op::Cast(_) => LaneOp::Cast(operand_dtype),
                 Op::Copy => LaneOp::Copy,
                 Op::Reduce(op, _) => {
-                    let target = self.operand(Operand { strides: Strides::from_elem(0, self.space.len()), ..stored(self.graph, id) });
+                    let target = self.operand(Operand {
+                        strides: Strides::from_elem(0, self.space.len()),
+                        ..stored(self.graph, id)
+                    });
                     self.body.reductions.push(Reduction { op: *op, value: args[0], target });
                     continue;
                 }
@@ -248,7 +256,8 @@ impl<'a> NestBuilder<'a> {
 
         let order: Vec<usize> = [&outer[..], &reduced, inner].concat();
         let space = self.space.clone();
-        let mut lists: Vec<&mut Strides> = self.operands.iter_mut().map(|operand| &mut operand.strides).collect();
+        let mut lists: Vec<&mut Strides> =
+            self.operands.iter_mut().map(|operand| &mut operand.strides).collect();
         lists.extend(self.body.insts.iter_mut().filter_map(|inst| match &mut inst.op {
             LaneOp::Index { strides, .. } => Some(strides),
             _ => None,
@@ -293,7 +302,8 @@ fn grain(body: &LaneProgram) -> usize {
 
 /// Whether an op takes nanoseconds an element: a function, or a division of integers.
 fn is_slow(op: ElementwiseOp, dtype: DType) -> bool {
-    let divides = matches!(op, ElementwiseOp::FloorDivide | ElementwiseOp::Remainder | ElementwiseOp::Nextafter);
+    let divides =
+        matches!(op, ElementwiseOp::FloorDivide | ElementwiseOp::Remainder | ElementwiseOp::Nextafter);
     op.ulp() > 0 || divides && !matches!(dtype, DType::Bool)
 }
 
@@ -301,8 +311,7 @@ fn is_slow(op: ElementwiseOp, dtype: DType) -> bool {
 /// Returns the lengths that are left.
 fn collapse(space: &Shape, order: &[usize], lists: &mut [&mut Strides]) -> Dims {
     let mut dims: Dims = Dims::new();
-    let old: Vec<Strides> =
-        lists.iter().map(|list| order.iter().map(|&dim| list[dim]).collect()).collect();
+    let old: Vec<Strides> = lists.iter().map(|list| order.iter().map(|&dim| list[dim]).collect()).collect();
     for list in lists.iter_mut() {
         list.clear();
     }

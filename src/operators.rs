@@ -12,8 +12,8 @@ use crate::array::Array;
 use crate::error::Error;
 use crate::into_array::IntoArray;
 use crate::ops::{self, Axes, Operand, Weak};
-use crate::views::{self, Index};
 use crate::source;
+use crate::views::{self, Index};
 
 /// Something that can stand in an expression beside an array.
 #[derive(Clone, Debug)]

@@ -105,7 +105,12 @@ pub fn result_dtype(operands: &[Operand<'_>]) -> Option<DType> {
 }
 
 /// The operand as an array of `dtype`.
-fn convert(op: &'static str, operand: Operand<'_>, dtype: DType, source: Option<Source>) -> Result<Array, Error> {
+fn convert(
+    op: &'static str,
+    operand: Operand<'_>,
+    dtype: DType,
+    source: Option<Source>,
+) -> Result<Array, Error> {
     match operand {
         Operand::Array(array) => cast(array, dtype, source),
         Operand::Scalar(weak) => Ok(Array::scalar(weak.to_literal(op, dtype)?, source)),
@@ -128,7 +133,11 @@ pub fn cast(array: &Array, dtype: DType, source: Option<Source>) -> Result<Array
 /// # Errors
 ///
 /// When shapes do not broadcast, the op is not defined for the dtype, or an integer does not fit it.
-pub fn elementwise(op: ElementwiseOp, operands: &[Operand<'_>], source: Option<Source>) -> Result<Array, Error> {
+pub fn elementwise(
+    op: ElementwiseOp,
+    operands: &[Operand<'_>],
+    source: Option<Source>,
+) -> Result<Array, Error> {
     if let [Operand::Array(x), Operand::Array(y)] = operands
         && x.dtype() == y.dtype()
         && op.accepts(x.dtype())
@@ -150,7 +159,10 @@ pub fn elementwise(op: ElementwiseOp, operands: &[Operand<'_>], source: Option<S
     }
     let Some(dtype) = op.compute_dtype(promoted) else {
         let arrays: SmallVec<[&Array; 2]> = operands.iter().filter_map(Operand::array).collect();
-        return Err(Array::mistaken(IrError::DType { op: name, dtype: promoted, needed: op.accepted() }, &arrays));
+        return Err(Array::mistaken(
+            IrError::DType { op: name, dtype: promoted, needed: op.accepted() },
+            &arrays,
+        ));
     };
     // An integer is checked against the dtype it joins, not against the float type that a function computes in.
     let weak_dtype = if op.class() == Class::Quotient { dtype } else { promoted };
@@ -197,7 +209,9 @@ fn compare_exactly(
         [Operand::Array(array), Operand::Scalar(Weak::Int(value))] => beyond(op, array, value, source),
         [Operand::Scalar(Weak::Int(value)), Operand::Array(array)] => beyond(mirrored, array, value, source),
         [Operand::Array(x), Operand::Array(y)] => match (x.dtype(), y.dtype()) {
-            (x_dtype, DType::U64) if x_dtype.kind() == Kind::Signed => signed_with_u64(op, x, y, source).map(Some),
+            (x_dtype, DType::U64) if x_dtype.kind() == Kind::Signed => {
+                signed_with_u64(op, x, y, source).map(Some)
+            }
             (DType::U64, y_dtype) if y_dtype.kind() == Kind::Signed => {
                 signed_with_u64(mirrored, y, x, source).map(Some)
             }
@@ -208,7 +222,12 @@ fn compare_exactly(
 }
 
 /// `array op value`, where the integer is outside the range of the array's integer dtype: the same everywhere.
-fn beyond(op: ElementwiseOp, array: &Array, value: i128, source: Option<Source>) -> Result<Option<Array>, Error> {
+fn beyond(
+    op: ElementwiseOp,
+    array: &Array,
+    value: i128,
+    source: Option<Source>,
+) -> Result<Option<Array>, Error> {
     if !array.dtype().is_integer() {
         return Ok(None);
     }
@@ -224,7 +243,12 @@ fn beyond(op: ElementwiseOp, array: &Array, value: i128, source: Option<Source>)
 }
 
 /// `signed op unsigned` without going through `f64`: a negative number is below every unsigned one.
-fn signed_with_u64(op: ElementwiseOp, signed: &Array, unsigned: &Array, source: Option<Source>) -> Result<Array, Error> {
+fn signed_with_u64(
+    op: ElementwiseOp,
+    signed: &Array,
+    unsigned: &Array,
+    source: Option<Source>,
+) -> Result<Array, Error> {
     let zero = Operand::Scalar(Weak::Int(0));
     let negative = elementwise(ElementwiseOp::Less, &[Operand::Array(signed), zero], source)?;
     let as_unsigned = cast(signed, DType::U64, source)?;
@@ -321,7 +345,8 @@ pub fn reduce(
     source: Option<Source>,
 ) -> Result<Array, Error> {
     let name = op.name();
-    let axes = raptors_ir::normalize_axes(name, axes, x.ndim()).map_err(|error| Array::mistaken(error, &[x]))?;
+    let axes =
+        raptors_ir::normalize_axes(name, axes, x.ndim()).map_err(|error| Array::mistaken(error, &[x]))?;
     let x = match op {
         ReduceOp::Any | ReduceOp::All => cast(x, DType::Bool, source)?,
         ReduceOp::Sum | ReduceOp::Prod => cast(x, dtype.unwrap_or(op.accumulator_dtype(x.dtype())), source)?,
@@ -373,7 +398,11 @@ pub fn mean(
     let x = cast(x, dtype.unwrap_or(mean_dtype(x.dtype())), source)?;
     let count = reduced_count("mean", &x, axes)?;
     let sum = reduce(ReduceOp::Sum, &x, axes, kept, None, source)?;
-    elementwise(ElementwiseOp::Divide, &[Operand::Array(&sum), Operand::Scalar(Weak::Int(count as i128))], source)
+    elementwise(
+        ElementwiseOp::Divide,
+        &[Operand::Array(&sum), Operand::Scalar(Weak::Int(count as i128))],
+        source,
+    )
 }
 
 /// The variance over `axes`: the mean of squared distances from the mean, divided by the count less `correction`.
@@ -387,7 +416,8 @@ pub fn var(
     let x = cast(x, mean_dtype(x.dtype()), source)?;
     let count = reduced_count("var", &x, axes)?;
     let center = mean(&x, axes, Axes::Keep, None, source)?;
-    let distance = elementwise(ElementwiseOp::Subtract, &[Operand::Array(&x), Operand::Array(&center)], source)?;
+    let distance =
+        elementwise(ElementwiseOp::Subtract, &[Operand::Array(&x), Operand::Array(&center)], source)?;
     let squared = elementwise(ElementwiseOp::Square, &[Operand::Array(&distance)], source)?;
     let sum = reduce(ReduceOp::Sum, &squared, axes, kept, None, source)?;
     let divisor = Weak::Float((count as f64 - correction).max(0.0));
@@ -411,7 +441,8 @@ fn mean_dtype(dtype: DType) -> DType {
 }
 
 fn reduced_count(op: &'static str, x: &Array, axes: Option<&[isize]>) -> Result<usize, Error> {
-    let axes = raptors_ir::normalize_axes(op, axes, x.ndim()).map_err(|error| Array::mistaken(error, &[x]))?;
+    let axes =
+        raptors_ir::normalize_axes(op, axes, x.ndim()).map_err(|error| Array::mistaken(error, &[x]))?;
     Ok(axes.iter().map(|&axis| x.shape()[axis]).product())
 }
 
@@ -425,10 +456,13 @@ pub fn matmul(x: &Array, y: &Array, source: Option<Source>) -> Result<Array, Err
             return Err(Array::mistaken(error, &[x, y]));
         }
     }
-    let inner = |array: &Array, from_end: usize| array.shape()[array.ndim().saturating_sub(from_end).min(array.ndim() - 1)];
+    let inner = |array: &Array, from_end: usize| {
+        array.shape()[array.ndim().saturating_sub(from_end).min(array.ndim() - 1)]
+    };
     let (inner_lhs, inner_rhs) = (inner(x, 1), inner(y, 2));
     if inner_lhs != inner_rhs {
-        let error = IrError::Matmul { op, lhs: x.shape().clone(), rhs: y.shape().clone(), inner_lhs, inner_rhs };
+        let error =
+            IrError::Matmul { op, lhs: x.shape().clone(), rhs: y.shape().clone(), inner_lhs, inner_rhs };
         return Err(Array::mistaken(error, &[x, y]));
     }
     let dtype = x.dtype().promote(y.dtype());

@@ -102,11 +102,14 @@ impl Plan {
             }
         }
         for (n, &size) in compiled.program.buffers.iter().enumerate() {
-            let result = compiled.program.results.iter().position(|result| result.slot.to_string() == format!("b{n}"));
+            let result =
+                compiled.program.results.iter().position(|result| result.slot.to_string() == format!("b{n}"));
             let role = result.map_or("intermediate".to_owned(), |result| format!("result {result}"));
             let _ = writeln!(text, "  buffer b{n}: {}, {role}", bytes(size));
         }
-        for (title, records) in [("copied", self.copies()), ("reused", self.reuses()), ("refused", self.refusals())] {
+        for (title, records) in
+            [("copied", self.copies()), ("reused", self.reuses()), ("refused", self.refusals())]
+        {
             for (record, times) in counted(records) {
                 let times = if times > 1 { format!(" (x{times})") } else { String::new() };
                 let _ = writeln!(text, "  {title}: {record}{times}");

@@ -135,7 +135,11 @@ impl fmt::Display for Program {
                 Step::Loop(nest) => {
                     write!(f, "  step {n}: loop {}", spelled(&nest.dims))?;
                     if !nest.body.reductions.is_empty() {
-                        write!(f, " reducing {} of {} x {} x {}", nest.reduced, nest.outer, nest.reduced, nest.inner)?;
+                        write!(
+                            f,
+                            " reducing {} of {} x {} x {}",
+                            nest.reduced, nest.outer, nest.reduced, nest.inner
+                        )?;
                     }
                     writeln!(f, ", tile {}", nest.tile.len)?;
                     for (m, operand) in nest.operands.iter().enumerate() {
@@ -145,8 +149,16 @@ impl fmt::Display for Program {
                 }
                 Step::Matmul(product) => {
                     let [m, k, n_columns] = product.dims;
-                    writeln!(f, "  step {n}: matmul {m} x {k} x {n_columns}, batch {}", spelled(&product.batch))?;
-                    writeln!(f, "    m0 = {}\n    m1 = {}\n    m2 = {}", product.lhs, product.rhs, product.result)?;
+                    writeln!(
+                        f,
+                        "  step {n}: matmul {m} x {k} x {n_columns}, batch {}",
+                        spelled(&product.batch)
+                    )?;
+                    writeln!(
+                        f,
+                        "    m0 = {}\n    m1 = {}\n    m2 = {}",
+                        product.lhs, product.rhs, product.result
+                    )?;
                 }
             }
         }

@@ -22,7 +22,10 @@ pub struct Tensor {
 impl Tensor {
     /// `buffer` holds the row-major elements of `ty`.
     pub(crate) fn new(buffer: Buffer, ty: Type) -> Tensor {
-        debug_assert!(buffer.len() >= ty.shape.size() * ty.dtype.size(), "a tensor's buffer holds its elements");
+        debug_assert!(
+            buffer.len() >= ty.shape.size() * ty.dtype.size(),
+            "a tensor's buffer holds its elements"
+        );
         Tensor { buffer, ty }
     }
 

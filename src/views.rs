@@ -115,13 +115,22 @@ pub fn reshape(x: &Array, dims: &[isize], source: Option<Source>) -> Result<Arra
     if let Some(dim) = dims.iter().find(|&&dim| dim < -1) {
         return Err(fail(format!("length {dim} is negative, only -1 has a meaning")));
     }
-    let known = dims.iter().filter(|&&dim| dim >= 0).try_fold(1usize, |product, &dim| product.checked_mul(dim as usize));
-    let Some(known) = known else { return Err(fail(format!("{dims:?} has more elements than can be addressed"))) };
+    let known = dims
+        .iter()
+        .filter(|&&dim| dim >= 0)
+        .try_fold(1usize, |product, &dim| product.checked_mul(dim as usize));
+    let Some(known) = known else {
+        return Err(fail(format!("{dims:?} has more elements than can be addressed")));
+    };
     let mut lengths = Dims::new();
     for &dim in dims {
         lengths.push(match dim {
             -1 if known == 0 || !x.size().is_multiple_of(known) => {
-                return Err(fail(format!("an array of {} elements, shape {}, does not divide into {dims:?}", x.size(), x.shape())));
+                return Err(fail(format!(
+                    "an array of {} elements, shape {}, does not divide into {dims:?}",
+                    x.size(),
+                    x.shape()
+                )));
             }
             -1 => x.size() / known,
             dim => dim as usize,
@@ -134,7 +143,8 @@ pub fn reshape(x: &Array, dims: &[isize], source: Option<Source>) -> Result<Arra
 /// Dimension `i` of the result is dimension `axes[i]` of `x`.
 pub fn permute_dims(x: &Array, axes: &[isize], source: Option<Source>) -> Result<Array, Error> {
     let op = "permute_dims";
-    let resolved: Result<Dims, IrError> = axes.iter().map(|&axis| normalize_axis(op, axis, x.ndim())).collect();
+    let resolved: Result<Dims, IrError> =
+        axes.iter().map(|&axis| normalize_axis(op, axis, x.ndim())).collect();
     let resolved = resolved.map_err(|error| Array::mistaken(error, &[x]))?;
     Array::apply(Op::Permute(resolved), &[x], source)
 }
@@ -179,10 +189,12 @@ pub fn squeeze(x: &Array, axes: Option<&[isize]>, source: Option<Source>) -> Res
 /// `x` with new dimensions of length 1, at these positions of the result.
 pub fn expand_dims(x: &Array, axes: &[isize], source: Option<Source>) -> Result<Array, Error> {
     let ndim = x.ndim() + axes.len();
-    let axes = normalize_axes("expand_dims", Some(axes), ndim).map_err(|error| Array::mistaken(error, &[x]))?;
+    let axes =
+        normalize_axes("expand_dims", Some(axes), ndim).map_err(|error| Array::mistaken(error, &[x]))?;
     let mut rest = x.shape().iter();
-    let dims: Dims =
-        (0..ndim).map(|axis| if axes.contains(&axis) { 1 } else { rest.next().copied().unwrap_or(1) }).collect();
+    let dims: Dims = (0..ndim)
+        .map(|axis| if axes.contains(&axis) { 1 } else { rest.next().copied().unwrap_or(1) })
+        .collect();
     let shape = Shape::from_dims(dims).map_err(|error| Array::mistaken(error, &[x]))?;
     Array::apply(Op::Reshape(shape), &[x], source)
 }

@@ -68,7 +68,8 @@ fn arguments(random: &mut Random, graph: &Graph) -> Vec<Vec<Literal>> {
 fn arrays(graph: &Graph, arguments: &[Vec<Literal>]) -> Result<Vec<Array>, Error> {
     let mut arrays: Vec<Array> = Vec::new();
     for id in graph.ids() {
-        let operands: Vec<&Array> = graph.operands(id).iter().map(|operand| &arrays[operand.index()]).collect();
+        let operands: Vec<&Array> =
+            graph.operands(id).iter().map(|operand| &arrays[operand.index()]).collect();
         let array = match graph.op(id) {
             Op::Parameter(n) => leaf(&graph.parameters()[*n as usize], &arguments[*n as usize]),
             Op::Constant(literal) => Array::scalar(*literal, None),
@@ -89,7 +90,8 @@ pub(crate) fn elements(tensor: &Tensor) -> Vec<Literal> {
 
 /// Whether a node's bits depend on the order in which elements are combined.
 fn order_matters(graph: &Graph, id: NodeId) -> bool {
-    let own = matches!(graph.op(id), Op::Reduce(ReduceOp::Sum | ReduceOp::Prod, _)) && graph.node(id).ty.dtype.is_float();
+    let own = matches!(graph.op(id), Op::Reduce(ReduceOp::Sum | ReduceOp::Prod, _))
+        && graph.node(id).ty.dtype.is_float();
     own || graph.operands(id).iter().any(|&operand| order_matters(graph, operand))
 }
 
@@ -108,7 +110,8 @@ fn random_graphs_evaluate_to_the_reference() {
         let arguments = arguments(&mut random, &graph);
         let arrays = arrays(&graph, &arguments).unwrap();
         let expected = evaluate(&graph, &arguments);
-        let results: Vec<&Array> = graph.outputs().iter().map(|output| &arrays[output.node.index()]).collect();
+        let results: Vec<&Array> =
+            graph.outputs().iter().map(|output| &arrays[output.node.index()]).collect();
         let tensors = raptors::eval(&results).unwrap();
         for (n, tensor) in tensors.iter().enumerate() {
             if !order_matters(&graph, graph.outputs()[n].node) {
@@ -153,17 +156,26 @@ fn fusion_and_threads_change_no_bit() {
 fn large_reductions_follow_one_tree() {
     for (rows, columns) in [(5000, 7), (9000, 130), (3, 70_000), (4100, 1100), (1, 200_001)] {
         let mut random = Random::new(7);
-        let values: Vec<f32> = (0..rows * columns).map(|_| random.below(1 << 24) as f32 / 3e5 - 20.0).collect();
+        let values: Vec<f32> =
+            (0..rows * columns).map(|_| random.below(1 << 24) as f32 / 3e5 - 20.0).collect();
         let x = raptors::lazy(&values).reshape(&[rows as isize, columns as isize]);
         let turned = x.transpose().eval().unwrap().into_lazy();
         for threads in [1, 2, 8] {
             team::set_threads(threads);
             let by_row = x.sum(&[1]).eval().unwrap();
             let by_column = turned.sum(&[0]).eval().unwrap();
-            assert_eq!(by_row.as_slice::<f32>(), by_column.as_slice::<f32>(), "{rows} x {columns}, {threads} threads");
+            assert_eq!(
+                by_row.as_slice::<f32>(),
+                by_column.as_slice::<f32>(),
+                "{rows} x {columns}, {threads} threads"
+            );
             let by_row = (&x * 1.0f32).cast(DType::F64).sum(&[0]).eval().unwrap();
             let by_column = turned.cast(DType::F64).sum(&[1]).eval().unwrap();
-            assert_eq!(by_row.as_slice::<f64>(), by_column.as_slice::<f64>(), "{rows} x {columns}, {threads} threads");
+            assert_eq!(
+                by_row.as_slice::<f64>(),
+                by_column.as_slice::<f64>(),
+                "{rows} x {columns}, {threads} threads"
+            );
             for exact in [ReduceOp::Argmax, ReduceOp::Max] {
                 let axis = |array: &Array, axis: isize| match exact {
                     ReduceOp::Argmax => array.argmax(Some(axis)).cast(DType::F32),

@@ -85,7 +85,12 @@ pub(crate) struct TileProgram {
 
 impl TileProgram {
     /// Arranges `body` over `dims`; `None` where an instruction has no kernel.
-    pub(crate) fn new(body: &LaneProgram, operands: &[Operand], dims: &Dims, level: Level) -> Option<TileProgram> {
+    pub(crate) fn new(
+        body: &LaneProgram,
+        operands: &[Operand],
+        dims: &Dims,
+        level: Level,
+    ) -> Option<TileProgram> {
         let box_dims = if body.reductions.is_empty() { transposed_dims(body, operands, dims) } else { None };
         let mut program = TileProgram {
             len: 0,
@@ -97,8 +102,16 @@ impl TileProgram {
             late_stores: Vec::new(),
             item: body.insts.iter().map(|inst| inst.dtype.size()).max().unwrap_or(1),
         };
-        Arranger { body, operands, dims, level, program: &mut program, last_use: last_uses(body), free: Vec::new() }
-            .arrange()?;
+        Arranger {
+            body,
+            operands,
+            dims,
+            level,
+            program: &mut program,
+            last_use: last_uses(body),
+            free: Vec::new(),
+        }
+        .arrange()?;
         program.len = program.tile_len(dims);
         Some(program)
     }
@@ -256,7 +269,9 @@ impl Arranger<'_> {
         for arg in &inst.args {
             let dies = self.last_use[arg.index()] == value.index();
             let same_size = self.body.insts[arg.index()].dtype.size() == inst.dtype.size();
-            if let (true, true, Place::Register(register)) = (dies, same_size, self.program.places[arg.index()]) {
+            if let (true, true, Place::Register(register)) =
+                (dies, same_size, self.program.places[arg.index()])
+            {
                 return Place::Register(register);
             }
         }
@@ -277,7 +292,8 @@ impl Arranger<'_> {
         }
         let read_later = self.body.insts.iter().enumerate().any(|(position, inst)| match inst.op {
             LaneOp::Load(load) => {
-                self.operands[load.index()].memory.is_same(operand.memory) && self.last_use[position] > value.index()
+                self.operands[load.index()].memory.is_same(operand.memory)
+                    && self.last_use[position] > value.index()
             }
             _ => false,
         });

@@ -77,7 +77,9 @@ fn combiners(nest: &LoopNest) -> Result<Vec<Combiner>, Error> {
         .map(|(number, reduction)| {
             let dtype = nest.body.insts[reduction.value.index()].dtype;
             let kernels = match reduction.op {
-                ReduceOp::Argmin | ReduceOp::Argmax => reduce::arg(reduction.op, dtype, level).map(Kernels::Arg),
+                ReduceOp::Argmin | ReduceOp::Argmax => {
+                    reduce::arg(reduction.op, dtype, level).map(Kernels::Arg)
+                }
                 ReduceOp::Sum
                 | ReduceOp::Prod
                 | ReduceOp::Min
@@ -108,6 +110,8 @@ unsafe fn store_identities(nest: &LoopNest, bound: &Bound<'_>) {
         let bytes = identity.bits().to_le_bytes();
         let count = nest.outer * nest.inner;
         // SAFETY: the target holds one element for each kept position.
-        unsafe { crate::kernels::copy::splat(bytes.as_ptr(), operand.dtype.size(), bound.base(operand), count) };
+        unsafe {
+            crate::kernels::copy::splat(bytes.as_ptr(), operand.dtype.size(), bound.base(operand), count)
+        };
     }
 }

@@ -38,13 +38,18 @@ impl<'a> TileRunner<'a> {
     /// # Safety
     ///
     /// As for [`super::run`], until the runner is dropped.
-    pub(crate) unsafe fn new(nest: &'a LoopNest, bound: &Bound<'_>, longest: usize) -> Result<TileRunner<'a>, Error> {
+    pub(crate) unsafe fn new(
+        nest: &'a LoopNest,
+        bound: &Bound<'_>,
+        longest: usize,
+    ) -> Result<TileRunner<'a>, Error> {
         let tile = &nest.tile;
         let register_bytes = (longest * tile.item).next_multiple_of(64) + REGISTER_GAP;
         let fill_bytes = |fill: &Fill| match fill {
             Fill::Scalar(_) | Fill::Uniform(_) => register_bytes,
             Fill::Period(operand, period) => {
-                ((longest + period) * nest.operands[operand.index()].dtype.size()).next_multiple_of(64) + REGISTER_GAP
+                ((longest + period) * nest.operands[operand.index()].dtype.size()).next_multiple_of(64)
+                    + REGISTER_GAP
             }
         };
         let bytes = tile.registers * register_bytes + tile.fills.iter().map(fill_bytes).sum::<usize>();
@@ -164,7 +169,16 @@ impl<'a> TileRunner<'a> {
                         unreachable!("{value} is an index")
                     };
                     // SAFETY: the register has room for a tile of i64.
-                    unsafe { index_range(*offset, strides, &nest.dims, start, len, self.values[value.index()].cast_mut()) };
+                    unsafe {
+                        index_range(
+                            *offset,
+                            strides,
+                            &nest.dims,
+                            start,
+                            len,
+                            self.values[value.index()].cast_mut(),
+                        )
+                    };
                 }
                 // SAFETY: by the arrangement, every argument is readable for `len` elements and the result writable.
                 TileOp::Call(value, kernel) => unsafe { self.call(*value, *kernel, len) },
@@ -182,7 +196,16 @@ impl<'a> TileRunner<'a> {
         for &(value, id) in &nest.tile.late_stores {
             let operand = &nest.operands[id.index()];
             // SAFETY: the operand is writable over the whole space, and the value has `len` elements.
-            unsafe { unpack_range(self.values[value.index()], self.bases[id.index()], operand, &nest.dims, start, len) };
+            unsafe {
+                unpack_range(
+                    self.values[value.index()],
+                    self.bases[id.index()],
+                    operand,
+                    &nest.dims,
+                    start,
+                    len,
+                )
+            };
         }
     }
 
@@ -195,7 +218,8 @@ impl<'a> TileRunner<'a> {
         let nest = self.nest;
         let len = extent.iter().product();
         let address = |base: *mut u8, operand: &Operand| {
-            let offset: isize = index.iter().zip(&operand.strides).map(|(&i, &stride)| i as isize * stride).sum();
+            let offset: isize =
+                index.iter().zip(&operand.strides).map(|(&i, &stride)| i as isize * stride).sum();
             base.wrapping_offset(offset)
         };
         for op in &nest.tile.ops {
@@ -212,7 +236,8 @@ impl<'a> TileRunner<'a> {
                     let LaneOp::Index { offset, strides } = &nest.body.insts[value.index()].op else {
                         unreachable!("{value} is an index")
                     };
-                    let shift: i64 = index.iter().zip(strides).map(|(&i, &stride)| i as i64 * stride as i64).sum();
+                    let shift: i64 =
+                        index.iter().zip(strides).map(|(&i, &stride)| i as i64 * stride as i64).sum();
                     let target = self.values[value.index()].cast_mut();
                     // SAFETY: the register has room for a tile of i64.
                     unsafe { index_range(offset + shift, strides, extent, 0, len, target) };
@@ -225,7 +250,15 @@ impl<'a> TileRunner<'a> {
             let operand = &nest.operands[id.index()];
             let target = address(self.bases[id.index()], operand);
             // SAFETY: the box is within the operand, which is writable, and the value has `len` elements.
-            unsafe { copy::unpack(self.values[value.index()], target, &operand.strides, extent, operand.dtype.size()) };
+            unsafe {
+                copy::unpack(
+                    self.values[value.index()],
+                    target,
+                    &operand.strides,
+                    extent,
+                    operand.dtype.size(),
+                )
+            };
         }
     }
 
@@ -291,7 +324,14 @@ fn for_each_box(
 /// # Safety
 ///
 /// `operand` is readable at `base` over all of `dims`; `target` has room for `len` elements.
-unsafe fn pack_range(base: *const u8, operand: &Operand, dims: &[usize], start: usize, len: usize, target: *mut u8) {
+unsafe fn pack_range(
+    base: *const u8,
+    operand: &Operand,
+    dims: &[usize],
+    start: usize,
+    len: usize,
+    target: *mut u8,
+) {
     let item = operand.dtype.size();
     for_each_box(dims, &operand.strides, start, len, &mut |offset, depth, rows, done| {
         let extent = box_extent(dims, depth, rows);
@@ -304,7 +344,14 @@ unsafe fn pack_range(base: *const u8, operand: &Operand, dims: &[usize], start: 
 /// # Safety
 ///
 /// `operand` is writable at `base` over all of `dims`; `source` has `len` elements.
-unsafe fn unpack_range(source: *const u8, base: *mut u8, operand: &Operand, dims: &[usize], start: usize, len: usize) {
+unsafe fn unpack_range(
+    source: *const u8,
+    base: *mut u8,
+    operand: &Operand,
+    dims: &[usize],
+    start: usize,
+    len: usize,
+) {
     let item = operand.dtype.size();
     for_each_box(dims, &operand.strides, start, len, &mut |offset, depth, rows, done| {
         let extent = box_extent(dims, depth, rows);
@@ -317,7 +364,14 @@ unsafe fn unpack_range(source: *const u8, base: *mut u8, operand: &Operand, dims
 /// # Safety
 ///
 /// `target` has room for `len` i64.
-unsafe fn index_range(offset: i64, strides: &Strides, dims: &[usize], start: usize, len: usize, target: *mut u8) {
+unsafe fn index_range(
+    offset: i64,
+    strides: &Strides,
+    dims: &[usize],
+    start: usize,
+    len: usize,
+    target: *mut u8,
+) {
     for_each_box(dims, strides, start, len, &mut |shift, depth, rows, done| {
         let extent = box_extent(dims, depth, rows);
         let (inner, outer) = match extent.split_last() {

@@ -24,7 +24,8 @@ const NARROW_BYTES: usize = 32 * 1024;
 pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
     let columns = nest.inner;
     let has_arg = combiners.iter().any(|combiner| matches!(combiner.kernels, Kernels::Arg(_)));
-    let lane_bytes = combiners.iter().map(|combiner| lanes(combiner.dtype) * combiner.item()).max().unwrap_or(1);
+    let lane_bytes =
+        combiners.iter().map(|combiner| lanes(combiner.dtype) * combiner.item()).max().unwrap_or(1);
     let narrow = !has_arg && columns * lane_bytes <= NARROW_BYTES && columns <= nest.tile.len;
 
     // Blocks differ by dtype; a segment is whole blocks of each. The index of an argmin needs rows in one go.
@@ -46,7 +47,14 @@ pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<
                 let (outer, rest) = (n / (segments * strips), n % (segments * strips));
                 let (segment, column) = (rest / strips, rest % strips * strip);
                 let rows = segment_rows.min(nest.reduced - segment * segment_rows);
-                let area = Area { outer, segment, first_row: segment * segment_rows, rows, column, columns: strip.min(columns - column) };
+                let area = Area {
+                    outer,
+                    segment,
+                    first_row: segment * segment_rows,
+                    rows,
+                    column,
+                    columns: strip.min(columns - column),
+                };
                 // SAFETY: the areas are within the space and disjoint, and so are their results.
                 unsafe { if narrow { unit.narrow(&area) } else { unit.wide(&area) } }
             }
@@ -94,10 +102,19 @@ struct Partials {
 unsafe impl Sync for Partials {}
 
 impl Partials {
-    fn new(nest: &LoopNest, combiners: &[Combiner], segments: usize, segment_rows: usize) -> Result<Partials, Error> {
+    fn new(
+        nest: &LoopNest,
+        combiners: &[Combiner],
+        segments: usize,
+        segment_rows: usize,
+    ) -> Result<Partials, Error> {
         let _ = segments;
-        let mut partials =
-            Partials { pointers: Vec::new(), blocks: Vec::new(), blocks_per_segment: Vec::new(), _memory: Vec::new() };
+        let mut partials = Partials {
+            pointers: Vec::new(),
+            blocks: Vec::new(),
+            blocks_per_segment: Vec::new(),
+            _memory: Vec::new(),
+        };
         for combiner in combiners {
             let block = block(combiner.dtype);
             let blocks = nest.reduced.div_ceil(block);
@@ -127,7 +144,13 @@ impl Partials {
     /// # Safety
     ///
     /// Every partial is written, and nothing else touches the target.
-    unsafe fn combine(&self, nest: &LoopNest, combiner: &Combiner, kernels: &ReduceKernels, bound: &Bound<'_>) -> Result<(), Error> {
+    unsafe fn combine(
+        &self,
+        nest: &LoopNest,
+        combiner: &Combiner,
+        kernels: &ReduceKernels,
+        bound: &Bound<'_>,
+    ) -> Result<(), Error> {
         let blocks = self.blocks[combiner.number];
         if blocks == 1 {
             return Ok(());
@@ -146,7 +169,13 @@ impl Partials {
                 {
                     stack.pop();
                     // SAFETY: two different rows of partials.
-                    unsafe { (kernels.accumulate)(&[row(earlier), row(left), std::ptr::null()], row(earlier), nest.inner) };
+                    unsafe {
+                        (kernels.accumulate)(
+                            &[row(earlier), row(left), std::ptr::null()],
+                            row(earlier),
+                            nest.inner,
+                        )
+                    };
                     (left, rank) = (earlier, rank + 1);
                 }
                 stack.push((left, rank));
@@ -155,7 +184,13 @@ impl Partials {
                 stack.pop();
                 if let Some(&(earlier, _)) = stack.last() {
                     // SAFETY: two different rows of partials.
-                    unsafe { (kernels.accumulate)(&[row(earlier), row(later), std::ptr::null()], row(earlier), nest.inner) };
+                    unsafe {
+                        (kernels.accumulate)(
+                            &[row(earlier), row(later), std::ptr::null()],
+                            row(earlier),
+                            nest.inner,
+                        )
+                    };
                 }
             }
             // SAFETY: the first row now holds the results of this outer index, `row_bytes` of the target.
@@ -221,7 +256,9 @@ impl<'a> Unit<'a> {
             // SAFETY: rows of the area.
             unsafe { self.runner.compute(start + row * columns, count * columns) };
             for combiner in self.combiners {
-                let Kernels::Tree(kernels) = &combiner.kernels else { unreachable!("narrow columns have no arg") };
+                let Kernels::Tree(kernels) = &combiner.kernels else {
+                    unreachable!("narrow columns have no arg")
+                };
                 let value = self.runner.value(self.nest.body.reductions[combiner.number].value);
                 let target = self.target(combiner);
                 let acc = self.scratch[combiner.number].as_mut_ptr();
@@ -315,7 +352,9 @@ impl<'a> Unit<'a> {
         // SAFETY: within the space, and this thread's.
         unsafe { self.runner.compute(start, area.columns) };
         for combiner in self.combiners {
-            let Kernels::Tree(kernels) = &combiner.kernels else { unreachable!("wide columns have no arg here") };
+            let Kernels::Tree(kernels) = &combiner.kernels else {
+                unreachable!("wide columns have no arg here")
+            };
             let value = self.runner.value(self.nest.body.reductions[combiner.number].value);
             let bytes = area.columns * combiner.item();
             let acc = self.scratch[combiner.number].as_mut_ptr().wrapping_add(depth * bytes);
@@ -339,7 +378,9 @@ impl<'a> Unit<'a> {
     /// Both rows are written.
     unsafe fn combine_stack(&mut self, area: &Area, left: usize) {
         for combiner in self.combiners {
-            let Kernels::Tree(kernels) = &combiner.kernels else { unreachable!("wide columns have no arg here") };
+            let Kernels::Tree(kernels) = &combiner.kernels else {
+                unreachable!("wide columns have no arg here")
+            };
             let bytes = area.columns * combiner.item();
             let acc = self.scratch[combiner.number].as_mut_ptr().wrapping_add(left * bytes);
             // SAFETY: two neighbouring rows of the stack.
@@ -393,7 +434,8 @@ impl<'a> Unit<'a> {
         for combiner in self.combiners {
             if let Kernels::Arg(_) = combiner.kernels {
                 let indices = self.scratch[combiner.number].as_ptr().wrapping_add(columns * 8);
-                let out = self.target(combiner).wrapping_add((area.outer * self.nest.inner + area.column) * 8);
+                let out =
+                    self.target(combiner).wrapping_add((area.outer * self.nest.inner + area.column) * 8);
                 // SAFETY: the target has an index per kept position.
                 unsafe { std::ptr::copy_nonoverlapping(indices, out, columns * 8) };
             }
@@ -440,7 +482,11 @@ unsafe fn fold_rows(
         // SAFETY: rows of the tile, and the lanes they belong to.
         unsafe {
             let to = acc.add(lane * columns * item);
-            (kernels.accumulate)(&[to, values.add(done * columns * item), std::ptr::null()], to, rows * columns);
+            (kernels.accumulate)(
+                &[to, values.add(done * columns * item), std::ptr::null()],
+                to,
+                rows * columns,
+            );
         }
         done += rows;
     }
@@ -451,12 +497,20 @@ unsafe fn fold_rows(
 /// # Safety
 ///
 /// `acc` has `lanes * columns` elements, and `out` room for `columns`.
-unsafe fn halve_rows(kernels: &ReduceKernels, combiner: &Combiner, acc: *mut u8, columns: usize, out: *mut u8) {
+unsafe fn halve_rows(
+    kernels: &ReduceKernels,
+    combiner: &Combiner,
+    acc: *mut u8,
+    columns: usize,
+    out: *mut u8,
+) {
     let mut half = lanes(combiner.dtype) / 2;
     while half > 0 {
         let count = half * columns;
         // SAFETY: the upper half of the lanes, and the lower.
-        unsafe { (kernels.accumulate)(&[acc, acc.add(count * combiner.item()), std::ptr::null()], acc, count) };
+        unsafe {
+            (kernels.accumulate)(&[acc, acc.add(count * combiner.item()), std::ptr::null()], acc, count)
+        };
         half /= 2;
     }
     // SAFETY: one row of columns is left.

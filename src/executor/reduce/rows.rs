@@ -63,7 +63,13 @@ unsafe fn short(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> R
 /// # Safety
 ///
 /// The tile holds those rows, and their results are this thread's to write.
-unsafe fn reduce_rows(nest: &LoopNest, combiner: &Combiner, runner: &TileRunner<'_>, first: usize, count: usize) {
+unsafe fn reduce_rows(
+    nest: &LoopNest,
+    combiner: &Combiner,
+    runner: &TileRunner<'_>,
+    first: usize,
+    count: usize,
+) {
     let reduction = &nest.body.reductions[combiner.number];
     let values = runner.value(reduction.value);
     let target = runner.base(reduction.target);
@@ -93,7 +99,8 @@ unsafe fn reduce_rows(nest: &LoopNest, combiner: &Combiner, runner: &TileRunner<
 unsafe fn long(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
     let (rows, len) = (nest.outer, nest.reduced);
     // Regions mix dtypes, and so block lengths; each block of the longest is whole blocks of the others.
-    let longest_block = combiners.iter().map(|combiner| block(combiner.dtype)).max().unwrap_or(1).max(nest.tile.len);
+    let longest_block =
+        combiners.iter().map(|combiner| block(combiner.dtype)).max().unwrap_or(1).max(nest.tile.len);
     let segments = len.div_ceil(longest_block);
     let mut partials = Partials::new(combiners, rows * segments, longest_block)?;
     let segments_per_chunk = nest.chunk_elements().div_ceil(longest_block).max(1);
@@ -109,7 +116,19 @@ unsafe fn long(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Re
                 let first = part * longest_block;
                 let count = longest_block.min(len - first);
                 // SAFETY: the segment is within its row, and no other chunk has it or its partials.
-                unsafe { reduce_segment(nest, combiners, &mut runner, &mut scratch, shared, segment, row * len, first, count) };
+                unsafe {
+                    reduce_segment(
+                        nest,
+                        combiners,
+                        &mut runner,
+                        &mut scratch,
+                        shared,
+                        segment,
+                        row * len,
+                        first,
+                        count,
+                    )
+                };
             }
         });
         error.keep(result);
@@ -161,14 +180,24 @@ impl Partials {
     /// # Safety
     ///
     /// All partials of `row` are written; the result's element is this thread's to write.
-    unsafe fn combine(&mut self, nest: &LoopNest, combiner: &Combiner, bound: &Bound<'_>, row: usize, segments: usize, len: usize) {
+    unsafe fn combine(
+        &mut self,
+        nest: &LoopNest,
+        combiner: &Combiner,
+        bound: &Bound<'_>,
+        row: usize,
+        segments: usize,
+        len: usize,
+    ) {
         let operand = &nest.operands[nest.body.reductions[combiner.number].target.index()];
         let out = bound.base(operand).wrapping_add(row * operand.dtype.size());
         let first = self.at(combiner, row * segments);
         match &combiner.kernels {
             // Whole segments leave no gap between the partials of one and the next.
             // SAFETY: a row's partials are consecutive, one per block.
-            Kernels::Tree(kernels) => unsafe { (kernels.combine)(first, len.div_ceil(block(combiner.dtype)), out) },
+            Kernels::Tree(kernels) => unsafe {
+                (kernels.combine)(first, len.div_ceil(block(combiner.dtype)), out)
+            },
             Kernels::Arg(kernels) => {
                 for segment in 1..segments {
                     let other = self.at(combiner, row * segments + segment);
@@ -197,7 +226,9 @@ impl Accumulators {
         let lanes_at = self.0[combiner.number].as_mut_ptr().cast::<u8>();
         let bytes = identity.bits().to_le_bytes();
         // SAFETY: 64 words hold 128 lanes of 4 bytes or 64 of 8.
-        unsafe { crate::kernels::copy::splat(bytes.as_ptr(), combiner.item(), lanes_at, lanes(combiner.dtype)) };
+        unsafe {
+            crate::kernels::copy::splat(bytes.as_ptr(), combiner.item(), lanes_at, lanes(combiner.dtype))
+        };
         lanes_at
     }
 }
@@ -207,7 +238,10 @@ impl Accumulators {
 /// # Safety
 ///
 /// The elements are within the space; no other thread has them or the partials.
-#[allow(clippy::too_many_arguments, reason = "one segment is described by where it is, what reduces it, and where to")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one segment is described by where it is, what reduces it, and where to"
+)]
 unsafe fn reduce_segment(
     nest: &LoopNest,
     combiners: &[Combiner],
@@ -247,7 +281,11 @@ unsafe fn reduce_segment(
                                 (kernels.halve)(acc);
                                 let out = partials.at(combiner, segment);
                                 let number = (position + done - 1) / block;
-                                std::ptr::copy_nonoverlapping(acc, out.add(number * combiner.item()), combiner.item());
+                                std::ptr::copy_nonoverlapping(
+                                    acc,
+                                    out.add(number * combiner.item()),
+                                    combiner.item(),
+                                );
                             }
                         }
                     }
