@@ -74,17 +74,18 @@ impl IntoArray for Array {
 }
 
 #[cfg(feature = "ndarray")]
-impl<T: Element, D: ndarray::Dimension> IntoArray for ndarray::Array<T, D> {
+impl<T: Element, D: ndarray::Dimension + 'static> IntoArray for ndarray::Array<T, D> {
     fn into_array(self) -> Array {
         let dims = self.shape().to_vec();
-        let mut values = self.as_standard_layout().into_owned();
+        let mut values =
+            if self.is_standard_layout() { self } else { self.as_standard_layout().into_owned() };
         let pointer = values.as_mut_ptr();
         owned(pointer, Box::new(values), &dims)
     }
 }
 
 #[cfg(feature = "ndarray")]
-impl<T: Element, D: ndarray::Dimension> IntoArray for &ndarray::Array<T, D> {
+impl<T: Element, D: ndarray::Dimension + 'static> IntoArray for &ndarray::Array<T, D> {
     fn into_array(self) -> Array {
         self.to_owned().into_array()
     }

@@ -1,5 +1,6 @@
 //! The integration tests of raptors, in one binary.
 
+mod api;
 mod eval;
 mod passes;
 mod runtime;

@@ -5,8 +5,8 @@
 //! never. Left out: matrix products and transcendentals.
 
 use raptors_ir::{
-    DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter,
-    ReduceOp, Shape, Strides, Type, arity,
+    DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output,
+    Parameter, ReduceOp, Shape, Strides, Type, arity,
 };
 
 /// Values get no larger than this many elements.
