@@ -97,6 +97,8 @@ float_to_integer! {
 mod halves {
     const LOW: u64 = 0x4330 << 48;
     const HIGH: u64 = 0x4530 << 48;
+    /// 2^52, the other half's exponent, in units of the high half.
+    const BOTH: u64 = 1 << 20;
 
     #[inline(always)]
     pub(super) fn from_u32(x: u32) -> f64 {
@@ -105,7 +107,7 @@ mod halves {
 
     #[inline(always)]
     pub(super) fn from_u64(x: u64) -> f64 {
-        let high = f64::from_bits(HIGH | x >> 32) - f64::from_bits(HIGH | LOW >> 32);
+        let high = f64::from_bits(HIGH | x >> 32) - f64::from_bits(HIGH | BOTH);
         high + f64::from_bits(LOW | x & 0xffff_ffff)
     }
 
@@ -113,7 +115,7 @@ mod halves {
     pub(super) fn from_i64(x: i64) -> f64 {
         // The sign bit is inverted, which adds 2^63.
         let biased = x as u64 ^ 1 << 63;
-        let high = f64::from_bits(HIGH | biased >> 32) - f64::from_bits(HIGH | 1 << 31 | LOW >> 32);
+        let high = f64::from_bits(HIGH | biased >> 32) - f64::from_bits(HIGH | 1 << 31 | BOTH);
         high + f64::from_bits(LOW | biased & 0xffff_ffff)
     }
 

@@ -14,6 +14,8 @@ use raptors_ir::scalar::{self, Binary, Unary, Visitor};
 use raptors_ir::{DType, Element, ElementwiseOp, dispatch_dtype};
 
 use super::convert::Convert;
+use super::level;
+use super::reduce::unsigned;
 use crate::runtime::level::Level;
 
 /// Computes `n` elements of `out` from `n` elements of each operand; operands beyond the op's arity are not read.
@@ -67,13 +69,6 @@ pub fn select(dtype: DType, level: Level) -> Option<Kernel> {
 
 /// The unsigned types that convert by the same bits: truncation ignores the sign, widening that of the result.
 fn same_conversion(from: DType, to: DType) -> (DType, DType) {
-    let unsigned = |dtype: DType| match dtype {
-        DType::I8 => DType::U8,
-        DType::I16 => DType::U16,
-        DType::I32 => DType::U32,
-        DType::I64 => DType::U64,
-        other => other,
-    };
     if !(from.is_integer() && to.is_integer()) {
         return (from, to);
     }
@@ -179,7 +174,7 @@ const fn max(a: usize, b: usize) -> usize {
 ///
 /// `base` points to more than `index` elements of `T`, at any alignment.
 #[inline(always)]
-unsafe fn load<T>(base: *const u8, index: usize) -> T {
+pub(super) unsafe fn load<T>(base: *const u8, index: usize) -> T {
     // SAFETY: the element is in bounds, and the read assumes no alignment.
     unsafe { base.cast::<T>().add(index).read_unaligned() }
 }
@@ -191,9 +186,9 @@ const STEP_BYTES: usize = 256;
 fn kernel<M: Map>(cost: Cost, level: Level) -> Kernel {
     match (cost, level) {
         (Cost::High, _) => steps::<M>(Level::Baseline),
-        (Cost::Low, Level::Baseline) => overlapped::<M, Baseline>,
-        (Cost::Low, Level::Avx2) => overlapped::<M, Avx2>,
-        (Cost::Low, Level::Avx512) => overlapped::<M, Avx512>,
+        (Cost::Low, Level::Baseline) => overlapped::<M, level::Baseline>,
+        (Cost::Low, Level::Avx2) => overlapped::<M, level::Avx2>,
+        (Cost::Low, Level::Avx512) => overlapped::<M, level::Avx512>,
     }
 }
 
@@ -210,27 +205,10 @@ fn cost(op: ElementwiseOp) -> Cost {
     if op.ulp() > 0 || matches!(op, FloorDivide | Pow | Remainder) { Cost::High } else { Cost::Low }
 }
 
-/// A [`Level`] as a type.
-trait AtLevel {
-    const LEVEL: Level;
-}
-struct Baseline;
-struct Avx2;
-struct Avx512;
-impl AtLevel for Baseline {
-    const LEVEL: Level = Level::Baseline;
-}
-impl AtLevel for Avx2 {
-    const LEVEL: Level = Level::Avx2;
-}
-impl AtLevel for Avx512 {
-    const LEVEL: Level = Level::Avx512;
-}
-
 /// # Safety
 ///
 /// That of [`Kernel`].
-unsafe fn overlapped<M: Map, L: AtLevel>(args: &[*const u8; 3], out: *mut u8, n: usize) {
+unsafe fn overlapped<M: Map, L: level::AtLevel>(args: &[*const u8; 3], out: *mut u8, n: usize) {
     // SAFETY: the contract is the caller's; `steps` is the kernel of a map of these sizes.
     unsafe { overlap(steps::<M>(L::LEVEL), &M::SIZES, args, out, n) }
 }
