@@ -87,7 +87,7 @@ pub(crate) enum Kind {
     /// A scalar.
     Scalar(Literal),
     /// A mistake, made by an operator that cannot return it; evaluation does.
-    Invalid(Error),
+    Invalid(Box<Error>),
 }
 
 pub(crate) struct Node {
@@ -155,7 +155,7 @@ impl Array {
     /// An array that stands for a mistake: evaluating it returns the error.
     pub(crate) fn invalid(error: Error) -> Array {
         let ty = Type { dtype: DType::F64, shape: Shape::scalar() };
-        Array::new(Kind::Invalid(error), SmallVec::new(), ty, None)
+        Array::new(Kind::Invalid(Box::new(error)), SmallVec::new(), ty, None)
     }
 
     /// The array that `op` makes of `operands`; what is wrong with them is reported now.

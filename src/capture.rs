@@ -123,7 +123,7 @@ impl<'a> Captured<'a> {
             (None, Kind::Scalar(literal)) if !is_rule_value(*literal) => {
                 parameter = Some(self.input(Input::Scalar(*literal), Layout::Scalar, &node.ty, false));
             }
-            (None, Kind::Invalid(error)) => return Err(error.clone()),
+            (None, Kind::Invalid(error)) => return Err(Error::clone(error)),
             (None, Kind::Scalar(_) | Kind::Op(_) | Kind::Leaf(_)) => {
                 operands = node.operands.iter().map(|operand| self.number_of(&operand.node)).collect();
             }

@@ -146,7 +146,7 @@ pub fn elementwise(
     }
     let name = op.name();
     let promoted = result_dtype(operands)
-        .ok_or(Array::mistaken(IrError::Arity { op: name, given: 0, needed: op.arity() }, &[]))?;
+        .ok_or_else(|| Array::mistaken(IrError::Arity { op: name, given: 0, needed: op.arity() }, &[]))?;
     if let Some(comparison) = compare_exactly(op, operands, source)? {
         return Ok(comparison);
     }
