@@ -1,1 +1,52 @@
-//! Python bindings of raptors.
+//! Python bindings of raptors: the extension module `raptors._core`.
+//!
+//! The class [`array::Array`] and the module functions make nodes of `raptors::Array`; nothing computes here. Start at
+//! `operators` for the path from `x + y` to a node, at `value` for the one from a node to an ndarray.
+
+mod array;
+mod operators;
+mod operand;
+mod source;
+mod elementwise;
+mod reductions;
+mod views;
+mod index;
+mod creation;
+mod dtype;
+mod lazy;
+mod list;
+mod buffer;
+mod dlpack;
+mod numpy;
+mod ufunc;
+mod protocols;
+mod value;
+mod plan;
+mod memory;
+mod error;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    source::start();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<array::Array>()?;
+    module.add_class::<dtype::PyDType>()?;
+    module.add_class::<plan::Plan>()?;
+    array::add_in_place(&module.py().get_type::<array::Array>())?;
+    dtype::add_to(module)?;
+    elementwise::add_to(module)?;
+    reductions::add_to(module)?;
+    views::add_to(module)?;
+    creation::add_to(module)?;
+    macro_rules! add {
+        ($($function:path)*) => { $(module.add_function(wrap_pyfunction!($function, module)?)?;)* };
+    }
+    add! {
+        lazy::lazy lazy::asarray value::eval plan::plan plan::clear_plan_cache
+        plan::get_num_threads plan::set_num_threads elementwise::op_table
+        memory::memory_stats memory::memory_trim memory::memory_set_limit memory::memory_reset_peak
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+"""raptors: a lazy expression-graph array compiler with NumPy's answers.
+
+    import raptors as r
+
+    x = r.lazy(a)               # borrow an ndarray, a buffer, a DLPack tensor, lists, numbers
+    y = r.sqrt(x * 2.0 + b)     # builds a graph, computes nothing
+    y.eval()                    # rewrites, fuses and runs it: a numpy.ndarray
+
+Names and rules are those of the Python array API and of NumPy 2. Importing raptors does not import NumPy.
+"""
+
+from raptors import memory
+from raptors._core import *  # noqa: F403
+from raptors._core import __all__ as _functions
+from raptors._core import __version__, get_num_threads
+from raptors.exceptions import AxisError
+
+e = 2.718281828459045
+inf = float("inf")
+nan = float("nan")
+newaxis = None
+pi = 3.141592653589793
+
+num_threads = get_num_threads
+
+__all__ = [
+    "AxisError",
+    "e",
+    "inf",
+    "memory",
+    "nan",
+    "newaxis",
+    "num_threads",
+    "pi",
+    *(name for name in _functions if not name.startswith("memory_") and name != "op_table"),
+]

@@ -1,0 +1,637 @@
+//! The class `Array`: a handle to a node of the graph.
+//!
+//! Methods read their arguments and make a node, or evaluate; what they share with the module functions lives in the
+//! file of that topic. There is one block of methods because there is one class.
+
+use std::ffi::c_int;
+
+use pyo3::basic::CompareOp;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use raptors::ir::ElementwiseOp as Op;
+use raptors::ir::ReduceOp;
+use raptors::ops::Operand;
+use raptors::{ops, views};
+
+use crate::buffer::Export;
+use crate::dtype::{self, PyDType};
+use crate::error::OrRaise;
+use crate::index::{self, Rows};
+use crate::operators::{self as op, in_place};
+use crate::plan::Plan;
+use crate::reductions::{Spread, axes, kept, mean_of, reduce, spread};
+use crate::value::{into_out, item, to_ndarray};
+use crate::views::{clipped, variadic};
+use crate::{dlpack, lazy, protocols, source, ufunc};
+
+type Object<'a, 'py> = &'a Bound<'py, PyAny>;
+type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+
+/// A lazy n-dimensional array: an op on other arrays, or memory. Operations on it compute nothing; `eval()` does.
+#[pyclass(frozen, weakref, module = "raptors")]
+pub(crate) struct Array(pub(crate) raptors::Array);
+
+/// An array, or its value written into `out`.
+fn deliver(py: Python<'_>, array: raptors::Array, out: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+    match out {
+        None => op::wrap(py, Ok(array)),
+        Some(out) => into_out(&array, out),
+    }
+}
+
+#[pymethods]
+impl Array {
+    /// The length of each dimension.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.0.shape().iter())
+    }
+
+    /// The element type.
+    #[getter]
+    fn dtype(&self, py: Python<'_>) -> PyResult<Py<PyDType>> {
+        dtype::object(py, self.0.dtype())
+    }
+
+    /// The number of dimensions.
+    #[getter]
+    fn ndim(&self) -> usize {
+        self.0.ndim()
+    }
+
+    /// The number of elements.
+    #[getter]
+    fn size(&self) -> usize {
+        self.0.size()
+    }
+
+    /// The bytes of the elements.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.0.nbytes()
+    }
+
+    /// Where arrays are: `'cpu'`.
+    #[getter]
+    fn device(&self) -> &'static str {
+        "cpu"
+    }
+
+    /// All dimensions in reverse order.
+    #[getter(T)]
+    fn transposed(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        op::wrap(py, views::transpose(&self.0, source::here(py)))
+    }
+
+    /// The last two dimensions exchanged.
+    #[getter(mT)]
+    fn matrix_transposed(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if self.0.ndim() < 2 {
+            let message = format!("mT: needs at least 2 dimensions, not shape {}", self.0.shape());
+            return Err(PyValueError::new_err(message));
+        }
+        op::wrap(py, views::matrix_transpose(&self.0, source::here(py)))
+    }
+
+    /// Compute the array into a new ndarray, or into `out`, which is returned.
+    ///
+    /// The result is handed over and the graph keeps nothing: a later use computes it again, fused with that use.
+    /// `cache()` keeps it instead. The GIL is released while computing. `out` has the result's shape and dtype and any
+    /// strides; it may be one of the inputs, but not overlap one in part.
+    #[pyo3(signature = (out=None))]
+    fn eval(&self, py: Python<'_>, out: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+        match out {
+            None => to_ndarray(py, &self.0),
+            Some(out) => into_out(&self.0, out),
+        }
+    }
+
+    /// Compute the array now and keep the value for later uses; returns the array itself.
+    fn cache<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        let array = &slf.get().0;
+        slf.py().detach(|| array.cache()).or_raise()?;
+        Ok(slf)
+    }
+
+    /// What evaluating this array would do. Computes nothing.
+    fn plan(&self, py: Python<'_>) -> PyResult<Plan> {
+        Plan::of(py, &[&self.0])
+    }
+
+    /// The captured graph, what each pass does to it, and the plan, as text. Computes nothing.
+    fn explain(&self, py: Python<'_>) -> PyResult<String> {
+        py.detach(|| self.0.explain()).or_raise()
+    }
+
+    /// The value of an array of one element, as a Python number.
+    fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        item(py, "item", &self.0)
+    }
+
+    /// The elements as nested lists of Python numbers; a number for a 0-d array.
+    fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_ndarray(py, &self.0)?.into_bound(py).call_method0(intern!(py, "tolist"))
+    }
+
+    /// Converted to a dtype: integers wrap, floats lose their fraction.
+    #[pyo3(signature = (dtype, *, copy=true))]
+    fn astype(&self, dtype: Object<'_, '_>, copy: bool) -> PyResult<Py<PyAny>> {
+        let _ = copy; // Nothing is written through a lazy array, so a copy cannot be told from the array.
+        let (py, target) = (dtype.py(), dtype::required("astype", dtype)?);
+        op::wrap(py, ops::cast(&self.0, target, source::here(py)))
+    }
+
+    /// The same elements with other dimensions; one length may be -1, and is what remains.
+    #[pyo3(signature = (*shape))]
+    fn reshape(&self, shape: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+        let (py, shape) = (shape.py(), variadic("reshape", "shape", shape)?);
+        op::wrap(py, views::reshape(&self.0, &shape, source::here(py)))
+    }
+
+    /// The dimensions in another order; reversed without one.
+    #[pyo3(signature = (*axes))]
+    fn transpose(&self, axes: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+        let py = axes.py();
+        if axes.is_empty() || (axes.len() == 1 && axes.get_item(0)?.is_none()) {
+            return self.transposed(py);
+        }
+        op::wrap(py, views::permute_dims(&self.0, &variadic("transpose", "axes", axes)?, source::here(py)))
+    }
+
+    /// Without dimensions of length 1: those named, or all.
+    #[pyo3(signature = (axis=None))]
+    fn squeeze(&self, py: Python<'_>, axis: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::wrap(py, views::squeeze(&self.0, axes("squeeze", axis)?.as_deref(), source::here(py)))
+    }
+
+    /// The elements in one dimension.
+    fn flatten(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        op::wrap(py, views::reshape(&self.0, &[-1], source::here(py)))
+    }
+
+    /// The elements in one dimension.
+    fn ravel(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        op::wrap(py, views::reshape(&self.0, &[self.0.size() as isize], source::here(py)))
+    }
+
+    /// Limited to `min..max`, either of which may be None.
+    #[pyo3(signature = (min=None, max=None, out=None))]
+    fn clip(
+        &self,
+        py: Python<'_>,
+        min: Optional<'_, '_>,
+        max: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+    ) -> PyResult<Py<PyAny>> {
+        deliver(py, clipped(py, Operand::Array(&self.0), min, max)?, out)
+    }
+
+    /// Rounded to a number of decimals, ties to even.
+    #[pyo3(signature = (decimals=0, out=None))]
+    fn round(&self, py: Python<'_>, decimals: i32, out: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+        deliver(py, op::round(py, &self.0, decimals)?, out)
+    }
+
+    /// Sum over axes (None: all); bool and integers are summed in 64 bits.
+    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
+    fn sum(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        dtype: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> PyResult<Py<PyAny>> {
+        deliver(py, reduce(py, ReduceOp::Sum, &self.0, axis, kept(keepdims), dtype)?, out)
+    }
+
+    /// Product over axes (None: all); bool and integers are multiplied in 64 bits.
+    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
+    fn prod(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        dtype: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> PyResult<Py<PyAny>> {
+        deliver(py, reduce(py, ReduceOp::Prod, &self.0, axis, kept(keepdims), dtype)?, out)
+    }
+
+    /// Arithmetic mean over axes (None: all); bool and integers are computed as float64.
+    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
+    fn mean(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        dtype: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> PyResult<Py<PyAny>> {
+        deliver(py, mean_of(py, &self.0, axis, kept(keepdims), dtype)?, out)
+    }
+
+    /// Smallest element over axes (None: all); NaN if any is NaN.
+    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
+    fn min(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> PyResult<Py<PyAny>> {
+        deliver(py, reduce(py, ReduceOp::Min, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Largest element over axes (None: all); NaN if any is NaN.
+    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
+    fn max(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> PyResult<Py<PyAny>> {
+        deliver(py, reduce(py, ReduceOp::Max, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Whether any element over axes (None: all) is true.
+    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
+    fn any(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> PyResult<Py<PyAny>> {
+        deliver(py, reduce(py, ReduceOp::Any, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Whether all elements over axes (None: all) are true.
+    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
+    fn all(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> PyResult<Py<PyAny>> {
+        deliver(py, reduce(py, ReduceOp::All, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Position of the first smallest element along an axis, or in the flattened array.
+    #[pyo3(signature = (axis=None, out=None, *, keepdims=false))]
+    fn argmin(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> PyResult<Py<PyAny>> {
+        deliver(py, reduce(py, ReduceOp::Argmin, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Position of the first largest element along an axis, or in the flattened array.
+    #[pyo3(signature = (axis=None, out=None, *, keepdims=false))]
+    fn argmax(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> PyResult<Py<PyAny>> {
+        deliver(py, reduce(py, ReduceOp::Argmax, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Variance over axes (None: all); `ddof` is NumPy's name of `correction`.
+    #[pyo3(signature = (axis=None, dtype=None, out=None, ddof=None, keepdims=false, *, correction=None))]
+    #[expect(clippy::too_many_arguments, reason = "NumPy's arguments")]
+    fn var(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        dtype: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        ddof: Option<f64>,
+        keepdims: bool,
+        correction: Option<f64>,
+    ) -> PyResult<Py<PyAny>> {
+        let x = self.converted("var", py, dtype)?;
+        deliver(py, spread(py, Spread::Var, &x, axis, kept(keepdims), (correction, ddof))?, out)
+    }
+
+    /// Standard deviation over axes (None: all); `ddof` is NumPy's name of `correction`.
+    #[pyo3(signature = (axis=None, dtype=None, out=None, ddof=None, keepdims=false, *, correction=None))]
+    #[expect(clippy::too_many_arguments, reason = "NumPy's arguments")]
+    fn std(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        dtype: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        ddof: Option<f64>,
+        keepdims: bool,
+        correction: Option<f64>,
+    ) -> PyResult<Py<PyAny>> {
+        let x = self.converted("std", py, dtype)?;
+        deliver(py, spread(py, Spread::Std, &x, axis, kept(keepdims), (correction, ddof))?, out)
+    }
+
+    fn __add__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::binary(Op::Add, self, other)
+    }
+    fn __radd__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected(Op::Add, self, other)
+    }
+    fn __sub__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::binary(Op::Subtract, self, other)
+    }
+    fn __rsub__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected(Op::Subtract, self, other)
+    }
+    fn __mul__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::binary(Op::Multiply, self, other)
+    }
+    fn __rmul__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected(Op::Multiply, self, other)
+    }
+    fn __truediv__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::binary(Op::Divide, self, other)
+    }
+    fn __rtruediv__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected(Op::Divide, self, other)
+    }
+    fn __floordiv__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::binary(Op::FloorDivide, self, other)
+    }
+    fn __rfloordiv__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected(Op::FloorDivide, self, other)
+    }
+    fn __mod__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::binary(Op::Remainder, self, other)
+    }
+    fn __rmod__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected(Op::Remainder, self, other)
+    }
+    fn __and__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::binary(Op::BitwiseAnd, self, other)
+    }
+    fn __rand__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected(Op::BitwiseAnd, self, other)
+    }
+    fn __or__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::binary(Op::BitwiseOr, self, other)
+    }
+    fn __ror__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected(Op::BitwiseOr, self, other)
+    }
+    fn __xor__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::binary(Op::BitwiseXor, self, other)
+    }
+    fn __rxor__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected(Op::BitwiseXor, self, other)
+    }
+    fn __lshift__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::binary(Op::BitwiseLeftShift, self, other)
+    }
+    fn __rlshift__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected(Op::BitwiseLeftShift, self, other)
+    }
+    fn __rshift__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::binary(Op::BitwiseRightShift, self, other)
+    }
+    fn __rrshift__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected(Op::BitwiseRightShift, self, other)
+    }
+    fn __pow__(&self, exponent: Object<'_, '_>, modulo: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+        if modulo.is_some() { Ok(exponent.py().NotImplemented()) } else { op::power(self, exponent) }
+    }
+    fn __rpow__(&self, base: Object<'_, '_>, modulo: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+        if modulo.is_some() { Ok(base.py().NotImplemented()) } else { op::reflected(Op::Pow, self, base) }
+    }
+    fn __matmul__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::matmul(self, other)
+    }
+    fn __rmatmul__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::reflected_matmul(self, other)
+    }
+    fn __richcmp__(&self, other: Object<'_, '_>, comparison: CompareOp) -> PyResult<Py<PyAny>> {
+        op::compare(self, other, comparison)
+    }
+    fn __neg__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        op::unary(py, Op::Negative, self)
+    }
+    fn __pos__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        op::unary(py, Op::Positive, self)
+    }
+    fn __abs__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        op::unary(py, Op::Abs, self)
+    }
+    fn __invert__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        op::unary(py, Op::BitwiseInvert, self)
+    }
+
+    // The in-place forms return another array than `self`, which PyO3 has no slot for; `add_in_place` names them.
+    fn _iadd(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::Add, self, other)
+    }
+    fn _isub(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::Subtract, self, other)
+    }
+    fn _imul(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::Multiply, self, other)
+    }
+    fn _itruediv(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::Divide, self, other)
+    }
+    fn _ifloordiv(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::FloorDivide, self, other)
+    }
+    fn _imod(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::Remainder, self, other)
+    }
+    fn _ipow(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::Pow, self, other)
+    }
+    fn _iand(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::BitwiseAnd, self, other)
+    }
+    fn _ior(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::BitwiseOr, self, other)
+    }
+    fn _ixor(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::BitwiseXor, self, other)
+    }
+    fn _ilshift(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::BitwiseLeftShift, self, other)
+    }
+    fn _irshift(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        in_place(Op::BitwiseRightShift, self, other)
+    }
+    fn _imatmul(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        op::in_place_matmul(self, other)
+    }
+
+    fn __getitem__(&self, key: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+        index::get(self, key)
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        let none = || PyTypeError::new_err("len: a 0-d array has no length");
+        self.0.shape().first().copied().ok_or_else(none)
+    }
+
+    fn __iter__(&self) -> PyResult<Rows> {
+        match self.0.ndim() {
+            0 => Err(PyTypeError::new_err("iter: a 0-d array has no first axis to iterate over")),
+            _ => Ok(Rows::of(&self.0)),
+        }
+    }
+
+    fn __contains__(&self, value: Object<'_, '_>) -> PyResult<bool> {
+        protocols::contains(&self.0, value)
+    }
+
+    fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        item(py, "bool", &self.0)?.is_truthy()
+    }
+
+    fn __int__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        protocols::int(py, &self.0)
+    }
+
+    fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
+        item(py, "float", &self.0)?.extract()
+    }
+
+    fn __complex__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        protocols::complex(py, &self.0)
+    }
+
+    fn __index__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        protocols::index(py, &self.0)
+    }
+
+    /// Never computes.
+    fn __repr__(&self) -> String {
+        format!("raptors.{:?}", self.0)
+    }
+
+    /// Computes: the text of the values.
+    fn __str__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        to_ndarray(py, &self.0)?.bind(py).str()
+    }
+
+    fn __format__<'py>(&self, py: Python<'py>, spec: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        protocols::format(py, &self.0, spec)
+    }
+
+    /// NumPy's protocol for `numpy.asarray`: memory that exists is shown read-only, unless a copy is asked for.
+    #[pyo3(signature = (dtype=None, copy=None))]
+    fn __array__<'py>(
+        &self,
+        py: Python<'py>,
+        dtype: Optional<'_, 'py>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        protocols::array(py, &self.0, dtype, copy)
+    }
+
+    /// Above ndarray's, for code that decides by it whose operator is called.
+    #[classattr]
+    fn __array_priority__() -> f64 {
+        1000.0
+    }
+
+    /// NumPy's protocol for its universal functions: those that are ops make a node, others get computed operands.
+    #[pyo3(signature = (ufunc, method, *inputs, **arguments))]
+    fn __array_ufunc__<'py>(
+        &self,
+        ufunc: &Bound<'py, PyAny>,
+        method: &str,
+        inputs: &Bound<'py, PyTuple>,
+        arguments: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        ufunc::call(ufunc, method, inputs, arguments)
+    }
+
+    /// A DLPack capsule of the value; read-only where the memory is shared with the graph.
+    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
+    fn __dlpack__<'py>(
+        &self,
+        py: Python<'py>,
+        stream: Optional<'_, 'py>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        dlpack::export(py, &self.0, &dlpack::Request { stream, max_version, device: dl_device, copy })
+    }
+
+    /// The kind and number of the device: `(1, 0)`, the CPU. Computes nothing.
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        dlpack::DEVICE
+    }
+
+    /// # Safety
+    ///
+    /// As the buffer protocol asks of its caller.
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        // SAFETY: the interpreter gives a view to fill in.
+        unsafe { Export::fill_for(slf.py(), &slf.get().0, view, flags) }
+    }
+
+    fn __copy__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    /// Computes: the copy has memory of its own.
+    fn __deepcopy__(&self, py: Python<'_>, _memo: Object<'_, '_>) -> PyResult<Array> {
+        lazy::snapshot(py, &self.0).map(Array)
+    }
+
+    /// Computes: what is pickled are the values.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Py<PyAny>,))> {
+        let lazy = py.import(intern!(py, "raptors"))?.getattr(intern!(py, "lazy"))?;
+        Ok((lazy, (to_ndarray(py, &self.0)?,)))
+    }
+}
+
+impl Array {
+    /// The array, converted where a dtype to compute in is given.
+    fn converted(&self, op: &str, py: Python<'_>, dtype: Optional<'_, '_>) -> PyResult<raptors::Array> {
+        match dtype::optional(op, dtype)? {
+            Some(dtype) => ops::cast(&self.0, dtype, source::here(py)).or_raise(),
+            None => Ok(self.0.clone()),
+        }
+    }
+}
+
+/// Gives the in-place operators their names. Once the class exists, an attribute of such a name fills its slot.
+pub(crate) fn add_in_place(class: &Bound<'_, PyType>) -> PyResult<()> {
+    for name in IN_PLACE {
+        let method = class.getattr(format!("_{name}"))?;
+        class.setattr(format!("__{name}__"), method)?;
+        class.delattr(format!("_{name}"))?;
+    }
+    Ok(())
+}
+
+const IN_PLACE: [&str; 13] = [
+    "iadd",
+    "isub",
+    "imul",
+    "itruediv",
+    "ifloordiv",
+    "imod",
+    "ipow",
+    "iand",
+    "ior",
+    "ixor",
+    "ilshift",
+    "irshift",
+    "imatmul",
+];

@@ -1,0 +1,160 @@
+//! `lazy`: anything that holds numbers, as a lazy array.
+//!
+//! Memory of other libraries is borrowed: the leaf keeps the object alive and reads its memory when it is evaluated.
+//! Numbers and nested lists are read at once, without NumPy. What is none of these goes through `numpy.asarray`.
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
+use raptors::DType;
+use raptors::array::{Leaf, Memory};
+use raptors::ir::Source;
+use raptors::ops::{self, Weak};
+
+use crate::array::Array;
+use crate::error::{OrRaise, exception, type_name};
+use crate::numpy::{self, Header};
+use crate::operand::{self, array_like, python_number};
+use crate::{dtype, list, source};
+
+const OP: &str = "lazy";
+
+/// A lazy array of `obj`: an ndarray, anything with the buffer protocol or `__dlpack__`, a NumPy or Python number,
+/// nested lists of numbers; a lazy array is itself.
+///
+/// An array's memory is borrowed, not copied, whatever its strides, alignment and byte order, and it is read when a
+/// result is evaluated: what you write into it before that is what is computed with. Lists are read at once.
+///
+/// copy: take a snapshot of the values now.
+/// donate: the memory may be overwritten by the evaluation, whose result then is in that memory. An array can be used
+/// once after that. Memory that is read-only is not overwritten.
+/// dtype: convert to this dtype.
+#[pyfunction]
+#[pyo3(signature = (obj, /, *, copy=false, donate=false, dtype=None))]
+pub(crate) fn lazy(
+    obj: &Bound<'_, PyAny>,
+    copy: bool,
+    donate: bool,
+    dtype: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Array> {
+    let py = obj.py();
+    let dtype = dtype::optional(OP, dtype)?;
+    let array = match obj.cast_exact::<Array>() {
+        Ok(_) if donate => {
+            let message = "lazy: a lazy array cannot be donated, only the memory that one is made of";
+            return Err(PyValueError::new_err(message));
+        }
+        Ok(array) => array.get().0.clone(),
+        Err(_) => convert(obj, if donate { Donate::Yes } else { Donate::No }, dtype)?,
+    };
+    let array = if copy { snapshot(py, &array)? } else { array };
+    match dtype {
+        Some(dtype) => ops::cast(&array, dtype, source::here(py)).or_raise().map(Array),
+        None => Ok(Array(array)),
+    }
+}
+
+/// Whether an evaluation may overwrite borrowed memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Donate {
+    Yes,
+    No,
+}
+
+fn convert(object: &Bound<'_, PyAny>, donate: Donate, dtype: Option<DType>) -> PyResult<raptors::Array> {
+    let py = object.py();
+    if let Some(header) = numpy::header(OP, object)? {
+        return Ok(leaf(object, header, donate, source::here(py)));
+    }
+    if let Some(number) = python_number(object)? {
+        return scalar(OP, py, number, dtype);
+    }
+    if object.is_exact_instance_of::<PyList>() || object.is_exact_instance_of::<PyTuple>() {
+        if let Some(array) = list::read(OP, object, dtype)? {
+            return Ok(array);
+        }
+        return through_numpy(object);
+    }
+    if object.is_instance_of::<PyString>()
+        || object.is_instance_of::<PyDict>()
+        || object.is_instance_of::<PySet>()
+    {
+        return Err(no_array(object));
+    }
+    match array_like(OP, object)? {
+        Some(array) => Ok(array),
+        None => through_numpy(object),
+    }
+}
+
+/// What NumPy makes of an object, borrowed.
+fn through_numpy(object: &Bound<'_, PyAny>) -> PyResult<raptors::Array> {
+    let py = object.py();
+    let array = numpy::asarray(object).map_err(|error| match error.is_instance_of::<PyValueError>(py) {
+        true => PyValueError::new_err(format!("{OP}: {}", error.value(py))),
+        false => error,
+    })?;
+    // An object that NumPy does not understand becomes a 0-d array of dtype object.
+    if array.getattr("ndim")?.extract::<usize>()? == 0
+        && array.getattr("dtype")?.getattr("hasobject")?.is_truthy()?
+    {
+        return Err(no_array(object));
+    }
+    match numpy::header(OP, &array)? {
+        Some(header) => Ok(borrow(&array, header, source::here(py))),
+        None => Err(no_array(object)),
+    }
+}
+
+#[cold]
+fn no_array(object: &Bound<'_, PyAny>) -> PyErr {
+    PyTypeError::new_err(format!(
+        "{OP}: {} cannot be an array: give an ndarray, a buffer, an object with __dlpack__, numbers or nested lists \
+         of numbers",
+        type_name(object)
+    ))
+}
+
+/// An array over an ndarray's memory.
+pub(crate) fn borrow(object: &Bound<'_, PyAny>, header: Header, source: Option<Source>) -> raptors::Array {
+    leaf(object, header, Donate::No, source)
+}
+
+fn leaf(object: &Bound<'_, PyAny>, header: Header, donate: Donate, source: Option<Source>) -> raptors::Array {
+    let Header { pointer, dtype, shape, strides, swapped, writable } = header;
+    // SAFETY: the ndarray owns or keeps alive the memory that its header describes, which is writable where it says
+    // so, and only that is donated. Python code that writes it during an evaluation does so against `lazy`'s terms.
+    let memory = unsafe { Memory::new(pointer, Box::new(object.clone().unbind())) };
+    let donated = donate == Donate::Yes && writable;
+    raptors::Array::from_leaf(Leaf::new(memory, strides, swapped, donated), dtype, shape, source)
+}
+
+/// A 0-d array of a number; without a dtype, of NumPy's default one.
+pub(crate) fn scalar(
+    op: &'static str,
+    py: Python<'_>,
+    number: Weak,
+    dtype: Option<DType>,
+) -> PyResult<raptors::Array> {
+    let dtype = dtype.unwrap_or(match number {
+        Weak::Int(value) if value > i64::MAX.into() && value <= u64::MAX.into() => DType::U64,
+        number => number.default_dtype(),
+    });
+    Ok(raptors::Array::scalar(operand::literal(op, number, dtype)?, source::here(py)))
+}
+
+/// An array of the values that an array has now.
+pub(crate) fn snapshot(py: Python<'_>, array: &raptors::Array) -> PyResult<raptors::Array> {
+    Ok(py.detach(|| array.eval()).map_err(exception)?.into_lazy())
+}
+
+/// As [`lazy`], without donation: the name of the array API.
+#[pyfunction]
+#[pyo3(signature = (obj, /, *, dtype=None, copy=None))]
+pub(crate) fn asarray(
+    obj: &Bound<'_, PyAny>,
+    dtype: Option<&Bound<'_, PyAny>>,
+    copy: Option<bool>,
+) -> PyResult<Array> {
+    lazy(obj, copy == Some(true), false, dtype)
+}

@@ -1,0 +1,303 @@
+//! NumPy's C API: headers of ndarrays read, ndarrays over raptors' memory made.
+//!
+//! NumPy is imported the first time a result needs it, never to look at an operand: where `numpy` has not been
+//! imported, no object is an ndarray. The API's struct fields are read directly; they are part of NumPy's ABI.
+
+use std::ffi::{c_int, c_long, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use numpy::npyffi::{
+    self, NPY_ARRAY_ALIGNED, NPY_ARRAY_CARRAY, NPY_ARRAY_WRITEABLE, NPY_TYPES, NpyTypes, PY_ARRAY_API,
+    PyArray_Descr, PyArrayObject, get_type_object,
+};
+use pyo3::exceptions::{PyImportError, PyTypeError};
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+use raptors::ir::{Literal, Strides};
+use raptors::{DType, Shape};
+
+use crate::error::OrRaise;
+use crate::value::Value;
+
+/// Whether the C API is there to be called: it must be, once NumPy has been imported without an error.
+static LOADED: AtomicBool = AtomicBool::new(false);
+
+/// Makes sure that NumPy is imported.
+///
+/// # Errors
+///
+/// `ImportError` where there is no NumPy.
+#[inline]
+pub(crate) fn load(py: Python<'_>) -> PyResult<()> {
+    if LOADED.load(Ordering::Relaxed) { Ok(()) } else { import(py) }
+}
+
+#[cold]
+fn import(py: Python<'_>) -> PyResult<()> {
+    match py.import("numpy") {
+        Ok(_) => {
+            LOADED.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        Err(error) => {
+            let message = "eval: results are NumPy arrays, and NumPy cannot be imported: pip install numpy";
+            let raised = PyImportError::new_err(message);
+            raised.set_cause(py, Some(error));
+            Err(raised)
+        }
+    }
+}
+
+/// Whether the process has imported NumPy, so that there may be ndarrays.
+#[inline]
+fn is_loaded(py: Python<'_>) -> bool {
+    LOADED.load(Ordering::Relaxed) || was_imported(py)
+}
+
+#[cold]
+fn was_imported(py: Python<'_>) -> bool {
+    static MODULES: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
+    let modules = MODULES.get_or_init(py, || Some(py.import("sys").ok()?.getattr("modules").ok()?.unbind()));
+    // The last module of NumPy's own import: before it is there, an object may exist, but not yet with a user.
+    let present = modules
+        .as_ref()
+        .and_then(|modules| modules.bind(py).contains(intern!(py, "numpy._core.multiarray")).ok())
+        .unwrap_or(false);
+    present && load(py).is_ok()
+}
+
+/// The ndarray that an object is, if it is one.
+#[inline]
+fn ndarray<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a PyArrayObject> {
+    let py = object.py();
+    if !is_loaded(py) {
+        return None;
+    }
+    // SAFETY: NumPy is loaded; an instance of its array type begins with a `PyArrayObject`, and lives as long as
+    // the reference to it.
+    unsafe {
+        (npyffi::PyArray_Check(py, object.as_ptr()) != 0).then(|| &*object.as_ptr().cast::<PyArrayObject>())
+    }
+}
+
+/// What an ndarray's header says.
+pub(crate) struct Header {
+    pub(crate) pointer: *mut u8,
+    pub(crate) dtype: DType,
+    pub(crate) shape: Shape,
+    pub(crate) strides: Strides,
+    pub(crate) swapped: bool,
+    pub(crate) writable: bool,
+}
+
+/// The header of an ndarray; `None` for any other object.
+///
+/// # Errors
+///
+/// `TypeError` for a dtype that raptors does not have; `op` begins the message.
+pub(crate) fn header(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Header>> {
+    let Some(array) = ndarray(object) else { return Ok(None) };
+    let fields = &array.fields;
+    // SAFETY: an ndarray has a descriptor, which lives as long as the array.
+    let descriptor = unsafe { &(*fields.descr).fields };
+    let Some(dtype) = dtype_of_number(descriptor.type_num) else { return Err(unsupported(op, object)) };
+    let ndim = fields.nd as usize;
+    let (dims, strides) = match ndim {
+        0 => (&[][..], &[][..]),
+        // SAFETY: an ndarray of `nd` > 0 dimensions has `nd` lengths, none negative, and `nd` strides.
+        _ => unsafe {
+            let dims = std::slice::from_raw_parts(fields.dimensions.cast::<usize>(), ndim);
+            (dims, std::slice::from_raw_parts(fields.strides, ndim))
+        },
+    };
+    Ok(Some(Header {
+        pointer: fields.data.cast(),
+        dtype,
+        shape: Shape::new(dims).or_raise()?,
+        strides: Strides::from_slice(strides),
+        swapped: is_swapped(descriptor.byteorder as u8),
+        writable: fields.flags & NPY_ARRAY_WRITEABLE != 0,
+    }))
+}
+
+#[cold]
+fn unsupported(op: &str, object: &Bound<'_, PyAny>) -> PyErr {
+    let name = object.getattr("dtype").and_then(|dtype| dtype.getattr("name")?.extract::<String>());
+    let name = name.unwrap_or_else(|_| "another dtype".to_owned());
+    PyTypeError::new_err(format!(
+        "{op}: arrays of {name} are not supported: convert with astype to bool, an integer dtype, float32, float64, \
+         complex64 or complex128"
+    ))
+}
+
+fn is_swapped(byteorder: u8) -> bool {
+    byteorder == if cfg!(target_endian = "little") { b'>' } else { b'<' }
+}
+
+/// The dtype of a NumPy type number. C's integer types are known by their sizes.
+fn dtype_of_number(number: c_int) -> Option<DType> {
+    const fn signed(size: usize) -> DType {
+        if size == 8 { DType::I64 } else { DType::I32 }
+    }
+    const fn unsigned(size: usize) -> DType {
+        if size == 8 { DType::U64 } else { DType::U32 }
+    }
+    const BY_NUMBER: [Option<DType>; 16] = [
+        Some(DType::Bool),
+        Some(DType::I8),
+        Some(DType::U8),
+        Some(DType::I16),
+        Some(DType::U16),
+        Some(DType::I32),
+        Some(DType::U32),
+        Some(signed(size_of::<c_long>())),
+        Some(unsigned(size_of::<c_long>())),
+        Some(DType::I64),
+        Some(DType::U64),
+        Some(DType::F32),
+        Some(DType::F64),
+        None,
+        Some(DType::C64),
+        Some(DType::C128),
+    ];
+    BY_NUMBER.get(usize::try_from(number).ok()?).copied().flatten()
+}
+
+/// The type number of NumPy's own type for a dtype.
+fn number_of(dtype: DType) -> NPY_TYPES {
+    let long = size_of::<c_long>() == 8;
+    match dtype {
+        DType::Bool => NPY_TYPES::NPY_BOOL,
+        DType::I8 => NPY_TYPES::NPY_BYTE,
+        DType::I16 => NPY_TYPES::NPY_SHORT,
+        DType::I32 => NPY_TYPES::NPY_INT,
+        DType::I64 if long => NPY_TYPES::NPY_LONG,
+        DType::I64 => NPY_TYPES::NPY_LONGLONG,
+        DType::U8 => NPY_TYPES::NPY_UBYTE,
+        DType::U16 => NPY_TYPES::NPY_USHORT,
+        DType::U32 => NPY_TYPES::NPY_UINT,
+        DType::U64 if long => NPY_TYPES::NPY_ULONG,
+        DType::U64 => NPY_TYPES::NPY_ULONGLONG,
+        DType::F32 => NPY_TYPES::NPY_FLOAT,
+        DType::F64 => NPY_TYPES::NPY_DOUBLE,
+        DType::C64 => NPY_TYPES::NPY_CFLOAT,
+        DType::C128 => NPY_TYPES::NPY_CDOUBLE,
+    }
+}
+
+/// The NumPy dtype object for a dtype.
+pub(crate) fn dtype_object(py: Python<'_>, dtype: DType) -> PyResult<Py<PyAny>> {
+    load(py)?;
+    // SAFETY: NumPy is loaded, and the number is of a built-in type; the result is a new reference.
+    unsafe {
+        let descriptor = PY_ARRAY_API.PyArray_DescrFromType(py, number_of(dtype) as c_int);
+        Bound::from_owned_ptr_or_err(py, descriptor.cast()).map(Bound::unbind)
+    }
+}
+
+/// The dtype of a native `numpy.dtype` object.
+pub(crate) fn dtype_of_descriptor(object: &Bound<'_, PyAny>) -> Option<DType> {
+    let py = object.py();
+    if !is_loaded(py) {
+        return None;
+    }
+    // SAFETY: NumPy is loaded; an instance of its dtype class begins with a `PyArray_Descr`.
+    let descriptor = unsafe {
+        let class = get_type_object(py, NpyTypes::PyArrayDescr_Type);
+        if ffi::PyObject_TypeCheck(object.as_ptr(), class) == 0 {
+            return None;
+        }
+        &(*object.as_ptr().cast::<PyArray_Descr>()).fields
+    };
+    if is_swapped(descriptor.byteorder as u8) { None } else { dtype_of_number(descriptor.type_num) }
+}
+
+/// The dtype of a NumPy scalar class, such as `numpy.float32`.
+pub(crate) fn dtype_of_class(class: &Bound<'_, PyType>) -> Option<DType> {
+    let py = class.py();
+    if !is_loaded(py) {
+        return None;
+    }
+    // SAFETY: NumPy is loaded; the type of a subclass of `numpy.generic` has a descriptor, a new reference.
+    let descriptor = unsafe {
+        let generic = get_type_object(py, NpyTypes::PyGenericArrType_Type);
+        if ffi::PyType_IsSubtype(class.as_type_ptr(), generic) == 0 {
+            return None;
+        }
+        let descriptor = PY_ARRAY_API.PyArray_DescrFromTypeObject(py, class.as_ptr());
+        Bound::from_owned_ptr_or_opt(py, descriptor.cast())?
+    };
+    dtype_of_descriptor(&descriptor)
+}
+
+/// The value of a NumPy scalar; `None` for any other object.
+///
+/// # Errors
+///
+/// `TypeError` for a dtype that raptors does not have.
+pub(crate) fn scalar(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Literal>> {
+    let py = object.py();
+    if !is_loaded(py) {
+        return Ok(None);
+    }
+    // SAFETY: NumPy is loaded.
+    let generic = unsafe { get_type_object(py, NpyTypes::PyGenericArrType_Type) };
+    // SAFETY: both are live objects, the second a type.
+    if unsafe { ffi::PyObject_TypeCheck(object.as_ptr(), generic) } == 0 {
+        return Ok(None);
+    }
+    let Some(dtype) = dtype_of_class(&object.get_type()) else { return Err(unsupported(op, object)) };
+    let mut bytes = [0u8; 16];
+    // SAFETY: the scalar is of a built-in numeric type of at most 16 bytes, which are copied in native order.
+    unsafe { PY_ARRAY_API.PyArray_ScalarAsCtype(py, object.as_ptr(), bytes.as_mut_ptr().cast()) };
+    Ok(Some(Literal::from_bits(dtype, u128::from_ne_bytes(bytes))))
+}
+
+/// An ndarray over a value's memory, which it keeps alive.
+pub(crate) fn new_ndarray(py: Python<'_>, value: Value) -> PyResult<Py<PyAny>> {
+    load(py)?;
+    let Value { pointer, dtype, shape, strides, swapped, writable, keep } = value;
+    // SAFETY: NumPy is loaded, and the number is of a built-in type; the result is a new reference or null.
+    let mut descriptor = unsafe { PY_ARRAY_API.PyArray_DescrFromType(py, number_of(dtype) as c_int) };
+    if swapped && !descriptor.is_null() {
+        let native = descriptor;
+        // SAFETY: the descriptor is live; the result is a new reference or null, and the first is given back.
+        unsafe {
+            descriptor = PY_ARRAY_API.PyArray_DescrNewByteorder(py, native, b's' as _);
+            ffi::Py_DECREF(native.cast());
+        }
+    }
+    if descriptor.is_null() {
+        return Err(PyErr::fetch(py));
+    }
+    let flags = if writable { NPY_ARRAY_CARRAY } else { NPY_ARRAY_ALIGNED };
+    let dims = shape.as_ptr().cast_mut().cast();
+    let strides = strides.as_ref().map_or(std::ptr::null_mut(), |strides| strides.as_ptr().cast_mut());
+    // SAFETY: there are as many lengths, and strides or none, as dimensions; lengths fit an `isize`. They are copied,
+    // not written. The memory is readable, and writable if the flags say so, wherever they reach, as long as `keep`
+    // lives, which the new array keeps alive below. The reference to the descriptor is handed over.
+    let array = unsafe {
+        let class = get_type_object(py, NpyTypes::PyArray_Type);
+        let (ndim, data) = (shape.len() as c_int, pointer.cast::<c_void>());
+        let null = std::ptr::null_mut();
+        let array =
+            PY_ARRAY_API.PyArray_NewFromDescr(py, class, descriptor, ndim, dims, strides, data, flags, null);
+        Bound::from_owned_ptr_or_err(py, array)?
+    };
+    let base = Py::new(py, keep)?;
+    // SAFETY: the array is one, without a base; the reference to the base is handed over, also in failure.
+    if unsafe { PY_ARRAY_API.PyArray_SetBaseObject(py, array.as_ptr().cast(), base.into_ptr()) } < 0 {
+        return Err(PyErr::fetch(py));
+    }
+    Ok(array.unbind())
+}
+
+/// `numpy.asarray(object)`.
+pub(crate) fn asarray<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = object.py();
+    load(py)?;
+    py.import(intern!(py, "numpy"))?.call_method1(intern!(py, "asarray"), (object,))
+}

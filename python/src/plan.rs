@@ -1,0 +1,127 @@
+//! The class `Plan`, and the module functions about plans.
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::array::Array;
+use crate::error::{OrRaise, wrong_type};
+
+/// What an evaluation does: kernels, buffers, and every decision with its reason.
+#[pyclass(frozen, module = "raptors")]
+pub(crate) struct Plan(raptors::Plan);
+
+impl Plan {
+    /// The plan of evaluating `arrays` together.
+    pub(crate) fn of(py: Python<'_>, arrays: &[&raptors::Array]) -> PyResult<Plan> {
+        py.detach(|| raptors::Plan::new(arrays)).or_raise().map(Plan)
+    }
+}
+
+#[pymethods]
+impl Plan {
+    /// Number of steps that pass over memory.
+    #[getter]
+    fn kernels(&self) -> usize {
+        self.0.kernels()
+    }
+
+    /// Number of buffers that a run allocates, results among them.
+    #[getter]
+    fn buffers(&self) -> usize {
+        self.0.buffers()
+    }
+
+    /// Bytes of those buffers together.
+    #[getter]
+    fn peak_bytes(&self) -> usize {
+        self.0.peak_bytes()
+    }
+
+    /// Values that are copied because they cannot be read or returned where they are, with the reason.
+    #[getter]
+    fn copies(&self) -> Vec<String> {
+        self.0.copies()
+    }
+
+    /// Values that are written over an operand that dies.
+    #[getter]
+    fn reuses(&self) -> Vec<String> {
+        self.0.reuses()
+    }
+
+    /// What was not done, and why.
+    #[getter]
+    fn refusals(&self) -> Vec<String> {
+        self.0.refusals()
+    }
+
+    /// A summary, the kernels, memory, and what was refused.
+    fn text(&self) -> String {
+        self.0.text()
+    }
+
+    /// The placed graph in DOT, for Graphviz.
+    fn dot(&self) -> String {
+        self.0.dot()
+    }
+
+    /// Everything as one JSON object, with a version.
+    fn json(&self) -> String {
+        self.0.json()
+    }
+
+    /// The captured graph, what each pass did, and the plan.
+    fn explain(&self) -> String {
+        self.0.explain()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.text()
+    }
+
+    fn __repr__(&self) -> String {
+        let plan = &self.0;
+        let (kernels, buffers, peak) = (plan.kernels(), plan.buffers(), plan.peak_bytes());
+        format!("raptors.Plan(kernels={kernels}, buffers={buffers}, peak_bytes={peak})")
+    }
+}
+
+/// The plan of evaluating arrays together. Computes nothing.
+#[pyfunction]
+#[pyo3(signature = (*arrays))]
+pub(crate) fn plan(arrays: &Bound<'_, PyTuple>) -> PyResult<Plan> {
+    let py = arrays.py();
+    let arrays: Vec<Bound<'_, Array>> = lazy_arrays("plan", arrays)?;
+    let handles: Vec<&raptors::Array> = arrays.iter().map(|array| &array.get().0).collect();
+    Plan::of(py, &handles)
+}
+
+/// The arguments, all of which must be lazy arrays.
+pub(crate) fn lazy_arrays<'py>(op: &str, arrays: &Bound<'py, PyTuple>) -> PyResult<Vec<Bound<'py, Array>>> {
+    let array = |object: Bound<'py, PyAny>| match object.cast_into_exact::<Array>() {
+        Ok(array) => Ok(array),
+        Err(error) => {
+            Err(wrong_type(op, "an argument", &error.into_inner(), "lazy arrays: wrap it with lazy"))
+        }
+    };
+    arrays.iter().map(array).collect()
+}
+
+/// Forget every compiled plan.
+#[pyfunction]
+pub(crate) fn clear_plan_cache() {
+    raptors::clear_plan_cache();
+}
+
+/// The number of threads that evaluations may use, the calling one included.
+#[pyfunction]
+pub(crate) fn get_num_threads() -> usize {
+    raptors::runtime::team::threads()
+}
+
+/// Set the number of threads that evaluations may use, the calling one included; 0 for the default again.
+#[pyfunction]
+#[pyo3(signature = (threads, /))]
+pub(crate) fn set_num_threads(threads: usize) {
+    raptors::runtime::team::set_threads(threads);
+}

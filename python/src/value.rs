@@ -1,0 +1,226 @@
+//! Values in memory: what evaluations give, and what ndarrays, buffers and DLPack capsules are made of.
+//!
+//! A fresh value is in memory of its own (or in memory that was donated), and whoever gets it may write it. The value
+//! of a leaf or a cached array is shared with the graph, and is handed out read-only.
+
+use std::sync::Arc;
+
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyComplex, PyList, PyTuple};
+use raptors::array::Leaf;
+use raptors::eval::{Evaluated, OutMemory, eval_into};
+use raptors::ir::{Kind, Literal, Strides, scalar};
+use raptors::runtime::buffer::Buffer;
+use raptors::{DType, Shape};
+use smallvec::SmallVec;
+
+use crate::array::Array;
+use crate::error::{OrRaise, wrong_type};
+use crate::numpy::{self, Header};
+use crate::plan::lazy_arrays;
+
+/// What keeps memory alive: the `base` of an ndarray. Memory of the pool returns to it when this is collected.
+#[pyclass(frozen, name = "Memory", module = "raptors._core")]
+pub(crate) struct Keep(#[expect(dead_code, reason = "owned for its drop")] Owner);
+
+enum Owner {
+    Buffer(#[expect(dead_code, reason = "owned for its drop")] Buffer),
+    Leaf(#[expect(dead_code, reason = "owned for its drop")] Arc<Leaf>),
+}
+
+/// Elements in memory.
+pub(crate) struct Value {
+    /// The address of the element at index zero.
+    pub(crate) pointer: *mut u8,
+    pub(crate) dtype: DType,
+    pub(crate) shape: Shape,
+    /// Bytes between neighbours, per dimension; `None` for row-major.
+    pub(crate) strides: Option<Strides>,
+    /// Whether elements have the other byte order.
+    pub(crate) swapped: bool,
+    /// Whether whoever gets the value may write it.
+    pub(crate) writable: bool,
+    /// What keeps the memory alive.
+    pub(crate) keep: Keep,
+}
+
+impl Value {
+    /// Bytes between neighbours, per dimension.
+    pub(crate) fn byte_strides(&self) -> Strides {
+        self.strides.clone().unwrap_or_else(|| self.shape.row_major_strides(self.dtype.size()))
+    }
+}
+
+/// Memory that is written while other Python threads run.
+struct Outs<'a>(&'a [Option<OutMemory>]);
+
+// SAFETY: the addresses are used by one evaluation, during which the caller waits and keeps their owners alive.
+unsafe impl Send for Outs<'_> {}
+
+impl<'a> Outs<'a> {
+    fn memories(&self) -> &'a [Option<OutMemory>] {
+        self.0
+    }
+}
+
+/// Evaluates without the GIL.
+fn evaluate(
+    py: Python<'_>,
+    arrays: &[&raptors::Array],
+    outs: &[Option<OutMemory>],
+) -> PyResult<Vec<Evaluated>> {
+    let outs = Outs(outs);
+    // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable. As
+    // with any `out` of NumPy's, a Python thread that uses one at the same time gets what it asked for.
+    py.detach(move || unsafe { eval_into(arrays, outs.memories()) }).or_raise()
+}
+
+/// The array's value in memory of its own.
+pub(crate) fn fresh(py: Python<'_>, array: &raptors::Array) -> PyResult<Value> {
+    match evaluate(py, &[array], &[None])?.pop() {
+        Some(evaluated) => fresh_value(evaluated),
+        None => Err(no_result()),
+    }
+}
+
+fn fresh_value(evaluated: Evaluated) -> PyResult<Value> {
+    match evaluated {
+        Evaluated::Tensor(tensor) => {
+            let (dtype, shape) = (tensor.dtype(), tensor.shape().clone());
+            let mut buffer = tensor.into_buffer();
+            let (pointer, keep) = (buffer.as_mut_ptr(), Keep(Owner::Buffer(buffer)));
+            Ok(Value { pointer, dtype, shape, strides: None, swapped: false, writable: true, keep })
+        }
+        Evaluated::Donated(leaf, ty) => {
+            let (pointer, keep) = (leaf.memory.pointer(), Keep(Owner::Leaf(leaf)));
+            let (dtype, shape) = (ty.dtype, ty.shape);
+            Ok(Value { pointer, dtype, shape, strides: None, swapped: false, writable: true, keep })
+        }
+        Evaluated::Out => Err(no_result()),
+    }
+}
+
+/// Only a broken promise of `eval_into` leads here.
+#[cold]
+fn no_result() -> PyErr {
+    PyRuntimeError::new_err(
+        "eval: an evaluation gave no result: this is a mistake in raptors",
+    )
+}
+
+/// The array's value where it is, if it is in memory already, else computed into memory of its own.
+pub(crate) fn in_memory(py: Python<'_>, array: &raptors::Array) -> PyResult<Value> {
+    if !array.is_evaluated() {
+        return fresh(py, array);
+    }
+    let leaf = array.cached_leaf().or_raise()?;
+    Ok(Value {
+        pointer: leaf.memory.pointer(),
+        dtype: array.dtype(),
+        shape: array.shape().clone(),
+        strides: Some(leaf.strides.clone()),
+        swapped: leaf.swapped,
+        writable: false,
+        keep: Keep(Owner::Leaf(leaf)),
+    })
+}
+
+/// The array's value as an ndarray of its own.
+pub(crate) fn to_ndarray(py: Python<'_>, array: &raptors::Array) -> PyResult<Py<PyAny>> {
+    // Before the evaluation: without NumPy, donated memory must not be overwritten in vain.
+    numpy::load(py)?;
+    numpy::new_ndarray(py, fresh(py, array)?)
+}
+
+/// The array's value written into `out`, an ndarray, which is returned.
+pub(crate) fn into_out(array: &raptors::Array, out: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let memory = out_memory(out)?;
+    evaluate(out.py(), &[array], &[Some(memory)])?;
+    Ok(out.clone().unbind())
+}
+
+/// The memory of an ndarray given as `out`.
+fn out_memory(out: &Bound<'_, PyAny>) -> PyResult<OutMemory> {
+    let Some(header) = numpy::header("eval: out", out)? else {
+        return Err(wrong_type("eval", "out", out, "an ndarray"));
+    };
+    let Header { pointer, dtype, shape, strides, swapped, writable } = header;
+    Ok(OutMemory { pointer, dtype, shape, strides, swapped, writable })
+}
+
+/// Evaluate arrays together, and return a tuple of ndarrays, one for each: what they share is computed once.
+///
+/// `out`: an ndarray or None for each array, in a tuple or list; for one array, the ndarray itself. What is given is
+/// written and returned.
+#[pyfunction]
+#[pyo3(signature = (*arrays, out=None))]
+pub(crate) fn eval<'py>(
+    arrays: &Bound<'py, PyTuple>,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let py = arrays.py();
+    let arrays: Vec<Bound<'py, Array>> = lazy_arrays("eval", arrays)?;
+    let handles: SmallVec<[&raptors::Array; 4]> = arrays.iter().map(|array| &array.get().0).collect();
+    let outs: Vec<Option<Bound<'py, PyAny>>> = match out {
+        None => vec![None; arrays.len()],
+        Some(out) if out.is_instance_of::<PyTuple>() || out.is_instance_of::<PyList>() => {
+            let given: PyResult<Vec<Bound<'py, PyAny>>> = out.try_iter()?.collect();
+            given?.into_iter().map(|out| (!out.is_none()).then_some(out)).collect()
+        }
+        Some(out) => vec![Some(out.clone())],
+    };
+    if outs.len() != arrays.len() {
+        let (given, needed) = (outs.len(), arrays.len());
+        return Err(PyValueError::new_err(format!("eval: {given} out arrays for {needed} results")));
+    }
+    let memories: PyResult<Vec<Option<OutMemory>>> =
+        outs.iter().map(|out| out.as_ref().map(out_memory).transpose()).collect();
+    numpy::load(py)?;
+    let evaluated = evaluate(py, &handles, &memories?)?;
+    let results: PyResult<Vec<Py<PyAny>>> = evaluated
+        .into_iter()
+        .zip(outs)
+        .map(|(evaluated, out)| match out {
+            Some(out) => Ok(out.unbind()),
+            None => numpy::new_ndarray(py, fresh_value(evaluated)?),
+        })
+        .collect();
+    PyTuple::new(py, results?)
+}
+
+/// The value of an array of one element as a Python number, computed at most once.
+pub(crate) fn item<'py>(
+    py: Python<'py>,
+    op: &'static str,
+    array: &raptors::Array,
+) -> PyResult<Bound<'py, PyAny>> {
+    let literal = match array.is_evaluated() {
+        true => array.item(op),
+        false => py.detach(|| array.item(op)),
+    };
+    number(py, literal.or_raise()?)
+}
+
+/// A literal as a Python number.
+fn number(py: Python<'_>, literal: Literal) -> PyResult<Bound<'_, PyAny>> {
+    let dtype = literal.dtype();
+    let part = |bits: u128| match dtype {
+        DType::C64 => f64::from(f32::from_bits(bits as u32)),
+        _ => f64::from_bits(bits as u64),
+    };
+    match dtype.kind() {
+        Kind::Bool => (literal.bits() != 0).into_bound_py_any(py),
+        Kind::Signed => scalar::cast(literal, DType::I64).and_then(|x| x.get::<i64>()).into_bound_py_any(py),
+        Kind::Unsigned => {
+            scalar::cast(literal, DType::U64).and_then(|x| x.get::<u64>()).into_bound_py_any(py)
+        }
+        Kind::Float => literal.to_f64().into_bound_py_any(py),
+        Kind::Complex => {
+            let bits = literal.bits();
+            let imag = part(bits >> (4 * dtype.size()));
+            Ok(PyComplex::from_doubles(py, part(bits), imag).into_any())
+        }
+    }
+}
