@@ -2,6 +2,7 @@
 
 mod api;
 mod eval;
+mod kernels;
 mod passes;
 mod runtime;
 mod scalar;

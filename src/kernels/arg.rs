@@ -254,23 +254,23 @@ unsafe fn replace_all<W: Wanted<T>, T: Element>(
         let len = STATES.min(n - start);
         let (mut take, mut values, mut places) = ([false; STATES], [T::default(); STATES], [0i64; STATES]);
         let mut compute = |len: usize| {
-            for i in 0..len {
-                // SAFETY: `start + i` is below `n`.
+            for (i, take) in take[..len].iter_mut().enumerate() {
+                let i = start + i;
+                // SAFETY: `i` is below `n`.
                 let (x, old, seen) = unsafe {
-                    let i = start + i;
                     (load::<T>(x, i), best.add(i).read_unaligned(), indices.add(i).read_unaligned())
                 };
-                take[i] = (place(start + i) >= 0) & ((seen < 0) | replaces::<W, T>(x, old));
+                *take = (place(i) >= 0) & ((seen < 0) | replaces::<W, T>(x, old));
             }
-            for i in 0..len {
+            for (i, (value, &take)) in values[..len].iter_mut().zip(&take).enumerate() {
                 // SAFETY: as above.
                 let (x, old) = unsafe { (load::<T>(x, start + i), best.add(start + i).read_unaligned()) };
-                values[i] = if take[i] { x } else { old };
+                *value = if take { x } else { old };
             }
-            for i in 0..len {
+            for (i, (value, &take)) in places[..len].iter_mut().zip(&take).enumerate() {
                 // SAFETY: as above.
                 let seen = unsafe { indices.add(start + i).read_unaligned() };
-                places[i] = if take[i] { place(start + i) } else { seen };
+                *value = if take { place(start + i) } else { seen };
             }
         };
         if len == STATES {

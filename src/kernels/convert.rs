@@ -80,9 +80,9 @@ macro_rules! float_to_integer {
             #[inline(always)]
             fn convert(self) -> u64 {
                 const HALF: $float = -(i64::MIN as $float);
-                let low = self < HALF;
-                let signed: i64 = (if low { self } else { self - HALF }).truncate();
-                signed as u64 ^ (u64::from(!low) << 63)
+                let high = self >= HALF;
+                let signed: i64 = (if high { self - HALF } else { self }).truncate();
+                signed as u64 ^ (u64::from(high) << 63)
             }
         })*
     };

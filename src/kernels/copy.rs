@@ -2,7 +2,7 @@
 //!
 //! Every copy is a nest of loops over two byte strides each, put in the order of the destination and collapsed.
 //! What the innermost one or two loops look like picks the code: runs of contiguous elements, one element repeated,
-//! a transpose ([`super::transpose`]), or single elements.
+//! a transpose (`transpose.rs`), or single elements.
 //!
 //! Strides are bytes of either sign, and zero on the source side. Elements are moved as bits, of any size; 1, 2, 4, 8 and 16
 //! bytes are fast.
@@ -73,7 +73,7 @@ pub unsafe fn copy_parallel(
     /// Bytes of a chunk, at least: some ten microseconds of copying.
     const CHUNK: usize = 64 << 10;
     let Some(nest) = nest(src_strides, dst_strides, dims, item) else { return };
-    let bytes = nest.iter().map(|level| level.len).product::<usize>() * item;
+    let bytes = nest.iter().map(|one| one.len).product::<usize>() * item;
     let threads = team::threads();
     let wanted = (bytes / CHUNK).min(if threads > 1 { 4 * threads } else { 1 });
     // The outermost loop that can be divided so often, else the longest.
@@ -83,7 +83,7 @@ pub unsafe fn copy_parallel(
         // SAFETY: the nest visits every index of the box once.
         return unsafe { run(&nest, src, dst, item) };
     };
-    let Level { len, src_stride, dst_stride } = nest[axis];
+    let Loop { len, src_stride, dst_stride } = nest[axis];
     let chunks = wanted.min(len);
     let (src, dst) = (Shared(src.cast_mut()), Shared(dst));
     team::run(chunks, &|chunk| {
@@ -115,13 +115,13 @@ impl Shared {
 
 /// One loop: its length, and what a step adds to each pointer.
 #[derive(Clone, Copy)]
-struct Level {
+struct Loop {
     len: usize,
     src_stride: isize,
     dst_stride: isize,
 }
 
-type Nest = SmallVec<[Level; 6]>;
+type Nest = SmallVec<[Loop; 6]>;
 
 fn row_major(dims: &[usize], item: usize) -> SmallVec<[isize; 6]> {
     let mut strides = SmallVec::from_elem(0, dims.len());
@@ -135,37 +135,37 @@ fn row_major(dims: &[usize], item: usize) -> SmallVec<[isize; 6]> {
 
 /// The loops of a box, by falling distance in the destination, as few as can be; `None` for an empty box.
 fn nest(src_strides: &[isize], dst_strides: &[isize], dims: &[usize], item: usize) -> Option<Nest> {
-    let mut levels = Nest::new();
+    let mut loops = Nest::new();
     for ((&len, &src_stride), &dst_stride) in dims.iter().zip(src_strides).zip(dst_strides) {
         match len {
             0 => return None,
             1 => {}
-            _ => levels.push(Level { len, src_stride, dst_stride }),
+            _ => loops.push(Loop { len, src_stride, dst_stride }),
         }
     }
-    let distance = |level: &Level| std::cmp::Reverse(level.dst_stride.unsigned_abs());
-    if !levels.is_sorted_by_key(distance) {
-        levels.sort_by_key(distance);
+    let distance = |one: &Loop| std::cmp::Reverse(one.dst_stride.unsigned_abs());
+    if !loops.is_sorted_by_key(distance) {
+        loops.sort_by_key(distance);
     }
     let mut collapsed = Nest::new();
-    for level in levels {
+    for inner in loops {
         match collapsed.last_mut() {
             Some(outer)
-                if outer.src_stride == level.src_stride.wrapping_mul(level.len as isize)
-                    && outer.dst_stride == level.dst_stride.wrapping_mul(level.len as isize) =>
+                if outer.src_stride == inner.src_stride.wrapping_mul(inner.len as isize)
+                    && outer.dst_stride == inner.dst_stride.wrapping_mul(inner.len as isize) =>
             {
-                *outer = Level { len: outer.len * level.len, ..level };
+                *outer = Loop { len: outer.len * inner.len, ..inner };
             }
-            _ => collapsed.push(level),
+            _ => collapsed.push(inner),
         }
     }
     let last = collapsed.len().wrapping_sub(1);
     let step = item as isize;
-    // The level that is contiguous in the source goes next to the one that is contiguous in the destination.
+    // The loop that is contiguous in the source goes next to the one that is contiguous in the destination.
     if let Some(inner) = collapsed.last()
         && inner.dst_stride == step
         && inner.src_stride != step
-        && let Some(position) = collapsed.iter().position(|level| level.src_stride == step)
+        && let Some(position) = collapsed.iter().position(|one| one.src_stride == step)
     {
         collapsed[position..last].rotate_left(1);
     }
@@ -177,7 +177,7 @@ fn nest(src_strides: &[isize], dst_strides: &[isize], dims: &[usize], item: usiz
 /// # Safety
 ///
 /// Source elements can be read and destination elements written at every offset of the nest, without overlap.
-unsafe fn run(nest: &[Level], src: *const u8, dst: *mut u8, item: usize) {
+unsafe fn run(nest: &[Loop], src: *const u8, dst: *mut u8, item: usize) {
     // SAFETY: the contract is the caller's, in units of `item` bytes.
     unsafe {
         match item {
@@ -194,18 +194,18 @@ unsafe fn run(nest: &[Level], src: *const u8, dst: *mut u8, item: usize) {
 /// # Safety
 ///
 /// That of [`run`], for elements of the size of `T`.
-unsafe fn run_typed<T: Unpack>(nest: &[Level], src: *const u8, dst: *mut u8) {
+unsafe fn run_typed<T: Unpack>(nest: &[Loop], src: *const u8, dst: *mut u8) {
     let item = size_of::<T>();
     let step = item as isize;
     // SAFETY: each leaf copies what the loops it took off the nest visit.
     unsafe {
         match *nest {
-            [ref outer @ .., Level { len, src_stride, dst_stride }]
+            [ref outer @ .., Loop { len, src_stride, dst_stride }]
                 if src_stride == step && dst_stride == step =>
             {
                 walk(outer, src, dst, &|src, dst| copy_run(src, dst, len * item));
             }
-            [ref outer @ .., Level { len, src_stride: 0, dst_stride }] if dst_stride == step => {
+            [ref outer @ .., Loop { len, src_stride: 0, dst_stride }] if dst_stride == step => {
                 walk(outer, src, dst, &|src, dst| splat(src, item, dst, len));
             }
             [ref outer @ .., rows, columns] if columns.dst_stride == step && rows.src_stride == step => {
@@ -214,7 +214,7 @@ unsafe fn run_typed<T: Unpack>(nest: &[Level], src: *const u8, dst: *mut u8) {
                     transpose::<T>(src, columns.src_stride, dst, rows.dst_stride, dims);
                 });
             }
-            [ref outer @ .., level] => walk(outer, src, dst, &|src, dst| strided::<T>(level, src, dst)),
+            [ref outer @ .., inner] => walk(outer, src, dst, &|src, dst| strided::<T>(inner, src, dst)),
             [] => copy_run(src, dst, item),
         }
     }
@@ -226,10 +226,10 @@ unsafe fn run_typed<T: Unpack>(nest: &[Level], src: *const u8, dst: *mut u8) {
 ///
 /// That of [`run`], for elements of the size of `T`.
 #[inline(always)]
-unsafe fn strided<T: Copy>(level: Level, src: *const u8, dst: *mut u8) {
+unsafe fn strided<T: Copy>(one: Loop, src: *const u8, dst: *mut u8) {
     /// Elements read before any is written, which the compiler could not do on its own.
     const AHEAD: usize = 8;
-    let Level { len, src_stride, dst_stride } = level;
+    let Loop { len, src_stride, dst_stride } = one;
     let from = |i: usize| src.wrapping_offset(i as isize * src_stride).cast::<T>();
     let to = |i: usize| dst.wrapping_offset(i as isize * dst_stride).cast::<T>();
     let whole = len - len % AHEAD;
@@ -252,17 +252,17 @@ unsafe fn strided<T: Copy>(level: Level, src: *const u8, dst: *mut u8) {
 /// # Safety
 ///
 /// `leaf` may be called with them.
-unsafe fn walk(nest: &[Level], mut src: *const u8, mut dst: *mut u8, leaf: &impl Fn(*const u8, *mut u8)) {
+unsafe fn walk(nest: &[Loop], mut src: *const u8, mut dst: *mut u8, leaf: &impl Fn(*const u8, *mut u8)) {
     match *nest {
         [] => leaf(src, dst),
-        [Level { len, src_stride, dst_stride }] => {
+        [Loop { len, src_stride, dst_stride }] => {
             for _ in 0..len {
                 leaf(src, dst);
                 src = src.wrapping_offset(src_stride);
                 dst = dst.wrapping_offset(dst_stride);
             }
         }
-        [Level { len, src_stride, dst_stride }, ref inner @ ..] => {
+        [Loop { len, src_stride, dst_stride }, ref inner @ ..] => {
             for _ in 0..len {
                 // SAFETY: the contract is the caller's.
                 unsafe { walk(inner, src, dst, leaf) };

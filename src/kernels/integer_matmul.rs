@@ -102,16 +102,14 @@ unsafe fn tile_body<T: Ring>(
         }
     }
     for p in 0..depth {
-        // A tile of fewer rows computes its last one more than once.
-        // SAFETY: the elements are within `a`.
-        let x: [T; ROWS] = std::array::from_fn(|i| {
-            unsafe { a.at(i.min(rows - 1), p, item).cast::<T>().read_unaligned() }.normal()
-        });
-        for l in 0..columns {
-            // SAFETY: the panel has `columns` elements in row `p`.
-            let y = unsafe { panel.cast::<T>().add(p * columns + l).read_unaligned() };
-            for i in 0..ROWS {
-                sums[i][l] = sums[i][l].add_product(x[i], y);
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // A tile of fewer rows computes its last one more than once.
+            // SAFETY: the element is within `a`.
+            let x = unsafe { a.at(i.min(rows - 1), p, item).cast::<T>().read_unaligned() }.normal();
+            for (l, sum) in sums[..columns].iter_mut().enumerate() {
+                // SAFETY: the panel has `columns` elements in row `p`.
+                let y = unsafe { panel.cast::<T>().add(p * columns + l).read_unaligned() };
+                *sum = sum.add_product(x, y);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Matrix products.
 //!
 //! Floats go to the `gemm` crate, divided over the thread team by rows or columns; products with at most four rows or columns,
-//! where reading the other matrix is all the work, to [`super::gemv`]; integers and `bool` to
-//! [`super::integer_matmul`]. A sum over `k` is never divided, so its bits do not depend on the threads.
+//! where reading the other matrix is all the work, to `gemv.rs`; integers and `bool` to
+//! `integer_matmul.rs`. A sum over `k` is never divided, so its bits do not depend on the threads.
 //!
 //! `gemm` divides `k` by cache sizes, and one way for matrices of up to 64 rows and columns, another for larger ones; panels
 //! are cut so that all of them, and the whole, are on the same side. Its bits may differ between CPUs, and where

@@ -19,11 +19,12 @@ macro_rules! unpack {
             #[cfg(target_arch = "x86_64")]
             #[inline(always)]
             fn interleave(a: Row, b: Row) -> [Row; 2] {
-                use std::arch::x86_64::{$high, $low};
+                use std::arch::x86_64::{__m128i, $high, $low};
+                use std::mem::transmute;
                 // SAFETY: SSE2 is part of x86-64; a row and a vector are 16 bytes of any value.
                 unsafe {
-                    let (a, b) = (std::mem::transmute(a), std::mem::transmute(b));
-                    [std::mem::transmute($low(a, b)), std::mem::transmute($high(a, b))]
+                    let (a, b) = (transmute::<Row, __m128i>(a), transmute::<Row, __m128i>(b));
+                    [transmute::<__m128i, Row>($low(a, b)), transmute::<__m128i, Row>($high(a, b))]
                 }
             }
             #[cfg(not(target_arch = "x86_64"))]
