@@ -118,7 +118,7 @@ unsafe fn run(mut captured: Captured<'_>, outs: &[Option<OutMemory>]) -> Result<
     let outcomes = unsafe { executor::run(program, &arguments, &pointers)? };
     let mut evaluated = Vec::with_capacity(outs.len());
     for (n, outcome) in outcomes.into_iter().enumerate() {
-        let ty = program.results[n].ty.clone();
+        let ty = captured.result_type(n).clone();
         let out = outs[n].as_ref();
         evaluated.push(match (outcome, out) {
             (Outcome::Buffer(buffer), None) => Evaluated::Tensor(Tensor::new(buffer, ty)),
@@ -166,7 +166,29 @@ fn check_out(out: &OutMemory, ty: &Type) -> Result<(), Error> {
     if !out.writable {
         return Err(Error::OutReadOnly);
     }
+    if overlaps_itself(out) {
+        return Err(Error::OutOverlap { with: "itself" });
+    }
     Ok(())
+}
+
+/// Whether two elements of `out` may share memory: a dimension steps by less than all that is inside it.
+fn overlaps_itself(out: &OutMemory) -> bool {
+    let mut steps: SmallVec<[(usize, usize); 4]> = out
+        .shape
+        .iter()
+        .zip(&out.strides)
+        .filter(|&(&dim, _)| dim > 1)
+        .map(|(&dim, &stride)| (stride.unsigned_abs(), dim))
+        .collect();
+    steps.sort_unstable();
+    let mut inside = out.dtype.size();
+    out.shape.size() > 0
+        && steps.iter().any(|&(step, dim)| {
+            let overlap = step < inside;
+            inside += step * (dim - 1);
+            overlap
+        })
 }
 
 /// Where a result for this memory is computed.

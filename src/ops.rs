@@ -151,7 +151,7 @@ pub fn elementwise(
         return Ok(comparison);
     }
     if op == ElementwiseOp::Pow
-        && promoted.is_integer()
+        && promoted.kind() == Kind::Signed
         && let Some(Operand::Scalar(Weak::Int(exponent))) = operands.get(1)
         && *exponent < 0
     {

@@ -37,7 +37,7 @@ pub fn index(x: &Array, indices: &[Index], source: Option<Source>) -> Result<Arr
     let ellipses = indices.iter().filter(|index| matches!(index, Index::Ellipsis)).count();
     if ellipses > 1 {
         let problem = format!("{ellipses} ellipses, at most one has a meaning");
-        return Err(fail(IrError::Attribute { op, problem }));
+        return Err(fail(IrError::Index { op, problem }));
     }
     if named > x.ndim() {
         return Err(fail(IrError::TooManyIndices { op, given: named, ndim: x.ndim() }));

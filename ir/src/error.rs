@@ -120,6 +120,14 @@ pub enum IrError {
         /// The operand's dimension count.
         ndim: usize,
     },
+    /// An index that has no meaning.
+    #[error("{op}: {problem}")]
+    Index {
+        /// The op.
+        op: &'static str,
+        /// What is wrong, and what would work.
+        problem: String,
+    },
     /// A reduction of no elements that has no value.
     #[error("{op}: no elements to reduce in an array of shape {shape}, and {op} has no identity")]
     EmptyReduction {

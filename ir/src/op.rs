@@ -73,7 +73,7 @@ macro_rules! for_each_elementwise_op {
             nextafter = Nextafter(x, y): Float -> Same, domain (-100.0, 100.0), ulp 0, [];
             /// Length of the hypotenuse, without undue overflow.
             hypot = Hypot(x, y): Float -> Same, domain (-100.0, 100.0), ulp 1, [Commutative];
-            /// Logarithm of the sum of exponentials, `log(exp(x) + exp(y))`.
+            /// Logarithm of the sum of exponentials, `log(exp(x) + exp(y))`; near zero its error is that of the larger operand.
             logaddexp = Logaddexp(x, y): Float -> Same, domain (0.0, 100.0), ulp 2, [Commutative];
 
             /// Exponential.

@@ -175,11 +175,11 @@ mod definitions {
             Log10(x) { float => Float::log10(x) }
             Sin(x) { float => x.sin() }
             Cos(x) { float => x.cos() }
-            Tan(x) { float => x.tan() }
-            Asin(x) { float => x.asin() }
-            Acos(x) { float => x.acos() }
-            Atan(x) { float => x.atan() }
-            Atan2(x, y) { float => x.atan2(y) }
+            Tan(x) { float => Float::tan(x) }
+            Asin(x) { float => Float::asin(x) }
+            Acos(x) { float => Float::acos(x) }
+            Atan(x) { float => Float::atan(x) }
+            Atan2(x, y) { float => Float::atan2(x, y) }
             Sinh(x) { float => Float::sinh(x) }
             Cosh(x) { float => Float::cosh(x) }
             Tanh(x) { float => Float::tanh(x) }
@@ -290,6 +290,11 @@ trait Float: Sized {
     fn remainder(self, y: Self) -> Self;
     fn next_after(self, y: Self) -> Self;
     fn logaddexp(self, y: Self) -> Self;
+    fn tan(self) -> Self;
+    fn asin(self) -> Self;
+    fn acos(self) -> Self;
+    fn atan(self) -> Self;
+    fn atan2(self, x: Self) -> Self;
     fn expm1(self) -> Self;
     fn log1p(self) -> Self;
     fn log10(self) -> Self;
@@ -302,7 +307,7 @@ trait Float: Sized {
 }
 
 macro_rules! float {
-    ($($t:ident { $($method:ident = $function:ident),* $(,)? })*) => {
+    ($($t:ident, atan2 = $atan2:path { $($method:ident = $function:path),* $(,)? })*) => {
         $(impl Float for $t {
             #[inline(always)]
             fn numpy_sign(self) -> $t {
@@ -349,34 +354,38 @@ macro_rules! float {
                     self.next_down()
                 }
             }
+            // In f64 also for f32: the sum of a logarithm and a negative operand may cancel.
             #[inline(always)]
             fn logaddexp(self, y: $t) -> $t {
                 // Equal operands, infinities among them, have no difference to take.
                 if self == y {
-                    return self + std::$t::consts::LN_2;
+                    return (f64::from(self) + std::f64::consts::LN_2) as $t;
                 }
-                let difference = self - y;
-                if difference > 0.0 {
-                    self + Float::log1p((-difference).exp())
-                } else if difference <= 0.0 {
-                    y + Float::log1p(difference.exp())
-                } else {
-                    difference
+                let (larger, difference) = (self.max(y), (f64::from(self) - f64::from(y)).abs());
+                if difference.is_nan() {
+                    return self + y;
                 }
+                (f64::from(larger) + pxfm::f_log1p((-difference).exp())) as $t
             }
-            $(#[inline(always)] fn $method(self) -> $t { pxfm::$function(self) })*
+            #[inline(always)]
+            fn atan2(self, x: $t) -> $t {
+                $atan2(self, x)
+            }
+            $(#[inline(always)] fn $method(self) -> $t { $function(self) })*
         })*
     };
 }
 
 float! {
-    f32 {
-        expm1 = f_expm1f, log1p = f_log1pf, log10 = f_log10f, sinh = f_sinhf, cosh = f_coshf, tanh = f_tanhf,
-        asinh = f_asinhf, acosh = f_acoshf, atanh = f_atanhf,
+    f32, atan2 = pxfm::f_atan2f {
+        tan = pxfm::f_tanf, asin = pxfm::f_asinf, acos = pxfm::f_acosf, atan = pxfm::f_atanf, expm1 = pxfm::f_expm1f,
+        log1p = pxfm::f_log1pf, log10 = pxfm::f_log10f, sinh = pxfm::f_sinhf, cosh = pxfm::f_coshf,
+        tanh = pxfm::f_tanhf, asinh = pxfm::f_asinhf, acosh = pxfm::f_acoshf, atanh = pxfm::f_atanhf,
     }
-    f64 {
-        expm1 = f_expm1, log1p = f_log1p, log10 = f_log10, sinh = f_sinh, cosh = f_cosh, tanh = f_tanh,
-        asinh = f_asinh, acosh = f_acosh, atanh = f_atanh,
+    f64, atan2 = f64::atan2 {
+        tan = f64::tan, asin = f64::asin, acos = f64::acos, atan = f64::atan, expm1 = pxfm::f_expm1,
+        log1p = pxfm::f_log1p, log10 = pxfm::f_log10, sinh = pxfm::f_sinh, cosh = pxfm::f_cosh,
+        tanh = pxfm::f_tanh, asinh = pxfm::f_asinh, acosh = pxfm::f_acosh, atanh = pxfm::f_atanh,
     }
 }
 

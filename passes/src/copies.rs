@@ -1,17 +1,19 @@
 //! Copy insertion: the copies without which a graph cannot be run.
 //!
-//! - An output is memory of its own. One that is a parameter, a constant, a view, or already another output is copied.
+//! - An output is memory of its own. One that is a parameter, a constant, a view, or already another output is copied. A
+//!   computed value that is only reshaped is returned as it is: its elements are those of the output, in order.
 //! - A reshape that strides cannot express reads a row-major copy.
 //! - A matrix product reads memory in native byte order; an operand that is a scalar, computed on the fly (iota), or
 //!   stored with the other byte order is copied.
 //!
 //! Each copy is in the ledger: `plan.copies` counts them.
 
-use raptors_ir::{Encoding, Graph, Layout, Node, NodeId, Op, Operands, Output};
+use raptors_ir::{Destination, Encoding, Graph, Layout, Node, NodeId, Op, Operands, Output};
 use rustc_hash::FxHashSet;
 
 use crate::Ledger;
 use crate::access::{Root, access, reshape_strides};
+use crate::fuse::needs_region;
 use crate::rewrite::rewrite;
 
 /// Returns `graph` with the copies it needs.
@@ -55,6 +57,10 @@ pub fn run(graph: &Graph, ledger: &mut Ledger) -> Graph {
     let mut returned: FxHashSet<NodeId> = FxHashSet::default();
     let mut result = None;
     for (n, output) in outputs.iter().enumerate() {
+        let output = &Output { node: under_reshapes(&new, output), ..*output };
+        if output.node != outputs[n].node {
+            result.get_or_insert_with(|| outputs.clone())[n] = *output;
+        }
         let problem = output_problem(&new, output.node, &returned);
         if let Some(problem) = problem {
             let into = result.get_or_insert_with(|| outputs.clone());
@@ -67,6 +73,19 @@ pub fn run(graph: &Graph, ledger: &mut Ledger) -> Graph {
         new.set_outputs(outputs);
     }
     new
+}
+
+/// The value whose memory is the output's under another shape, or the output itself: what a result is reshaped to is only
+/// known to who receives it. Memory that was given keeps its shape.
+fn under_reshapes(graph: &Graph, output: &Output) -> NodeId {
+    let mut node = output.node;
+    if matches!(output.destination, Destination::Parameter(_)) {
+        return node;
+    }
+    while matches!(graph.op(node), Op::Reshape(_)) {
+        node = graph.operands(node)[0];
+    }
+    if needs_region(graph.op(node)) { node } else { output.node }
 }
 
 fn copy(graph: &mut Graph, x: NodeId) -> NodeId {

@@ -136,7 +136,7 @@ pub(crate) fn in_place_hazard(
 pub(crate) fn can_overwrite(graph: &Graph, parameter: u32) -> Result<(), &'static str> {
     let parameter = &graph.parameters()[parameter as usize];
     match parameter.layout {
-        _ if !parameter.donated => Err("it belongs to the caller: donate it to let it be overwritten"),
+        _ if !parameter.donated => Err("the input belongs to the caller: donate it to let it be overwritten"),
         Layout::RowMajor => Ok(()),
         Layout::Scalar => Err("it is passed by value"),
         Layout::Strided { encoding: Encoding::Swapped, .. } => Err("its elements have the other byte order"),
@@ -228,7 +228,8 @@ impl Placer<'_> {
 
     /// The slot of `operand`, where `node` can be written over it.
     fn in_place(&mut self, node: NodeId, region: usize, operand: NodeId) -> Option<Slot> {
-        if !self.graph.op(node).is_elementwise() {
+        let (result, memory) = (&self.graph.node(node).ty, &self.graph.node(operand).ty);
+        if !self.graph.op(node).is_elementwise() || result.shape != memory.shape {
             return None;
         }
         let slot = match *self.graph.op(operand) {

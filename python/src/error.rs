@@ -36,7 +36,7 @@ pub(crate) fn exception(error: Error) -> PyErr {
     match error {
         Error::Op { error, .. } => match *error {
             IrError::DType { .. } | IrError::DTypeMismatch { .. } => PyTypeError::new_err(message),
-            IrError::IndexOutOfRange { .. } | IrError::TooManyIndices { .. } => {
+            IrError::Index { .. } | IrError::IndexOutOfRange { .. } | IrError::TooManyIndices { .. } => {
                 PyIndexError::new_err(message)
             }
             IrError::AxisOutOfRange { .. } => axis_error(message),

@@ -80,9 +80,17 @@ def assert_same(got: Any, want: Any, *operands: np.ndarray) -> None:
 
 
 def assert_within_ulp(
-    got: Any, exact: np.ndarray, dtype: np.dtype, ulp: float, *operands: np.ndarray
+    got: Any,
+    exact: np.ndarray,
+    dtype: np.dtype,
+    ulp: float,
+    *operands: np.ndarray,
+    scale: np.ndarray | None = None,
 ) -> None:
-    """`got` has `dtype` and is at most `ulp` units in the last place from `exact`, given in long double."""
+    """`got` has `dtype` and is at most `ulp` units in the last place from `exact`, given in long double.
+
+    The unit is that of the exact value, or of `scale` where that is larger.
+    """
     got = got if isinstance(got, np.ndarray) else evaluate(got)
     assert got.dtype == dtype, f"dtype {got.dtype}, not {dtype}"
     assert got.shape == exact.shape, f"shape {got.shape}, not {exact.shape}"
@@ -90,7 +98,8 @@ def assert_within_ulp(
         rounded = exact.astype(dtype)
         largest = np.finfo(dtype).max
         # One unit at the exact value; past the largest finite value, the unit of that.
-        unit = np.spacing(np.minimum(np.abs(rounded), largest)).astype(np.longdouble)
+        size = np.abs(rounded) if scale is None else np.fmax(np.abs(rounded), scale)
+        unit = np.spacing(np.minimum(size, largest)).astype(np.longdouble)
         got_wide = np.where(np.isinf(got), np.copysign(np.longdouble(largest) + unit, got), got)
         want_wide = np.where(np.isinf(rounded), np.copysign(np.longdouble(largest) + unit, exact), exact)
         close = np.abs(got_wide - want_wide) <= (ulp + REFERENCE_ULP) * unit
