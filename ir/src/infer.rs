@@ -120,7 +120,7 @@ fn reduce(op: ReduceOp, axes: &Dims, x: &Type) -> Result<Type, IrError> {
     }
     let shape = x.shape.with_reduced(axes);
     let reduced: usize = axes.iter().map(|&axis| x.shape[axis]).product();
-    if reduced == 0 && shape.size() != 0 && !op.has_identity() {
+    if reduced == 0 && !op.has_identity() {
         return Err(IrError::EmptyReduction { op: name, shape: x.shape.clone() });
     }
     Ok(Type { dtype: op.result_dtype(x.dtype), shape })

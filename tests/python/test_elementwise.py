@@ -56,7 +56,7 @@ def check(name: str, operands: list[np.ndarray], result: np.dtype) -> None:
         compute = [operand.astype(wide(result)) for operand in operands]
         exact = np.asarray(function(*[operand.astype(np.longdouble) for operand in compute]))
         # Where logarithm and operand cancel, the error is that of the operand.
-        scale = np.maximum.reduce([np.abs(x) for x in compute]) if name == "logaddexp" else None
+        scale = np.maximum(*map(np.abs, compute)) if name == "logaddexp" else None
         assert_within_ulp(got, exact, wide(result), ulp, *compute, scale=scale)
 
 
