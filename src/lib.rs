@@ -15,8 +15,12 @@
 //! ```
 //!
 //! Start reading at [`compile`]: it names every stage. Values are NumPy's, bit for bit where IEEE 754 or integer
-//! arithmetic defines them, and within 1 ULP for transcendental functions; they do not depend on the number of threads, the
+//! arithmetic defines them, and within 1 ULP for transcendental functions (2 for `logaddexp`); they do not depend on the number of threads, the
 //! SIMD level, or what was fused with what.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub mod array;
 pub mod ops;

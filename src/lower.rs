@@ -1,4 +1,4 @@
-//! From a placed graph to a program; the only file that sees both.
+//! From a placed graph to a program; the only file that translates one into the other.
 //!
 //! A region becomes a loop nest: nodes become a lane program, views under its operands become offsets and strides. The
 //! iteration space is ordered (kept, reduced, kept), dimensions of length 1 are dropped, and neighbours that every

@@ -291,8 +291,8 @@ pub fn clip(
     Ok(result)
 }
 
-/// `base ** exponent` as NumPy's operator computes it: exponents 2, 1, 0.5, 0 and -1 of float arrays are `square`,
-/// the base, `sqrt`, ones and `reciprocal`; 2 of integer arrays is `square`.
+/// `base ** exponent` as NumPy's operator computes it: exponents 2, 1, 0.5 and -1 of float arrays are `square`, the
+/// base, `sqrt` and `reciprocal`; 2 of integer arrays is `square`.
 pub fn power(base: &Array, exponent: Operand<'_>, source: Option<Source>) -> Result<Array, Error> {
     let x = Operand::Array(base);
     let number = match exponent {

@@ -32,9 +32,9 @@ impl Plan {
         Ok(Plan { compiled, cache })
     }
 
-    /// Steps that pass over memory.
+    /// Passes over memory: loop nests, matrix products, concats.
     pub fn kernels(&self) -> usize {
-        self.compiled.program.steps.len()
+        self.compiled.optimized.regions().len()
     }
 
     /// Buffers that a run allocates, results among them.
@@ -115,6 +115,7 @@ impl Plan {
                 let _ = writeln!(text, "  {title}: {record}{times}");
             }
         }
+        text.truncate(text.trim_end().len());
         text
     }
 

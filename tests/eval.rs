@@ -1,7 +1,7 @@
 //! Evaluation against the reference: random graphs, whatever their fusion, threads and layouts.
 //!
 //! Float sums and products depend on their order, which the reference does not share; graphs that reduce floats so
-//! are checked against other ways of evaluating them instead (see `same_bits`).
+//! are checked against other ways of evaluating them instead.
 
 use raptors::array::{Array, Leaf, Memory};
 use raptors::ir::{DType, Encoding, Graph, Layout, Literal, NodeId, Op, Parameter, ReduceOp};

@@ -1,6 +1,6 @@
 //! Element types: names, sizes, classes, NumPy's promotion.
 //!
-//! [`DType`] is a closed set: the Python array API's fourteen types. Complex types can be named, promoted and
+//! [`DType`] is a closed set: the Python array API's thirteen types. Complex types can be named, promoted and
 //! printed; no kernel computes with them yet. [`Element`] ties a Rust type to its `DType`, and
 //! [`dispatch_dtype!`](crate::dispatch_dtype) turns a run-time `DType` into a generic call.
 

@@ -1,8 +1,7 @@
 //! The operation tables.
 //!
 //! An elementwise op is one row of [`for_each_elementwise_op!`] and one line of `scalar.rs`. From the row derive the
-//! enum, the text name, the builder and `Array` methods, the Python function and its docstring, the list in the docs
-//! and the tests. Row syntax:
+//! enum, the text name, the builder and `Array` methods, the Python function and its docstring, and the tests. Row syntax:
 //!
 //! ```text
 //! /// Doc line, which becomes the docstring.
@@ -226,7 +225,7 @@ macro_rules! elementwise_op {
 
             /// What the op does, one sentence.
             pub const fn doc(self) -> &'static str {
-                match self { $(ElementwiseOp::$variant => concat!($($doc),*),)* }
+                match self { $(ElementwiseOp::$variant => concat!($($doc),*).trim_ascii(),)* }
             }
 
             /// Which dtypes the op computes in.

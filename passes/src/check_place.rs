@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use raptors_ir::{Destination, Graph, NodeId, Op, Slot, VerifyError};
 
 use crate::access::root_of;
-use crate::place::in_place_hazard;
 
 /// Checks the slots of `graph`; a graph that has not been placed is fine.
 pub fn check(graph: &Graph) -> Result<(), VerifyError> {
@@ -23,7 +22,7 @@ pub fn check(graph: &Graph) -> Result<(), VerifyError> {
             holds.insert(key(Slot::Parameter(n)), id);
         }
     }
-    for (region, nodes) in graph.regions().iter().enumerate() {
+    for nodes in graph.regions() {
         let mut read: Vec<(Slot, NodeId)> = Vec::new();
         for &node in nodes {
             for operand in graph.operands(node) {
@@ -54,8 +53,11 @@ pub fn check(graph: &Graph) -> Result<(), VerifyError> {
             written.push(slot);
             check_capacity(graph, node, slot)?;
             for &(_, root) in read.iter().filter(|(read_slot, _)| *read_slot == slot) {
-                if let Some(reason) = in_place_hazard(graph, node, root, region) {
-                    return Err(error(node, &format!("is stored over {root}, but {reason}")));
+                if !is_stored_after_its_reads(graph, nodes, node, root) {
+                    return Err(error(
+                        node,
+                        &format!("is stored over {root}, which is read at other elements"),
+                    ));
                 }
             }
             holds.insert(key(slot), node);
@@ -69,6 +71,23 @@ pub fn check(graph: &Graph) -> Result<(), VerifyError> {
         }
     }
     Ok(())
+}
+
+/// Whether each element of `root` is only read by the element of `node` that is stored over it: `node` is elementwise, its
+/// elements lie where those of `root` do, and nothing in the region sees `root` through a view or a broadcast.
+fn is_stored_after_its_reads(graph: &Graph, nodes: &[NodeId], node: NodeId, root: NodeId) -> bool {
+    let (stored, read) = (&graph.node(node).ty, &graph.node(root).ty);
+    let same_elements = stored.shape == read.shape && stored.dtype.size() == read.dtype.size();
+    let spaces = nodes.iter().flat_map(|&user| {
+        graph.operands(user).into_iter().map(move |operand| {
+            let space = if matches!(graph.op(user), Op::Reduce(..)) { operand } else { user };
+            (operand, space)
+        })
+    });
+    let mut reads = spaces.filter(|&(operand, _)| root_of(graph, operand) == root);
+    graph.op(node).is_elementwise()
+        && same_elements
+        && reads.all(|(operand, space)| operand == root && graph.shape(space) == graph.shape(root))
 }
 
 fn check_capacity(graph: &Graph, node: NodeId, slot: Slot) -> Result<(), VerifyError> {

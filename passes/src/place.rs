@@ -260,7 +260,7 @@ impl Placer<'_> {
             "in-place",
             self.graph,
             node,
-            format!("written over {operand} in {slot}"),
+            format!("written over its operand, {}, in {slot}", self.graph.op(operand).name()),
         );
         Some(slot)
     }

@@ -1,4 +1,4 @@
-//! The SIMD level of this process, and the size of the cache that non-temporal stores bypass.
+//! The SIMD level of this process, and the size of its last-level cache.
 //!
 //! Kernels exist once per [`Level`]; which one runs is decided here, once. `RAPTORS_LEVEL=baseline|avx2|avx512`
 //! lowers the level, to reproduce a report or to measure; it cannot raise it above what the CPU runs. Results have
