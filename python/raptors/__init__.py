@@ -9,10 +9,9 @@
 Names and rules are those of the Python array API and of NumPy 2. Importing raptors does not import NumPy.
 """
 
-from raptors import memory
+from raptors import _core, memory
 from raptors._core import *  # noqa: F403
-from raptors._core import __all__ as _functions
-from raptors._core import __version__, get_num_threads
+from raptors._core import __version__ as __version__
 from raptors.exceptions import AxisError
 
 e = 2.718281828459045
@@ -21,16 +20,8 @@ nan = float("nan")
 newaxis = None
 pi = 3.141592653589793
 
-num_threads = get_num_threads
+num_threads = _core.get_num_threads
 
-__all__ = [
-    "AxisError",
-    "e",
-    "inf",
-    "memory",
-    "nan",
-    "newaxis",
-    "num_threads",
-    "pi",
-    *(name for name in _functions if not name.startswith("memory_") and name != "op_table"),
-]
+__all__ = ["AxisError", "e", "inf", "memory", "nan", "newaxis", "num_threads", "pi"]
+# Everything else that is public comes from the extension module, which lists it.
+__all__ += [name for name in vars(_core)["__all__"] if not name.startswith(("_", "memory_", "op_table"))]

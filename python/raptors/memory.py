@@ -3,17 +3,11 @@
 Memory of results that were collected stays mapped for the next result of its size, up to a limit.
 """
 
-from raptors._core import (
-    memory_reset_peak as reset_peak,
-)
-from raptors._core import (
-    memory_set_limit as set_limit,
-)
-from raptors._core import (
-    memory_stats as stats,
-)
-from raptors._core import (
-    memory_trim as trim,
-)
+from raptors import _core
 
 __all__ = ["reset_peak", "set_limit", "stats", "trim"]
+
+reset_peak = _core.memory_reset_peak
+set_limit = _core.memory_set_limit
+stats = _core.memory_stats
+trim = _core.memory_trim

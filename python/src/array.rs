@@ -6,11 +6,11 @@
 use std::ffi::c_int;
 
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use raptors::ir::ElementwiseOp as Op;
 use raptors::ir::ReduceOp;
 use raptors::ops::Operand;
@@ -27,6 +27,8 @@ use crate::value::{into_out, item, to_ndarray};
 use crate::views::{clipped, variadic};
 use crate::{dlpack, lazy, protocols, source, ufunc};
 
+/// A new array, or what a method gives in its place: `NotImplemented`, or `out`.
+type Captured = PyResult<Py<PyAny>>;
 type Object<'a, 'py> = &'a Bound<'py, PyAny>;
 type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
@@ -35,7 +37,7 @@ type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 pub(crate) struct Array(pub(crate) raptors::Array);
 
 /// An array, or its value written into `out`.
-fn deliver(py: Python<'_>, array: raptors::Array, out: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+fn deliver(py: Python<'_>, array: raptors::Array, out: Optional<'_, '_>) -> Captured {
     match out {
         None => op::wrap(py, Ok(array)),
         Some(out) => into_out(&array, out),
@@ -82,17 +84,13 @@ impl Array {
 
     /// All dimensions in reverse order.
     #[getter(T)]
-    fn transposed(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn transposed(&self, py: Python<'_>) -> Captured {
         op::wrap(py, views::transpose(&self.0, source::here(py)))
     }
 
     /// The last two dimensions exchanged.
     #[getter(mT)]
-    fn matrix_transposed(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        if self.0.ndim() < 2 {
-            let message = format!("mT: needs at least 2 dimensions, not shape {}", self.0.shape());
-            return Err(PyValueError::new_err(message));
-        }
+    fn matrix_transposed(&self, py: Python<'_>) -> Captured {
         op::wrap(py, views::matrix_transpose(&self.0, source::here(py)))
     }
 
@@ -102,7 +100,7 @@ impl Array {
     /// `cache()` keeps it instead. The GIL is released while computing. `out` has the result's shape and dtype and any
     /// strides; it may be one of the inputs, but not overlap one in part.
     #[pyo3(signature = (out=None))]
-    fn eval(&self, py: Python<'_>, out: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn eval(&self, py: Python<'_>, out: Optional<'_, '_>) -> Captured {
         match out {
             None => to_ndarray(py, &self.0),
             Some(out) => into_out(&self.0, out),
@@ -138,7 +136,7 @@ impl Array {
 
     /// Converted to a dtype: integers wrap, floats lose their fraction.
     #[pyo3(signature = (dtype, *, copy=true))]
-    fn astype(&self, dtype: Object<'_, '_>, copy: bool) -> PyResult<Py<PyAny>> {
+    fn astype(&self, dtype: Object<'_, '_>, copy: bool) -> Captured {
         let _ = copy; // Nothing is written through a lazy array, so a copy cannot be told from the array.
         let (py, target) = (dtype.py(), dtype::required("astype", dtype)?);
         op::wrap(py, ops::cast(&self.0, target, source::here(py)))
@@ -146,14 +144,14 @@ impl Array {
 
     /// The same elements with other dimensions; one length may be -1, and is what remains.
     #[pyo3(signature = (*shape))]
-    fn reshape(&self, shape: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+    fn reshape(&self, shape: &Bound<'_, PyTuple>) -> Captured {
         let (py, shape) = (shape.py(), variadic("reshape", "shape", shape)?);
         op::wrap(py, views::reshape(&self.0, &shape, source::here(py)))
     }
 
     /// The dimensions in another order; reversed without one.
     #[pyo3(signature = (*axes))]
-    fn transpose(&self, axes: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+    fn transpose(&self, axes: &Bound<'_, PyTuple>) -> Captured {
         let py = axes.py();
         if axes.is_empty() || (axes.len() == 1 && axes.get_item(0)?.is_none()) {
             return self.transposed(py);
@@ -163,18 +161,18 @@ impl Array {
 
     /// Without dimensions of length 1: those named, or all.
     #[pyo3(signature = (axis=None))]
-    fn squeeze(&self, py: Python<'_>, axis: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn squeeze(&self, py: Python<'_>, axis: Optional<'_, '_>) -> Captured {
         op::wrap(py, views::squeeze(&self.0, axes("squeeze", axis)?.as_deref(), source::here(py)))
     }
 
     /// The elements in one dimension.
-    fn flatten(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn flatten(&self, py: Python<'_>) -> Captured {
         op::wrap(py, views::reshape(&self.0, &[-1], source::here(py)))
     }
 
     /// The elements in one dimension.
-    fn ravel(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        op::wrap(py, views::reshape(&self.0, &[self.0.size() as isize], source::here(py)))
+    fn ravel(&self, py: Python<'_>) -> Captured {
+        op::wrap(py, views::reshape(&self.0, &[-1], source::here(py)))
     }
 
     /// Limited to `min..max`, either of which may be None.
@@ -185,13 +183,13 @@ impl Array {
         min: Optional<'_, '_>,
         max: Optional<'_, '_>,
         out: Optional<'_, '_>,
-    ) -> PyResult<Py<PyAny>> {
+    ) -> Captured {
         deliver(py, clipped(py, Operand::Array(&self.0), min, max)?, out)
     }
 
     /// Rounded to a number of decimals, ties to even.
     #[pyo3(signature = (decimals=0, out=None))]
-    fn round(&self, py: Python<'_>, decimals: i32, out: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn round(&self, py: Python<'_>, decimals: i32, out: Optional<'_, '_>) -> Captured {
         deliver(py, op::round(py, &self.0, decimals)?, out)
     }
 
@@ -204,7 +202,7 @@ impl Array {
         dtype: Optional<'_, '_>,
         out: Optional<'_, '_>,
         keepdims: bool,
-    ) -> PyResult<Py<PyAny>> {
+    ) -> Captured {
         deliver(py, reduce(py, ReduceOp::Sum, &self.0, axis, kept(keepdims), dtype)?, out)
     }
 
@@ -217,7 +215,7 @@ impl Array {
         dtype: Optional<'_, '_>,
         out: Optional<'_, '_>,
         keepdims: bool,
-    ) -> PyResult<Py<PyAny>> {
+    ) -> Captured {
         deliver(py, reduce(py, ReduceOp::Prod, &self.0, axis, kept(keepdims), dtype)?, out)
     }
 
@@ -230,55 +228,31 @@ impl Array {
         dtype: Optional<'_, '_>,
         out: Optional<'_, '_>,
         keepdims: bool,
-    ) -> PyResult<Py<PyAny>> {
+    ) -> Captured {
         deliver(py, mean_of(py, &self.0, axis, kept(keepdims), dtype)?, out)
     }
 
     /// Smallest element over axes (None: all); NaN if any is NaN.
     #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn min(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> PyResult<Py<PyAny>> {
+    fn min(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
         deliver(py, reduce(py, ReduceOp::Min, &self.0, axis, kept(keepdims), None)?, out)
     }
 
     /// Largest element over axes (None: all); NaN if any is NaN.
     #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn max(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> PyResult<Py<PyAny>> {
+    fn max(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
         deliver(py, reduce(py, ReduceOp::Max, &self.0, axis, kept(keepdims), None)?, out)
     }
 
     /// Whether any element over axes (None: all) is true.
     #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn any(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> PyResult<Py<PyAny>> {
+    fn any(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
         deliver(py, reduce(py, ReduceOp::Any, &self.0, axis, kept(keepdims), None)?, out)
     }
 
     /// Whether all elements over axes (None: all) are true.
     #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn all(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> PyResult<Py<PyAny>> {
+    fn all(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
         deliver(py, reduce(py, ReduceOp::All, &self.0, axis, kept(keepdims), None)?, out)
     }
 
@@ -290,7 +264,7 @@ impl Array {
         axis: Optional<'_, '_>,
         out: Optional<'_, '_>,
         keepdims: bool,
-    ) -> PyResult<Py<PyAny>> {
+    ) -> Captured {
         deliver(py, reduce(py, ReduceOp::Argmin, &self.0, axis, kept(keepdims), None)?, out)
     }
 
@@ -302,7 +276,7 @@ impl Array {
         axis: Optional<'_, '_>,
         out: Optional<'_, '_>,
         keepdims: bool,
-    ) -> PyResult<Py<PyAny>> {
+    ) -> Captured {
         deliver(py, reduce(py, ReduceOp::Argmax, &self.0, axis, kept(keepdims), None)?, out)
     }
 
@@ -318,7 +292,7 @@ impl Array {
         ddof: Option<f64>,
         keepdims: bool,
         correction: Option<f64>,
-    ) -> PyResult<Py<PyAny>> {
+    ) -> Captured {
         let x = self.converted("var", py, dtype)?;
         deliver(py, spread(py, Spread::Var, &x, axis, kept(keepdims), (correction, ddof))?, out)
     }
@@ -335,147 +309,147 @@ impl Array {
         ddof: Option<f64>,
         keepdims: bool,
         correction: Option<f64>,
-    ) -> PyResult<Py<PyAny>> {
+    ) -> Captured {
         let x = self.converted("std", py, dtype)?;
         deliver(py, spread(py, Spread::Std, &x, axis, kept(keepdims), (correction, ddof))?, out)
     }
 
-    fn __add__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __add__(&self, other: Object<'_, '_>) -> Captured {
         op::binary(Op::Add, self, other)
     }
-    fn __radd__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __radd__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected(Op::Add, self, other)
     }
-    fn __sub__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __sub__(&self, other: Object<'_, '_>) -> Captured {
         op::binary(Op::Subtract, self, other)
     }
-    fn __rsub__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rsub__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected(Op::Subtract, self, other)
     }
-    fn __mul__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __mul__(&self, other: Object<'_, '_>) -> Captured {
         op::binary(Op::Multiply, self, other)
     }
-    fn __rmul__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rmul__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected(Op::Multiply, self, other)
     }
-    fn __truediv__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __truediv__(&self, other: Object<'_, '_>) -> Captured {
         op::binary(Op::Divide, self, other)
     }
-    fn __rtruediv__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rtruediv__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected(Op::Divide, self, other)
     }
-    fn __floordiv__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __floordiv__(&self, other: Object<'_, '_>) -> Captured {
         op::binary(Op::FloorDivide, self, other)
     }
-    fn __rfloordiv__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rfloordiv__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected(Op::FloorDivide, self, other)
     }
-    fn __mod__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __mod__(&self, other: Object<'_, '_>) -> Captured {
         op::binary(Op::Remainder, self, other)
     }
-    fn __rmod__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rmod__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected(Op::Remainder, self, other)
     }
-    fn __and__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __and__(&self, other: Object<'_, '_>) -> Captured {
         op::binary(Op::BitwiseAnd, self, other)
     }
-    fn __rand__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rand__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected(Op::BitwiseAnd, self, other)
     }
-    fn __or__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __or__(&self, other: Object<'_, '_>) -> Captured {
         op::binary(Op::BitwiseOr, self, other)
     }
-    fn __ror__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __ror__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected(Op::BitwiseOr, self, other)
     }
-    fn __xor__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __xor__(&self, other: Object<'_, '_>) -> Captured {
         op::binary(Op::BitwiseXor, self, other)
     }
-    fn __rxor__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rxor__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected(Op::BitwiseXor, self, other)
     }
-    fn __lshift__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __lshift__(&self, other: Object<'_, '_>) -> Captured {
         op::binary(Op::BitwiseLeftShift, self, other)
     }
-    fn __rlshift__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rlshift__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected(Op::BitwiseLeftShift, self, other)
     }
-    fn __rshift__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rshift__(&self, other: Object<'_, '_>) -> Captured {
         op::binary(Op::BitwiseRightShift, self, other)
     }
-    fn __rrshift__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rrshift__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected(Op::BitwiseRightShift, self, other)
     }
-    fn __pow__(&self, exponent: Object<'_, '_>, modulo: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __pow__(&self, exponent: Object<'_, '_>, modulo: Optional<'_, '_>) -> Captured {
         if modulo.is_some() { Ok(exponent.py().NotImplemented()) } else { op::power(self, exponent) }
     }
-    fn __rpow__(&self, base: Object<'_, '_>, modulo: Optional<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rpow__(&self, base: Object<'_, '_>, modulo: Optional<'_, '_>) -> Captured {
         if modulo.is_some() { Ok(base.py().NotImplemented()) } else { op::reflected(Op::Pow, self, base) }
     }
-    fn __matmul__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __matmul__(&self, other: Object<'_, '_>) -> Captured {
         op::matmul(self, other)
     }
-    fn __rmatmul__(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __rmatmul__(&self, other: Object<'_, '_>) -> Captured {
         op::reflected_matmul(self, other)
     }
-    fn __richcmp__(&self, other: Object<'_, '_>, comparison: CompareOp) -> PyResult<Py<PyAny>> {
+    fn __richcmp__(&self, other: Object<'_, '_>, comparison: CompareOp) -> Captured {
         op::compare(self, other, comparison)
     }
-    fn __neg__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn __neg__(&self, py: Python<'_>) -> Captured {
         op::unary(py, Op::Negative, self)
     }
-    fn __pos__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn __pos__(&self, py: Python<'_>) -> Captured {
         op::unary(py, Op::Positive, self)
     }
-    fn __abs__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn __abs__(&self, py: Python<'_>) -> Captured {
         op::unary(py, Op::Abs, self)
     }
-    fn __invert__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn __invert__(&self, py: Python<'_>) -> Captured {
         op::unary(py, Op::BitwiseInvert, self)
     }
 
-    // The in-place forms return another array than `self`, which PyO3 has no slot for; `add_in_place` names them.
-    fn _iadd(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    // The in-place forms return another array than `self`, which PyO3 has no slot for; `name_in_place` names them.
+    fn _iadd(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::Add, self, other)
     }
-    fn _isub(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _isub(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::Subtract, self, other)
     }
-    fn _imul(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _imul(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::Multiply, self, other)
     }
-    fn _itruediv(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _itruediv(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::Divide, self, other)
     }
-    fn _ifloordiv(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _ifloordiv(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::FloorDivide, self, other)
     }
-    fn _imod(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _imod(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::Remainder, self, other)
     }
-    fn _ipow(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _ipow(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::Pow, self, other)
     }
-    fn _iand(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _iand(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::BitwiseAnd, self, other)
     }
-    fn _ior(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _ior(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::BitwiseOr, self, other)
     }
-    fn _ixor(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _ixor(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::BitwiseXor, self, other)
     }
-    fn _ilshift(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _ilshift(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::BitwiseLeftShift, self, other)
     }
-    fn _irshift(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _irshift(&self, other: Object<'_, '_>) -> Captured {
         in_place(Op::BitwiseRightShift, self, other)
     }
-    fn _imatmul(&self, other: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn _imatmul(&self, other: Object<'_, '_>) -> Captured {
         op::in_place_matmul(self, other)
     }
 
-    fn __getitem__(&self, key: Object<'_, '_>) -> PyResult<Py<PyAny>> {
+    fn __getitem__(&self, key: Object<'_, '_>) -> Captured {
         index::get(self, key)
     }
 
@@ -554,7 +528,7 @@ impl Array {
         method: &str,
         inputs: &Bound<'py, PyTuple>,
         arguments: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<PyAny>> {
+    ) -> Captured {
         ufunc::call(ufunc, method, inputs, arguments)
     }
 
@@ -609,29 +583,3 @@ impl Array {
         }
     }
 }
-
-/// Gives the in-place operators their names. Once the class exists, an attribute of such a name fills its slot.
-pub(crate) fn add_in_place(class: &Bound<'_, PyType>) -> PyResult<()> {
-    for name in IN_PLACE {
-        let method = class.getattr(format!("_{name}"))?;
-        class.setattr(format!("__{name}__"), method)?;
-        class.delattr(format!("_{name}"))?;
-    }
-    Ok(())
-}
-
-const IN_PLACE: [&str; 13] = [
-    "iadd",
-    "isub",
-    "imul",
-    "itruediv",
-    "ifloordiv",
-    "imod",
-    "ipow",
-    "iand",
-    "ior",
-    "ixor",
-    "ilshift",
-    "irshift",
-    "imatmul",
-];

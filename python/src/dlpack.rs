@@ -167,7 +167,7 @@ fn is_expressible(value: &Value) -> bool {
     let size = value.dtype.size();
     let strides = value.byte_strides();
     !value.swapped
-        && value.pointer as usize % size == 0
+        && (value.pointer as usize).is_multiple_of(size)
         && strides.iter().all(|stride| stride % size as isize == 0)
 }
 

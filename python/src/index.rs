@@ -23,6 +23,10 @@ pub(crate) fn get(x: &Array, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
             for key in keys.iter_borrowed() {
                 indices.push(index(&key)?);
             }
+            if indices.iter().filter(|&&index| index == Index::Ellipsis).count() > 1 {
+                let message = "index: more than one ellipsis (...), at most one has a meaning";
+                return Err(PyIndexError::new_err(message));
+            }
         }
         Err(_) => indices.push(index(key)?),
     }

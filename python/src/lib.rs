@@ -34,7 +34,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<array::Array>()?;
     module.add_class::<dtype::PyDType>()?;
     module.add_class::<plan::Plan>()?;
-    array::add_in_place(&module.py().get_type::<array::Array>())?;
+    operators::name_in_place(&module.py().get_type::<array::Array>())?;
     dtype::add_to(module)?;
     elementwise::add_to(module)?;
     reductions::add_to(module)?;

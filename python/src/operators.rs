@@ -3,6 +3,7 @@
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 use raptors::DType;
 use raptors::ir::{ElementwiseOp, Kind};
 use raptors::ops::{self, Operand, Weak};
@@ -167,3 +168,29 @@ pub(crate) fn round(py: Python<'_>, x: &raptors::Array, decimals: i32) -> PyResu
     let rounded = apply(ElementwiseOp::Round, &[Operand::Array(&scaled)])?;
     apply(down, &[Operand::Array(&rounded), scale])
 }
+
+/// Gives the in-place operators their names. Once the class exists, an attribute of such a name fills its slot.
+pub(crate) fn name_in_place(class: &Bound<'_, PyType>) -> PyResult<()> {
+    for name in IN_PLACE {
+        let method = class.getattr(format!("_{name}"))?;
+        class.setattr(format!("__{name}__"), method)?;
+        class.delattr(format!("_{name}"))?;
+    }
+    Ok(())
+}
+
+const IN_PLACE: [&str; 13] = [
+    "iadd",
+    "isub",
+    "imul",
+    "itruediv",
+    "ifloordiv",
+    "imod",
+    "ipow",
+    "iand",
+    "ior",
+    "ixor",
+    "ilshift",
+    "irshift",
+    "imatmul",
+];

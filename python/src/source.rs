@@ -1,13 +1,13 @@
 //! Where in the user's Python program an op was written.
 //!
 //! A node keeps a number for the code object and the offset of the instruction in it; file and line are looked up
-//! when somebody asks. Code objects stay alive once they are numbered; after [`MOST_CODES`] of them, further ones are
-//! not, and their ops have no line. `RAPTORS_TRACE=0` switches all of it off.
+//! when somebody asks, because finding a line means walking the code object's line table. Code objects stay alive once
+//! they are numbered; after [`MOST_CODES`] of them, further ones are not, and their ops have no line.
+//! `RAPTORS_TRACE=0` switches all of it off.
 
 use std::cell::Cell;
-use std::ffi::c_int;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -18,7 +18,20 @@ use rustc_hash::FxHashMap;
 /// The most code objects that are kept alive.
 const MOST_CODES: usize = 1 << 16;
 
-static TRACING: AtomicBool = AtomicBool::new(false);
+/// `PyFrame_GetLasti`: the offset in bytes of the instruction that a frame is at.
+type LastInstruction = unsafe extern "C" fn(*mut ffi::PyFrameObject) -> c_int;
+
+/// How a place in a code object is written down.
+#[derive(Clone, Copy)]
+enum Position {
+    /// As the offset of the instruction.
+    Instruction(LastInstruction),
+    /// As the line, where the interpreter does not tell the instruction.
+    Line,
+}
+
+/// Set while recording.
+static POSITION: OnceLock<Position> = OnceLock::new();
 
 /// Code objects by number, and numbers by address; an address is that of one object, which lives here.
 #[derive(Default)]
@@ -38,16 +51,35 @@ thread_local! {
 pub(crate) fn start() {
     if std::env::var_os("RAPTORS_TRACE").is_none_or(|value| value != "0") {
         set_resolver(resolve);
-        TRACING.store(true, Ordering::Relaxed);
+        let _ = POSITION.set(last_instruction().map_or(Position::Line, Position::Instruction));
     }
+}
+
+/// The function, where this process has it: CPython since 3.11, but it is not of the stable ABI.
+#[cfg(unix)]
+fn last_instruction() -> Option<LastInstruction> {
+    unsafe extern "C" {
+        fn dlsym(handle: *mut c_void, symbol: *const c_char) -> *mut c_void;
+    }
+    // `RTLD_DEFAULT`: the symbols of the whole process.
+    let everywhere =
+        std::ptr::without_provenance_mut(if cfg!(target_vendor = "apple") { usize::MAX - 1 } else { 0 });
+    // SAFETY: the handle is the system's constant, the name ends with a null byte.
+    let symbol = unsafe { dlsym(everywhere, c"PyFrame_GetLasti".as_ptr()) };
+    // SAFETY: a function of this name in a Python process is the interpreter's, with this signature; a null pointer is
+    // `None`.
+    unsafe { std::mem::transmute::<*mut c_void, Option<LastInstruction>>(symbol) }
+}
+
+#[cfg(not(unix))]
+fn last_instruction() -> Option<LastInstruction> {
+    None
 }
 
 /// The line that is running.
 #[inline]
 pub(crate) fn here(py: Python<'_>) -> Option<Source> {
-    if !TRACING.load(Ordering::Relaxed) {
-        return None;
-    }
+    let &position = POSITION.get()?;
     // SAFETY: the thread is attached; the frame is borrowed from the thread, or null where no Python code runs.
     let frame = unsafe { ffi::PyEval_GetFrame() };
     if frame.is_null() {
@@ -58,8 +90,14 @@ pub(crate) fn here(py: Python<'_>) -> Option<Source> {
     let address = code.as_ptr() as usize;
     let (last, number) = LAST.get();
     let number = if last == address { number } else { number_of(&code, address)? };
-    // SAFETY: as above.
-    let position = unsafe { position(frame) };
+    // SAFETY: the frame is one of this thread's, which is attached.
+    let position = unsafe {
+        match position {
+            Position::Instruction(last_instruction) => last_instruction(frame),
+            Position::Line => ffi::PyFrame_GetLineNumber(frame),
+        }
+    };
+    let position = u32::try_from(position).ok()?;
     Some(Source { file: FOREIGN | number, position })
 }
 
@@ -93,19 +131,24 @@ fn resolve(source: Source) -> Option<SourceLine> {
     let number = (source.file & !FOREIGN) as usize;
     Python::try_attach(|py| {
         let code = codes().as_ref()?.objects.get(number)?.clone_ref(py);
-        let file = code.bind(py).getattr("co_filename").ok()?.extract().ok()?;
-        Some(SourceLine { file, line: source.position })
+        let code = code.bind(py);
+        let file = code.getattr("co_filename").ok()?.extract().ok()?;
+        let line = match POSITION.get()? {
+            Position::Instruction(_) => line_of_instruction(code, source.position)?,
+            Position::Line => source.position,
+        };
+        Some(SourceLine { file, line })
     })
     .flatten()
 }
 
-/// The line a frame is at.
-///
-/// # Safety
-///
-/// The thread is attached, and the frame is one of its frames.
-unsafe fn position(frame: *mut ffi::PyFrameObject) -> u32 {
-    // SAFETY: as for this function.
-    let line: c_int = unsafe { ffi::PyFrame_GetLineNumber(frame) };
-    line.max(0) as u32
+/// The line of the instruction at an offset.
+fn line_of_instruction(code: &Bound<'_, PyAny>, offset: u32) -> Option<u32> {
+    for range in code.call_method0("co_lines").ok()?.try_iter().ok()? {
+        let (start, end, line): (u32, u32, Option<u32>) = range.ok()?.extract().ok()?;
+        if (start..end).contains(&offset) {
+            return line;
+        }
+    }
+    None
 }

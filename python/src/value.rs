@@ -105,9 +105,7 @@ fn fresh_value(evaluated: Evaluated) -> PyResult<Value> {
 /// Only a broken promise of `eval_into` leads here.
 #[cold]
 fn no_result() -> PyErr {
-    PyRuntimeError::new_err(
-        "eval: an evaluation gave no result: this is a mistake in raptors",
-    )
+    PyRuntimeError::new_err("eval: an evaluation gave no result: this is a mistake in raptors")
 }
 
 /// The array's value where it is, if it is in memory already, else computed into memory of its own.

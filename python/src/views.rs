@@ -108,7 +108,7 @@ pub(crate) fn matmul(x1: &Bound<'_, PyAny>, x2: &Bound<'_, PyAny>) -> PyResult<A
 
 /// Arrays joined along an axis (None: flattened first), promoted to one dtype.
 #[pyfunction]
-#[pyo3(signature = (arrays, /, *, axis=Some(0)))]
+#[pyo3(signature = (arrays, /, *, axis=Some(0)), text_signature = "(arrays, /, *, axis=0)")]
 pub(crate) fn concat(arrays: &Bound<'_, PyAny>, axis: Option<isize>) -> PyResult<Array> {
     let list = array_list("concat", arrays)?;
     let references: Vec<&raptors::Array> = list.iter().collect();
