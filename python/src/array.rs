@@ -23,7 +23,7 @@ use crate::index::{self, Rows};
 use crate::operators::{self as op, in_place};
 use crate::plan::Plan;
 use crate::reductions::{Spread, axes, kept, mean_of, reduce, spread};
-use crate::value::{into_out, item, to_ndarray};
+use crate::value::{detached, into_out, item, to_ndarray};
 use crate::views::{clipped, variadic};
 use crate::{dlpack, lazy, protocols, source, ufunc};
 
@@ -110,7 +110,7 @@ impl Array {
     /// Compute the array now and keep the value for later uses; returns the array itself.
     fn cache<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
         let array = &slf.get().0;
-        slf.py().detach(|| array.cache()).or_raise()?;
+        detached(slf.py(), || array.cache())?;
         Ok(slf)
     }
 
@@ -121,7 +121,7 @@ impl Array {
 
     /// The captured graph, what each pass does to it, and the plan, as text. Computes nothing.
     fn explain(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| self.0.explain()).or_raise()
+        detached(py, || self.0.explain())
     }
 
     /// The value of an array of one element, as a Python number.

@@ -15,8 +15,8 @@ use raptors::ir::Strides;
 use raptors::{DType, Shape};
 
 use crate::error::{OrRaise, type_name};
-use crate::source;
 use crate::value::{Keep, Value, fresh, in_memory};
+use crate::{lazy, source};
 
 /// Whether an object exports a buffer.
 pub(crate) fn is_exported(object: &Bound<'_, PyAny>) -> bool {
@@ -29,9 +29,10 @@ pub(crate) fn is_exported(object: &Bound<'_, PyAny>) -> bool {
 /// # Errors
 ///
 /// `TypeError` for elements that are no numbers, or of a kind that raptors does not have.
-pub(crate) fn import(op: &str, object: &Bound<'_, PyAny>) -> PyResult<raptors::Array> {
-    // A memoryview has the shape and strides that some exporters leave out.
-    let buffer = PyUntypedBuffer::get(PyMemoryView::from(object)?.as_any())?;
+pub(crate) fn import(op: &'static str, object: &Bound<'_, PyAny>) -> PyResult<raptors::Array> {
+    // A memoryview has the shape and strides that some exporters leave out, unless there are no dimensions.
+    let view = PyMemoryView::from(object)?.into_any();
+    let Ok(buffer) = PyUntypedBuffer::get(&view) else { return lazy::through_numpy(&view) };
     let dtype = dtype_of_format(buffer.format(), buffer.item_size());
     let (Some((dtype, swapped)), None) = (dtype, buffer.suboffsets()) else {
         let (name, format) = (type_name(object), buffer.format().to_string_lossy());

@@ -10,6 +10,7 @@ use raptors::{DType, views};
 use crate::array::Array;
 use crate::error::OrRaise;
 use crate::operand::{self, Argument, literal, real};
+use crate::reductions::integer;
 use crate::views::dims;
 use crate::{dtype, source};
 
@@ -136,15 +137,16 @@ pub(crate) fn arange(
 
 /// `num` evenly spaced numbers from `start` to `stop`, which is the last one if `endpoint`.
 #[pyfunction]
-#[pyo3(signature = (start, stop, /, num=50, *, dtype=None, endpoint=true))]
+#[pyo3(signature = (start, stop, /, num=None, *, dtype=None, endpoint=true), text_signature = "(start, stop, /, num=50, *, dtype=None, endpoint=True)")]
 pub(crate) fn linspace(
     py: Python<'_>,
     start: f64,
     stop: f64,
-    num: isize,
+    num: Option<&Bound<'_, PyAny>>,
     dtype: Dtype<'_, '_>,
     endpoint: bool,
 ) -> PyResult<Array> {
+    let num = num.map_or(Ok(50), |num| integer("linspace", "num", num))?;
     let negative = |_| PyValueError::new_err(format!("linspace: num is {num}, must not be negative"));
     let count = usize::try_from(num).map_err(negative)?;
     let endpoint = if endpoint { Endpoint::Included } else { Endpoint::Excluded };

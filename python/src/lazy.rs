@@ -12,9 +12,10 @@ use raptors::ir::Source;
 use raptors::ops::{self, Weak};
 
 use crate::array::Array;
-use crate::error::{OrRaise, exception, type_name};
+use crate::error::{OrRaise, type_name};
 use crate::numpy::{self, Header};
 use crate::operand::{self, array_like, python_number};
+use crate::value::detached;
 use crate::{dtype, list, source};
 
 const OP: &str = "lazy";
@@ -88,7 +89,7 @@ fn convert(object: &Bound<'_, PyAny>, donate: Donate, dtype: Option<DType>) -> P
 }
 
 /// What NumPy makes of an object, borrowed.
-fn through_numpy(object: &Bound<'_, PyAny>) -> PyResult<raptors::Array> {
+pub(crate) fn through_numpy(object: &Bound<'_, PyAny>) -> PyResult<raptors::Array> {
     let py = object.py();
     let array = numpy::asarray(object).map_err(|error| match error.is_instance_of::<PyValueError>(py) {
         true => PyValueError::new_err(format!("{OP}: {}", error.value(py))),
@@ -145,7 +146,7 @@ pub(crate) fn scalar(
 
 /// An array of the values that an array has now.
 pub(crate) fn snapshot(py: Python<'_>, array: &raptors::Array) -> PyResult<raptors::Array> {
-    Ok(py.detach(|| array.eval()).map_err(exception)?.into_lazy())
+    Ok(detached(py, || array.eval())?.into_lazy())
 }
 
 /// As [`lazy`], without donation: the name of the array API.

@@ -83,6 +83,13 @@ fn ndarray<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a PyArrayObject> {
     }
 }
 
+/// Whether an ndarray is of a subclass with a mask, which its memory does not show.
+fn is_masked(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: NumPy is loaded: `object` is an ndarray.
+    let class = unsafe { get_type_object(object.py(), NpyTypes::PyArray_Type) };
+    object.get_type_ptr() != class && object.hasattr(intern!(object.py(), "mask")).unwrap_or(false)
+}
+
 /// What an ndarray's header says.
 pub(crate) struct Header {
     pub(crate) pointer: *mut u8,
@@ -100,6 +107,11 @@ pub(crate) struct Header {
 /// `TypeError` for a dtype that raptors does not have; `op` begins the message.
 pub(crate) fn header(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Header>> {
     let Some(array) = ndarray(object) else { return Ok(None) };
+    if is_masked(object) {
+        return Err(PyTypeError::new_err(format!(
+            "{op}: a masked array has no values where it is masked: use filled()"
+        )));
+    }
     let fields = &array.fields;
     // SAFETY: an ndarray has a descriptor, which lives as long as the array.
     let descriptor = unsafe { &(*fields.descr).fields };

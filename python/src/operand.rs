@@ -9,7 +9,7 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyFloat, PyInt};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyComplex, PyFloat, PyInt};
 use raptors::DType;
 use raptors::Error;
 use raptors::ir::{Kind, Literal};
@@ -73,6 +73,10 @@ pub(crate) fn operand<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Option<Argum
 fn other_operand<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Option<Argument<'a>>> {
     if let Some(number) = python_number(object)? {
         return Ok(Some(Argument::Number(number)));
+    }
+    // Text is no operand, though its bytes are a buffer.
+    if object.is_instance_of::<PyBytes>() || object.is_instance_of::<PyByteArray>() {
+        return Ok(None);
     }
     array_like("operand", object).map(|array| array.map(Argument::Made))
 }

@@ -4,7 +4,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::array::Array;
-use crate::error::{OrRaise, wrong_type};
+use crate::error::wrong_type;
+use crate::value::detached;
 
 /// What an evaluation does: kernels, buffers, and every decision with its reason.
 #[pyclass(frozen, module = "raptors")]
@@ -13,7 +14,7 @@ pub(crate) struct Plan(raptors::Plan);
 impl Plan {
     /// The plan of evaluating `arrays` together.
     pub(crate) fn of(py: Python<'_>, arrays: &[&raptors::Array]) -> PyResult<Plan> {
-        py.detach(|| raptors::Plan::new(arrays)).or_raise().map(Plan)
+        detached(py, || raptors::Plan::new(arrays)).map(Plan)
     }
 }
 

@@ -3,7 +3,7 @@
 //! A function that is one of raptors' ops makes a node, a reduction by one makes a reduction. With `out=` the node is
 //! evaluated into it. Everything else is computed by NumPy, of evaluated operands.
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -79,7 +79,7 @@ pub(crate) fn call<'py>(
         "reduce" => capture_reduction(&name, inputs, arguments)?,
         _ => None,
     };
-    let Some(array) = captured else { return forward(ufunc, method, inputs, arguments) };
+    let Some(array) = captured else { return forward(ufunc, &name, method, inputs, arguments) };
     match argument(arguments, "out")? {
         Some(out) => write(py, &name, array, &out),
         None => wrap(py, Ok(array)),
@@ -172,8 +172,7 @@ fn only(arguments: Arguments<'_, '_>, names: &[&str]) -> PyResult<bool> {
 /// Evaluates into `out` as NumPy does: converted to its dtype within the same kind, repeated to its shape.
 fn write(py: Python<'_>, name: &str, array: raptors::Array, out: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     if out.is_exact_instance_of::<Array>() {
-        let message = format!("{name}: out is a lazy array, which cannot be written: give an ndarray");
-        return Err(PyTypeError::new_err(message));
+        return Err(lazy_out(name));
     }
     let Some(target) =
         dtype::parse(&out.getattr(intern!(py, "dtype"))?.call_method1("newbyteorder", ("=",))?)
@@ -196,9 +195,15 @@ fn write(py: Python<'_>, name: &str, array: raptors::Array, out: &Bound<'_, PyAn
     into_out(&array, out)
 }
 
+#[cold]
+fn lazy_out(name: &str) -> PyErr {
+    PyTypeError::new_err(format!("{name}: a lazy array cannot be written: give an ndarray to write to"))
+}
+
 /// The function as NumPy computes it, of evaluated operands.
 fn forward(
     ufunc: &Bound<'_, PyAny>,
+    name: &str,
     method: &str,
     inputs: &Bound<'_, PyTuple>,
     arguments: Arguments<'_, '_>,
@@ -208,11 +213,13 @@ fn forward(
         Ok(array) => to_ndarray(py, &array.get().0),
         Err(_) => Ok(object.unbind()),
     };
-    if let Some(out) = arguments.map(|arguments| arguments.get_item("out")).transpose()?.flatten()
-        && out.try_iter()?.any(|out| out.is_ok_and(|out| out.is_exact_instance_of::<Array>()))
-    {
-        let message = "out is a lazy array, which cannot be written: give an ndarray";
-        return Err(PyValueError::new_err(message));
+    let out = arguments.map(|arguments| arguments.get_item("out")).transpose()?.flatten();
+    let into_lazy = match out {
+        Some(out) => out.try_iter()?.any(|out| out.is_ok_and(|out| out.is_exact_instance_of::<Array>())),
+        None => method == "at" && inputs.get_item(0)?.is_exact_instance_of::<Array>(),
+    };
+    if into_lazy {
+        return Err(lazy_out(name));
     }
     let inputs: PyResult<Vec<Py<PyAny>>> = inputs.iter().map(evaluated).collect();
     ufunc.call_method(method, PyTuple::new(py, inputs?)?, arguments).map(Bound::unbind)

@@ -3,6 +3,8 @@
 //! A fresh value is in memory of its own (or in memory that was donated), and whoever gets it may write it. The value
 //! of a leaf or a cached array is shared with the graph, and is handed out read-only.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
@@ -74,7 +76,26 @@ fn evaluate(
     let outs = Outs(outs);
     // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable. As
     // with any `out` of NumPy's, a Python thread that uses one at the same time gets what it asked for.
-    py.detach(move || unsafe { eval_into(arrays, outs.memories()) }).or_raise()
+    detached(py, move || unsafe { eval_into(arrays, outs.memories()) })
+}
+
+/// Runs without the GIL. What should be impossible in there becomes a `RuntimeError`, which a program can survive.
+pub(crate) fn detached<T: Send>(
+    py: Python<'_>,
+    run: impl FnOnce() -> Result<T, raptors::Error> + Send,
+) -> PyResult<T> {
+    // A run owns what it writes, and the locks it takes guard what is whole at any time.
+    match py.detach(|| catch_unwind(AssertUnwindSafe(run))) {
+        Ok(result) => result.or_raise(),
+        Err(payload) => Err(broken(payload.as_ref())),
+    }
+}
+
+#[cold]
+fn broken(payload: &(dyn Any + Send)) -> PyErr {
+    let said = payload.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("nothing is known of it");
+    PyRuntimeError::new_err(format!("a mistake in raptors, not in this program: {said}"))
 }
 
 /// The array's value in memory of its own.
@@ -195,10 +216,10 @@ pub(crate) fn item<'py>(
     array: &raptors::Array,
 ) -> PyResult<Bound<'py, PyAny>> {
     let literal = match array.is_evaluated() {
-        true => array.item(op),
-        false => py.detach(|| array.item(op)),
+        true => array.item(op).or_raise()?,
+        false => detached(py, || array.item(op))?,
     };
-    number(py, literal.or_raise()?)
+    number(py, literal)
 }
 
 /// A literal as a Python number.
