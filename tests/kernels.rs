@@ -220,7 +220,13 @@ fn casts_convert_like_the_scalar_definition() {
             let expected: Vec<_> = operand.iter().filter_map(|&x| scalar::cast(x, to)).collect();
             for level in Level::available() {
                 let Some(kernel) = cast(from, to, level) else { panic!("no cast from {from} to {to}") };
-                check(kernel, &[operand.clone()], &expected, to, &format!("cast {from} {to} {level}"));
+                check(
+                    kernel,
+                    std::slice::from_ref(&operand),
+                    &expected,
+                    to,
+                    &format!("cast {from} {to} {level}"),
+                );
             }
         }
     }

@@ -2,9 +2,9 @@
 //!
 //! Each element of the matrix is read from memory once and used at most four times, so this runs at the speed of
 //! memory. A sum is taken in one of two fixed orders, picked by the strides and the shape alone. Where a row of the matrix
-//! is contiguous: [`LANES`] lanes of every `LANES`-th product, then the upper half of the lanes added to the lower until
-//! one is left. Otherwise: product after product, for many rows at a time. Products of floats are rounded before they are
-//! added, as not every level has a fused instruction.
+//! is contiguous: lane `l` of 64 bytes of lanes sums every so many products from the `l`-th on, then the upper half of
+//! the lanes is added to the lower until one is left. Otherwise: product after product, for many rows at a time.
+//! Products of floats are rounded before they are added, as not every level has a fused instruction.
 
 use super::elementwise::load;
 use super::matmul::{Matrix, MatrixMut, row_major_copy, run_in_chunks};
@@ -14,12 +14,16 @@ use crate::runtime::level::Level;
 /// The most vectors.
 pub(super) const THIN: usize = 4;
 
-/// Lanes of a dot product.
-const LANES: usize = 64;
+/// Bytes of the lanes of a dot product.
+const LANE_BYTES: usize = 64;
+/// Rows whose dot products are taken at once: streams that memory serves side by side.
+const STREAMS: usize = 4;
+/// Sums of a step of [`axpy`].
+const STEP: usize = 64;
 /// Rows that are summed side by side.
 const ROWS: usize = 2048;
 /// Columns that are added to the sums of one vector before those of the next: they stay in L2.
-const COLUMNS: usize = 16;
+const COLUMNS: usize = 8;
 /// Products of a chunk, at least.
 const CHUNK: usize = 1 << 16;
 
@@ -36,16 +40,23 @@ pub(super) unsafe fn gemv<T: Ring>([m, k, n]: [usize; 3], a: Matrix, b: Matrix, 
     let level = Level::current();
     // Rows that are not contiguous are copied, unless the columns are.
     if a.col_stride == 1 || a.row_stride != 1 {
-        let dot = dot::<T>(level);
-        run_in_chunks(m, (CHUNK / k.max(1)).max(1), &|rows| {
-            for i in rows {
-                let row = Matrix { ptr: a.at(i, 0, item), ..a };
-                // SAFETY: row `i` has k elements; the results are elements of `c`.
-                unsafe {
-                    let copied = (a.col_stride != 1).then(|| row_major_copy::<T>(row, 1, k));
-                    let row = copied.as_ref().map_or(row.ptr, |copied| copied.as_ptr().cast());
-                    for j in 0..n {
-                        dot(row, vector(j, 0), k, c.at(i, j, item));
+        let dots = dots::<T>(level);
+        run_in_chunks(m, (CHUNK / k.max(1)).max(1).next_multiple_of(STREAMS), &|rows| {
+            let streams = if a.col_stride == 1 { STREAMS } else { 1 };
+            for start in rows.clone().step_by(streams) {
+                let count = streams.min(rows.end - start);
+                let row = Matrix { ptr: a.at(start, 0, item), ..a };
+                // SAFETY: row `start` has k elements.
+                let copied = (a.col_stride != 1).then(|| unsafe { row_major_copy::<T>(row, 1, k) });
+                let row = copied.as_ref().map_or(row.ptr, |copied| copied.as_ptr().cast());
+                for j in 0..n {
+                    let mut sums = [T::default(); STREAMS];
+                    // SAFETY: `count` rows from `start` on have k elements each, as the vector; the results are in `c`.
+                    unsafe {
+                        dots(row, a.row_stride, count, vector(j, 0), k, sums.as_mut_ptr().cast());
+                        for (i, sum) in sums[..count].iter().enumerate() {
+                            c.at(start + i, j, item).cast::<T>().write_unaligned(*sum);
+                        }
                     }
                 }
             }
@@ -78,38 +89,89 @@ pub(super) unsafe fn gemv<T: Ring>([m, k, n]: [usize; 3], a: Matrix, b: Matrix, 
 }
 
 leveled! {
-    /// The dot product of `n` elements.
-    fn dot<T: Ring>(x: *const u8, y: *const u8, n: usize, out: *mut u8) = dot_body
+    /// The dot products of `count` rows, `stride` elements apart, with the `n` elements of `y`.
+    fn dots<T: Ring>(rows: *const u8, stride: isize, count: usize, y: *const u8, n: usize, out: *mut u8) = dots_body
 }
 
 /// # Safety
 ///
-/// `x` and `y` have `n` elements, `out` room for one.
+/// Each of `count` rows has `n` elements, as has `y`, and `out` has room for `count`.
 #[inline(always)]
-unsafe fn dot_body<T: Ring>(x: *const u8, y: *const u8, n: usize, out: *mut u8) {
-    // SAFETY: called for `i` below `n`.
-    let each = |i: usize| unsafe { (load::<T>(x, i).normal(), load::<T>(y, i).normal()) };
-    let mut lane = [T::default(); LANES];
-    let whole = n - n % LANES;
-    for start in (0..whole).step_by(LANES) {
-        for (l, lane) in lane.iter_mut().enumerate() {
-            let (x, y) = each(start + l);
-            *lane = lane.add_product(x, y);
+unsafe fn dots_body<T: Ring>(
+    rows: *const u8,
+    stride: isize,
+    count: usize,
+    y: *const u8,
+    n: usize,
+    out: *mut u8,
+) {
+    // SAFETY: the contract is the caller's, for some of the rows.
+    unsafe {
+        if count == STREAMS {
+            return some_dots::<T, STREAMS>(rows, stride, y, n, out);
+        }
+        for i in 0..count {
+            let row = rows.wrapping_offset(i as isize * stride * size_of::<T>() as isize);
+            some_dots::<T, 1>(row, stride, y, n, out.add(i * size_of::<T>()));
         }
     }
-    for (lane, i) in lane.iter_mut().zip(whole..n) {
-        let (x, y) = each(i);
-        *lane = lane.add_product(x, y);
-    }
-    let mut half = LANES / 2;
-    while half > 0 {
-        for l in 0..half {
-            lane[l] = lane[l].add(lane[l + half]);
+}
+
+/// # Safety
+///
+/// That of [`dots_body`], for `COUNT` rows.
+#[inline(always)]
+unsafe fn some_dots<T: Ring, const COUNT: usize>(
+    rows: *const u8,
+    stride: isize,
+    y: *const u8,
+    n: usize,
+    out: *mut u8,
+) {
+    let lanes = LANE_BYTES / size_of::<T>();
+    let row = |r: usize| rows.wrapping_offset(r as isize * stride * size_of::<T>() as isize);
+    let mut lane = [[T::default(); LANE_BYTES]; COUNT];
+    let whole = n - n % lanes;
+    for start in (0..whole).step_by(lanes) {
+        for (r, lane) in lane.iter_mut().enumerate() {
+            for (l, lane) in lane[..lanes].iter_mut().enumerate() {
+                // SAFETY: `start + l` is below `n`.
+                let (x, y) = unsafe { (load::<T>(row(r), start + l), load::<T>(y, start + l)) };
+                *lane = lane.add_product(x.normal(), y.normal());
+            }
         }
-        half /= 2;
     }
-    // SAFETY: `out` has room for an element.
-    unsafe { out.cast::<T>().write_unaligned(lane[0]) }
+    if whole < n {
+        // Zeros add nothing to sums that began as zero. (Lanes indexed by a variable would not stay in registers.)
+        let rest = |from: *const u8| {
+            let mut rest = [T::default(); LANE_BYTES];
+            let bytes = (n - whole) * size_of::<T>();
+            // SAFETY: the elements from `whole` on are fewer than `lanes`.
+            unsafe {
+                let from = from.add(whole * size_of::<T>());
+                rest.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(from, bytes);
+            }
+            rest
+        };
+        let y = rest(y);
+        for (r, lane) in lane.iter_mut().enumerate() {
+            let x = rest(row(r));
+            for (l, lane) in lane[..lanes].iter_mut().enumerate() {
+                *lane = lane.add_product(x[l].normal(), y[l].normal());
+            }
+        }
+    }
+    for (r, lane) in lane.iter_mut().enumerate() {
+        let mut half = lanes / 2;
+        while half > 0 {
+            for l in 0..half {
+                lane[l] = lane[l].add(lane[l + half]);
+            }
+            half /= 2;
+        }
+        // SAFETY: `out` has room for `COUNT` elements.
+        unsafe { out.cast::<T>().add(r).write_unaligned(lane[0]) };
+    }
 }
 
 leveled! {
@@ -135,10 +197,10 @@ unsafe fn axpy_body<T: Ring>(
         unsafe { (load::<T>(column, i).normal(), load::<T>(x, p).normal()) }
     };
     let sums = sums.cast::<T>();
-    let whole = n - n % LANES;
-    for start in (0..whole).step_by(LANES) {
-        // SAFETY: `LANES` sums from `start` on.
-        let mut lane = unsafe { sums.add(start).cast::<[T; LANES]>().read_unaligned() };
+    let whole = n - n % STEP;
+    for start in (0..whole).step_by(STEP) {
+        // SAFETY: `STEP` sums from `start` on.
+        let mut lane = unsafe { sums.add(start).cast::<[T; STEP]>().read_unaligned() };
         for p in 0..k {
             for (l, lane) in lane.iter_mut().enumerate() {
                 let (element, x) = each(p, start + l);
@@ -146,7 +208,7 @@ unsafe fn axpy_body<T: Ring>(
             }
         }
         // SAFETY: as above.
-        unsafe { sums.add(start).cast::<[T; LANES]>().write_unaligned(lane) };
+        unsafe { sums.add(start).cast::<[T; STEP]>().write_unaligned(lane) };
     }
     for i in whole..n {
         // SAFETY: `i` is below `n`.

@@ -4,7 +4,7 @@
 //! copied to contiguous memory that stays in L1. Wrapping sums have the same bits in any order. `bool` matrices are
 //! multiplied 64 elements of `k` at a time, as the bits of a word.
 
-use super::matmul::{Matrix, MatrixMut};
+use super::matmul::{Matrix, MatrixMut, row_major_copy};
 use super::ring::{Ring, Truth};
 use crate::runtime::level::Level;
 
@@ -53,13 +53,27 @@ pub(super) unsafe fn matmul<T: Ring>([m, k, n]: [usize; 3], a: Matrix, b: Matrix
 ///
 /// The matrix has `rows` rows of `columns` readable bytes.
 pub(super) unsafe fn row_bits(matrix: Matrix, rows: usize, columns: usize) -> Vec<Truth<u64>> {
+    /// One bit for each of eight bytes: whether it is not zero.
+    fn bits(bytes: [u8; 8]) -> u64 {
+        const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+        let x = u64::from_le_bytes(bytes);
+        let truth = (((x & LOW) + LOW | x) & !LOW) >> 7;
+        truth.wrapping_mul(0x0102_0408_1020_4080) >> 56
+    }
+    // SAFETY: the contract is the caller's.
+    let copied = (matrix.col_stride != 1).then(|| unsafe { row_major_copy::<u8>(matrix, rows, columns) });
     let mut words = vec![Truth(0); rows * columns.div_ceil(64)];
-    for (i, row) in words.chunks_exact_mut(columns.div_ceil(64).max(1)).enumerate() {
-        for (word, start) in row.iter_mut().zip((0..columns).step_by(64)) {
-            for j in start..columns.min(start + 64) {
-                // SAFETY: row `i` and column `j` are within the matrix.
-                let element = unsafe { *matrix.at(i, j, 1) };
-                word.0 |= u64::from(element != 0) << (j - start);
+    for (i, words) in words.chunks_exact_mut(columns.div_ceil(64).max(1)).enumerate() {
+        let row = match &copied {
+            Some(copied) => &copied[i * columns..][..columns],
+            // SAFETY: row `i` is contiguous and can be read.
+            None => unsafe { std::slice::from_raw_parts(matrix.at(i, 0, 1), columns) },
+        };
+        for (word, elements) in words.iter_mut().zip(row.chunks(64)) {
+            for (i, elements) in elements.chunks(8).enumerate() {
+                let mut eight = [0; 8];
+                eight[..elements.len()].copy_from_slice(elements);
+                word.0 |= bits(eight) << (8 * i);
             }
         }
     }

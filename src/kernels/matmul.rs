@@ -218,9 +218,11 @@ unsafe fn integers<T: Ring>(dims: [usize; 3], a: Matrix, b: Matrix, c: MatrixMut
         // SAFETY: (a b)^T = b^T a^T, and multiplication commutes.
         return unsafe { integers::<T>([n, k, m], b.transposed(), a.transposed(), c.transposed()) };
     }
+    /// Rows for which packing the other operand is a small part of the work.
+    const ROWS: usize = 32;
     let item = size_of::<T>();
-    let least = (PARALLEL_WORK / (k * n).max(1)).max(4).next_multiple_of(4);
-    run_in_chunks(m, least, &|rows| {
+    let least = if work(dims) < 2 * PARALLEL_WORK { m } else { ROWS };
+    run_in_chunks_of_most(m, least, &|rows| {
         let dims = [rows.len(), k, n];
         // SAFETY: these rows of the product depend on these rows of `a`; no other chunk writes them.
         unsafe { integer_matmul::<T>(dims, a.from(rows.start, 0, item), b, c.from(rows.start, 0, item)) }
