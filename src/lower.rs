@@ -12,10 +12,7 @@ use crate::codegen::lane::{LaneOp, LaneProgram, OperandId, Reduction, Scalar, Va
 use crate::codegen::tile::TileProgram;
 use crate::error::Error;
 use crate::program::{LoopNest, MatrixProduct, Memory, Operand, Program, ProgramResult, Step};
-use crate::runtime::level::Level;
-
-/// Nanoseconds of work that are worth waking a thread for.
-const CHUNK_NS: f64 = 50_000.0;
+use crate::runtime::level::{Level, last_level_cache_bytes};
 
 /// The program that computes `graph`, which has been through the passes.
 pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
@@ -267,7 +264,7 @@ impl<'a> NestBuilder<'a> {
         let Some(tile) = TileProgram::new(&self.body, &self.operands, &dims, level) else {
             return Err(self.unsupported());
         };
-        let grain = grain(&self.body);
+        let element_ns = element_ns(&self.body, self.space.size());
         Ok(LoopNest {
             dims,
             outer: outer_size,
@@ -276,7 +273,7 @@ impl<'a> NestBuilder<'a> {
             operands: self.operands,
             body: self.body,
             tile,
-            grain,
+            element_ns,
         })
     }
 
@@ -286,18 +283,21 @@ impl<'a> NestBuilder<'a> {
     }
 }
 
-/// Elements whose work takes about [`CHUNK_NS`] on one thread, by a coarse count of instructions and bytes.
-fn grain(body: &LaneProgram) -> usize {
-    let cost: f64 = body
-        .insts
-        .iter()
-        .map(|inst| match inst.op {
-            LaneOp::Load(_) => 0.04 * inst.dtype.size() as f64,
-            LaneOp::Elementwise(op, dtype) if is_slow(op, dtype) => 6.0,
-            _ => 0.03 * inst.dtype.size() as f64,
-        })
-        .sum();
-    (CHUNK_NS / cost.max(0.01)) as usize
+/// Nanoseconds an element takes on one thread, by a coarse count of instructions and bytes.
+fn element_ns(body: &LaneProgram, size: usize) -> f64 {
+    let loads = body.insts.iter().filter(|inst| matches!(inst.op, LaneOp::Load(_)));
+    let stores = body.stores.iter().map(|store| &body.insts[store.0.index()]);
+    let bytes: usize = loads.chain(stores).map(|inst| inst.dtype.size()).sum();
+    let in_cache = bytes.saturating_mul(size) <= last_level_cache_bytes() / 2;
+    let moving = bytes as f64 * if in_cache { 0.012 } else { 0.03 };
+    let computing = body.insts.iter().map(|inst| match inst.op {
+        LaneOp::Load(_) | LaneOp::Splat(_) => 0.0,
+        LaneOp::Elementwise(op, dtype) if is_slow(op, dtype) => 6.0,
+        LaneOp::Index { .. } | LaneOp::Elementwise(..) | LaneOp::Where | LaneOp::Cast(_) | LaneOp::Copy => {
+            0.012 * inst.dtype.size() as f64
+        }
+    });
+    (moving + computing.sum::<f64>()).max(0.01)
 }
 
 /// Whether an op takes nanoseconds an element: a function, or a division of integers.

@@ -8,6 +8,7 @@ use raptors_ir::{DType, Dims, Shape, Slot, Strides, Type};
 
 use crate::codegen::lane::LaneProgram;
 use crate::codegen::tile::TileProgram;
+use crate::runtime::team;
 
 /// Memory a step touches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,15 +69,22 @@ pub(crate) struct LoopNest {
     pub(crate) operands: Vec<Operand>,
     pub(crate) body: LaneProgram,
     pub(crate) tile: TileProgram,
-    /// Elements that take a thread long enough to be worth handing over.
-    pub(crate) grain: usize,
+    /// Nanoseconds an element takes on one thread, roughly.
+    pub(crate) element_ns: f64,
 }
 
 impl LoopNest {
-    /// Elements of one chunk of parallel work; all of them when there is not enough for two.
+    /// Elements of one chunk of parallel work; all of them when sharing does not pay.
     pub(crate) fn chunk_elements(&self) -> usize {
-        let size = self.size();
-        if size < 2 * self.grain { size.max(1) } else { self.grain }
+        /// Nanoseconds that a chunk may take: long against claiming it, short against waiting for the last one.
+        const CHUNK_NS: std::ops::RangeInclusive<f64> = 8e3..=50e3;
+        let size = self.size().max(1);
+        let total = size as f64 * self.element_ns;
+        if !team::worth_sharing(total) {
+            return size;
+        }
+        let fair = total / (4 * team::threads()) as f64;
+        ((fair.clamp(*CHUNK_NS.start(), *CHUNK_NS.end()) / self.element_ns) as usize).clamp(1, size)
     }
 
     /// Elements of the iteration space.

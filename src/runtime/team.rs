@@ -6,6 +6,10 @@
 //! the wake-up. (A static split with a barrier was measured to stall 8 ms there.) A worker that wakes up on the
 //! caller's CPU leaves it.
 //!
+//! Waking a parked worker takes tens of microseconds, which small jobs have not got. A worker therefore looks out for
+//! the next job for a moment before it parks, and gives its CPU to whoever else wants it meanwhile; jobs that follow
+//! each other closely are shared from about 20 us on, others from 100 us ([`worth_sharing`]).
+//!
 //! **Protocol.** Number of chunks and next chunk are one atomic word, the ticket. A claim is a compare-exchange of
 //! the whole word, so whoever succeeds has a chunk of the job that is published *now*, however old the word it
 //! compared with. That job stays published until its claimed chunks are finished, so a thread may use the job from its
@@ -44,6 +48,31 @@ pub fn run(chunks: usize, f: &(dyn Fn(usize) + Sync)) {
         f(chunk);
     }
 }
+
+/// Whether work that takes about `nanoseconds` on one thread gains from being cut into chunks.
+///
+/// From 100 us it does; below 20 us never; between them when workers are on the look-out, or would have been for the job
+/// before, so that a loop of such jobs is shared from its second turn on.
+pub fn worth_sharing(nanoseconds: f64) -> bool {
+    if nanoseconds < 20e3 || threads() == 1 {
+        return false;
+    }
+    if nanoseconds >= 100e3 {
+        return true;
+    }
+    static LAST_ASKED: Mutex<Option<Instant>> = Mutex::new(None);
+    let asked = lock(&LAST_ASKED).replace(Instant::now());
+    LOOKING_OUT.load(Relaxed) > 0 || asked.is_some_and(|asked| asked.elapsed() < LOOK_OUT)
+}
+
+/// Workers that look out for a job.
+static LOOKING_OUT: AtomicUsize = AtomicUsize::new(0);
+
+/// How long a worker looks out for the next job before it parks.
+const LOOK_OUT: Duration = Duration::from_micros(200);
+
+/// Looks at the ticket between two offers of the CPU to other threads.
+const LOOKS: usize = 64;
 
 /// Threads a job may use, the calling one included; at least 1.
 ///
@@ -141,6 +170,7 @@ static TEAM: AtomicPtr<Team> = AtomicPtr::new(std::ptr::null_mut());
 /// Leaves the team, whose workers this process does not have, to be replaced by a new one; for a forked child.
 pub(super) fn forget() {
     TEAM.store(std::ptr::null_mut(), Relaxed);
+    LOOKING_OUT.store(0, Relaxed);
 }
 
 /// A job's chunks and the next one to claim, as one word: `chunks << 32 | next`.
@@ -299,8 +329,31 @@ impl Team {
                     self.finished.notify_one();
                 }
             }
-            thread::park();
+            if !self.look_out(number) {
+                thread::park();
+            }
         }
+    }
+
+    /// Waits a moment for a job that worker `number` may help with; whether there is one.
+    fn look_out(&self, number: usize) -> bool {
+        let start = Instant::now();
+        LOOKING_OUT.fetch_add(1, Relaxed);
+        let mut found = false;
+        while !found && start.elapsed() < LOOK_OUT {
+            for _ in 0..LOOKS {
+                found = self.wants(number);
+                if found {
+                    break;
+                }
+                std::hint::spin_loop();
+            }
+            if !found {
+                thread::yield_now();
+            }
+        }
+        LOOKING_OUT.fetch_sub(1, Relaxed);
+        found
     }
 
     /// Whether the published job has chunks left that worker `number` may claim.
