@@ -45,7 +45,7 @@ pub fn arg(op: ReduceOp, dtype: DType, level: Level) -> Option<ArgKernels> {
 }
 
 fn kernels<W: Wanted<T>, T: Element>(level: Level) -> ArgKernels {
-    ArgKernels { row: row::<W, T>(level), update: update::<W, T>(level), merge: merge::<W, T>(level) }
+    ArgKernels { row: row::<W, T>(level), update: update::<W, T>, merge: merge::<W, T> }
 }
 
 /// Which of two numbers is wanted.
@@ -78,12 +78,6 @@ wanted!(i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
 #[allow(clippy::eq_op, reason = "the comparison is the test for NaN of a generic element")]
 fn is_nan<T: Element>(x: T) -> bool {
     x != x
-}
-
-/// Whether `x` replaces a state's `best`, given that it is later and that there is a best.
-#[inline(always)]
-fn replaces<W: Wanted<T>, T: Element>(x: T, best: T) -> bool {
-    W::beats(x, best) | (is_nan(x) & !is_nan(best))
 }
 
 /// Elements compared side by side.
@@ -186,105 +180,56 @@ fn first(len: usize, wanted: impl Fn(usize) -> bool) -> Option<usize> {
     (start..len).find(|&i| wanted(i))
 }
 
-leveled! {
-    fn update<W: Wanted<T>, T: Element>(x: *const u8, n: usize, index: i64, best: *mut u8, indices: *mut i64) = update_body
-}
-
 /// # Safety
 ///
 /// That of [`ArgKernels::update`].
-#[inline(always)]
-unsafe fn update_body<W: Wanted<T>, T: Element>(
+unsafe fn update<W: Wanted<T>, T: Element>(
     x: *const u8,
     n: usize,
     index: i64,
     best: *mut u8,
     indices: *mut i64,
 ) {
-    // SAFETY: every element has the same index, so reading it reads nothing of memory.
-    unsafe { replace_all::<W, T>(x, |_| index, best, indices, n) }
-}
-
-leveled! {
-    fn merge<W: Wanted<T>, T: Element>(
-        best: *mut u8,
-        indices: *mut i64,
-        later_best: *const u8,
-        later_indices: *const i64,
-        n: usize,
-    ) = merge_body
+    for i in 0..n {
+        // SAFETY: `i` is below `n`.
+        unsafe { replace::<W, T>(load(x, i), index, best.cast::<T>().add(i), indices.add(i)) }
+    }
 }
 
 /// # Safety
 ///
 /// That of [`ArgKernels::merge`].
-#[inline(always)]
-unsafe fn merge_body<W: Wanted<T>, T: Element>(
+unsafe fn merge<W: Wanted<T>, T: Element>(
     best: *mut u8,
     indices: *mut i64,
     later_best: *const u8,
     later_indices: *const i64,
     n: usize,
 ) {
-    // SAFETY: there are `n` later indices, and `replace_all` asks for those below `n`.
-    unsafe {
-        let later = |i| later_indices.add(i).read_unaligned();
-        replace_all::<W, T>(later_best, later, best, indices, n);
+    for i in 0..n {
+        // SAFETY: `i` is below `n`.
+        unsafe {
+            let index = later_indices.add(i).read_unaligned();
+            if index >= 0 {
+                replace::<W, T>(load(later_best, i), index, best.cast::<T>().add(i), indices.add(i));
+            }
+        }
     }
 }
 
-/// Replaces the states that the elements of `x`, with indices `place(i)`, improve.
+/// Replaces a state where `x` improves it. A branch, as it is seldom taken: the later the element, the less likely.
 ///
 /// # Safety
 ///
-/// `x`, `best` and `indices` have `n` elements and do not overlap; `place` may be called with what is below `n`.
+/// `best` is an element and `place` an index.
 #[inline(always)]
-unsafe fn replace_all<W: Wanted<T>, T: Element>(
-    x: *const u8,
-    place: impl Fn(usize) -> i64,
-    best: *mut u8,
-    indices: *mut i64,
-    n: usize,
-) {
-    let best = best.cast::<T>();
-    /// States computed before any is written, mask first: what the compiler needs to vectorise.
-    const STATES: usize = 32;
-    let mut start = 0;
-    while start < n {
-        let len = STATES.min(n - start);
-        let (mut take, mut values, mut places) = ([false; STATES], [T::default(); STATES], [0i64; STATES]);
-        let mut compute = |len: usize| {
-            for (i, take) in take[..len].iter_mut().enumerate() {
-                let i = start + i;
-                // SAFETY: `i` is below `n`.
-                let (x, old, seen) = unsafe {
-                    (load::<T>(x, i), best.add(i).read_unaligned(), indices.add(i).read_unaligned())
-                };
-                *take = (place(i) >= 0) & ((seen < 0) | replaces::<W, T>(x, old));
-            }
-            for (i, (value, &take)) in values[..len].iter_mut().zip(&take).enumerate() {
-                // SAFETY: as above.
-                let (x, old) = unsafe { (load::<T>(x, start + i), best.add(start + i).read_unaligned()) };
-                *value = if take { x } else { old };
-            }
-            for (i, (value, &take)) in places[..len].iter_mut().zip(&take).enumerate() {
-                // SAFETY: as above.
-                let seen = unsafe { indices.add(start + i).read_unaligned() };
-                *value = if take { place(start + i) } else { seen };
-            }
-        };
-        if len == STATES {
-            compute(STATES)
-        } else {
-            compute(len)
+unsafe fn replace<W: Wanted<T>, T: Element>(x: T, index: i64, best: *mut T, place: *mut i64) {
+    // SAFETY: the contract is the caller's.
+    unsafe {
+        let old = best.read_unaligned();
+        if W::beats(x, old) | (is_nan(x) & !is_nan(old)) | (place.read_unaligned() < 0) {
+            best.write_unaligned(x);
+            place.write_unaligned(index);
         }
-        // SAFETY: `len` elements from `start` on are below `n`.
-        unsafe {
-            best.add(start)
-                .cast::<u8>()
-                .copy_from_nonoverlapping(values.as_ptr().cast(), len * size_of::<T>());
-            indices.add(start).cast::<u8>().copy_from_nonoverlapping(places.as_ptr().cast(), len * 8);
-        }
-        start += len;
     }
 }

@@ -57,7 +57,7 @@ pub(super) unsafe fn row_bits(matrix: Matrix, rows: usize, columns: usize) -> Ve
     fn bits(bytes: [u8; 8]) -> u64 {
         const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
         let x = u64::from_le_bytes(bytes);
-        let truth = (((x & LOW) + LOW | x) & !LOW) >> 7;
+        let truth = ((((x & LOW) + LOW) | x) & !LOW) >> 7;
         truth.wrapping_mul(0x0102_0408_1020_4080) >> 56
     }
     // SAFETY: the contract is the caller's.
