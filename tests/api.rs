@@ -1,5 +1,7 @@
 //! The Rust API: operators, mistakes, caching, donation, plans, deep graphs.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
 use raptors::array::{Array, Leaf, Memory};
 use raptors::eval::{Evaluated, OutMemory, eval_into};
 use raptors::ir::Literal;
@@ -167,6 +169,6 @@ fn more_memory_than_there_is_is_an_error() {
 #[test]
 fn ndarray_arrays_come_and_go() {
     let x = ndarray::arr2(&[[1.0f64, 2.0], [3.0, 4.0]]);
-    let doubled = (lazy(&x.t().to_owned()) * 2.0).eval().unwrap().to_ndarray::<f64>().unwrap();
+    let doubled = (lazy(x.t().to_owned()) * 2.0).eval().unwrap().to_ndarray::<f64>().unwrap();
     assert_eq!(doubled, ndarray::arr2(&[[2.0, 6.0], [4.0, 8.0]]).into_dyn());
 }

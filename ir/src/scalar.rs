@@ -141,7 +141,7 @@ mod definitions {
             Abs(x) { bool => x; signed => x.wrapping_abs(); unsigned => x; float => x.abs() }
             Negative(x) { int => x.wrapping_neg(); float => -x }
             Positive(x) { int => x; float => x }
-            Sign(x) { signed => x.signum(); unsigned => (x != 0).into(); float => x.numpy_sign() }
+            Sign(x) { signed => x.sign(); unsigned => (x != 0).into(); float => x.numpy_sign() }
             Square(x) { int => x.wrapping_mul(x); float => x * x }
             Reciprocal(x) { int => x.reciprocal(); float => 1.0 / x }
             Sqrt(x) { float => x.sqrt() }
@@ -217,6 +217,7 @@ mod definitions {
 
 /// Integer definitions longer than a line.
 trait Integer: Sized {
+    fn sign(self) -> Self;
     fn reciprocal(self) -> Self;
     fn floor_divide(self, y: Self) -> Self;
     fn remainder(self, y: Self) -> Self;
@@ -229,6 +230,11 @@ macro_rules! integer {
     ($($t:ident $signed:literal)*) => {
         $(#[allow(unused_comparisons, reason = "signed and unsigned types share the text")]
         impl Integer for $t {
+            // Two comparisons have a vector form; `signum` has not.
+            #[inline(always)]
+            fn sign(self) -> $t {
+                ((self > 0) as $t).wrapping_sub((self < 0) as $t)
+            }
             #[inline(always)]
             fn reciprocal(self) -> $t {
                 if self == 0 { 0 } else { (1 as $t).wrapping_div(self) }
