@@ -121,6 +121,13 @@ impl Node {
 /// Operands are dropped in a loop: a chain of a million ops must not be a million stack frames.
 impl Drop for Node {
     fn drop(&mut self) {
+        // More handles than this node can hold: it is not the last user, and frees nothing below.
+        let count = self.operands.len();
+        let is_shallow =
+            |operand: &Array| Arc::strong_count(&operand.node) > count || operand.node.operands.is_empty();
+        if self.operands.iter().all(is_shallow) {
+            return;
+        }
         let mut stack: SmallVec<[Array; 2]> = std::mem::take(&mut self.operands);
         while let Some(array) = stack.pop() {
             if let Some(mut node) = Arc::into_inner(array.node) {

@@ -6,10 +6,10 @@
 //! Promotion is NumPy 2's (NEP 50): arrays are strong; a plain number is weak, and takes the arrays' dtype when its kind
 //! allows.
 
-use raptors_ir::{Class, DType, ElementwiseOp, IrError, Kind, Literal, Op, ReduceOp, Shape, Source};
+use raptors_ir::{Class, DType, ElementwiseOp, IrError, Kind, Literal, Op, ReduceOp, Shape, Source, Type};
 use smallvec::SmallVec;
 
-use crate::array::Array;
+use crate::array::{Array, Kind as NodeKind};
 use crate::error::Error;
 
 /// A number without a dtype.
@@ -56,6 +56,22 @@ impl Weak {
             (Weak::Complex(..), Kind::Float) => dtype.to_complex(),
             (Weak::Complex(..), Kind::Complex) => dtype,
             (Weak::Complex(..), _) => DType::C128,
+        }
+    }
+
+    /// The number as a literal of `dtype`, where `dtype` is what it promotes to and the conversion is exact or one
+    /// rounding.
+    #[inline]
+    fn literal_at_once(self, op: ElementwiseOp, dtype: DType) -> Option<Literal> {
+        match (self, dtype) {
+            (Weak::Float(value), DType::F64) => Some(Literal::new(value)),
+            (Weak::Float(value), DType::F32) => Some(Literal::new(value as f32)),
+            (Weak::Int(value), DType::F64) => Some(Literal::new(i64::try_from(value).ok()? as f64)),
+            (Weak::Int(value), DType::F32) => Some(Literal::new(i64::try_from(value).ok()? as f32)),
+            (Weak::Int(value), DType::I64) if op.class() != Class::Quotient && op != ElementwiseOp::Pow => {
+                Some(Literal::new(i64::try_from(value).ok()?))
+            }
+            _ => None,
         }
     }
 
@@ -138,11 +154,8 @@ pub fn elementwise(
     operands: &[Operand<'_>],
     source: Option<Source>,
 ) -> Result<Array, Error> {
-    if let [Operand::Array(x), Operand::Array(y)] = operands
-        && x.dtype() == y.dtype()
-        && op.accepts(x.dtype())
-    {
-        return Array::apply(Op::Elementwise(op), &[x, y], source);
+    if let Some(array) = unconverted(op, operands, source) {
+        return Ok(array);
     }
     let name = op.name();
     let promoted = result_dtype(operands)
@@ -180,6 +193,32 @@ pub fn elementwise(
     }
     let references: SmallVec<[&Array; 3]> = converted.iter().collect();
     Array::apply(Op::Elementwise(op), &references, source)
+}
+
+/// The common case, in which no operand is converted; `None` in any other, and for a mistake.
+#[inline]
+fn unconverted(op: ElementwiseOp, operands: &[Operand<'_>], source: Option<Source>) -> Option<Array> {
+    let (operands, shape): (SmallVec<[Array; 2]>, Shape) = match *operands {
+        [Operand::Array(x)] => (SmallVec::from_iter([x.clone()]), x.shape().clone()),
+        [Operand::Array(x), Operand::Array(y)] if x.dtype() == y.dtype() => {
+            (SmallVec::from_buf([x.clone(), y.clone()]), x.shape().broadcast(y.shape())?)
+        }
+        [Operand::Array(x), Operand::Scalar(y)] => {
+            let y = Array::scalar(y.literal_at_once(op, x.dtype())?, source);
+            (SmallVec::from_buf([x.clone(), y]), x.shape().clone())
+        }
+        [Operand::Scalar(x), Operand::Array(y)] => {
+            let x = Array::scalar(x.literal_at_once(op, y.dtype())?, source);
+            (SmallVec::from_buf([x, y.clone()]), y.shape().clone())
+        }
+        _ => return None,
+    };
+    let dtype = operands[operands.len() - 1].dtype();
+    if operands.len() != op.arity() || !op.accepts(dtype) || operands.iter().any(|x| x.mistake().is_some()) {
+        return None;
+    }
+    let ty = Type { dtype: op.result_dtype(dtype), shape };
+    Some(Array::new(NodeKind::Op(Op::Elementwise(op)), operands, ty, source))
 }
 
 impl<'a> Operand<'a> {

@@ -156,6 +156,11 @@ fn deep_graphs_neither_overflow_the_stack_nor_stall() {
         never = never * 3.0f32;
     }
     drop(never);
+    let mut doubled = lazy(vec![0.5f32; 8]);
+    for _ in 0..1_000_000 {
+        doubled = &doubled + &doubled;
+    }
+    drop(doubled);
 }
 
 #[test]

@@ -17,8 +17,16 @@ pub type Strides = SmallVec<[isize; 4]>;
 pub const MAX_DIMS: usize = 64;
 
 /// The length of each dimension. The element count, and any dtype's byte count, fit an `isize`.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(PartialEq, Eq, Hash, Default)]
 pub struct Shape(Dims);
+
+/// As derived, but a copy of the lengths instead of a loop over them.
+impl Clone for Shape {
+    #[inline]
+    fn clone(&self) -> Shape {
+        Shape(Dims::from_slice(&self.0))
+    }
+}
 
 impl Shape {
     /// Checks the dimension count, and that the elements could be addressed whatever the dtype.
