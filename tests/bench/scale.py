@@ -33,9 +33,10 @@ OUT = Path(__file__).resolve().parents[2] / "out" / "bench_scale.json"
 DTYPES = ("float32", "float64")
 SIDES = (512, 1024, 2048, 4096)
 LENGTHS = (1, 10, 100, 1000)
-BATCH_SECONDS = 0.004
+# Short, so that a median is of calls and not of batches with a stall in each: one call from 30 us on.
+BATCH_SECONDS = 0.00003
 FEWEST_BATCHES = 7
-MOST_BATCHES = 400
+MOST_BATCHES = 4000
 
 Call = Callable[[], object]
 Pair = tuple[Call, Call]
