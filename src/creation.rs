@@ -1,6 +1,6 @@
 //! Arrays made from a rule: constants, ranges, the identity. They hold no memory until they must.
 
-use raptors_ir::{Bool, DType, ElementwiseOp, IrError, Literal, Op, Shape, Source};
+use raptors_ir::{DType, ElementwiseOp, IrError, Literal, Op, Shape, Source};
 
 use crate::array::Array;
 use crate::error::Error;
@@ -142,9 +142,4 @@ pub fn ones(dims: &[usize], dtype: DType, source: Option<Source>) -> Result<Arra
 /// `shape` filled with zeros (false for `bool`).
 pub fn zeros(dims: &[usize], dtype: DType, source: Option<Source>) -> Result<Array, Error> {
     full(dims, Literal::zero(dtype), source)
-}
-
-/// A 0-d `bool`.
-pub fn truth(value: bool, source: Option<Source>) -> Array {
-    Array::scalar(Literal::new(Bool::from(value)), source)
 }

@@ -34,7 +34,7 @@ pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<
     let segments = nest.reduced.div_ceil(segment_rows);
     let strip = if narrow { columns } else { strip_len(nest, segments) };
     let strips = columns.div_ceil(strip);
-    let partials = Partials::new(nest, combiners, segments, segment_rows)?;
+    let partials = Partials::new(nest, combiners, segment_rows)?;
 
     let units = nest.outer * segments * strips;
     let unit_elements = segment_rows.min(nest.reduced) * strip;
@@ -102,13 +102,7 @@ struct Partials {
 unsafe impl Sync for Partials {}
 
 impl Partials {
-    fn new(
-        nest: &LoopNest,
-        combiners: &[Combiner],
-        segments: usize,
-        segment_rows: usize,
-    ) -> Result<Partials, Error> {
-        let _ = segments;
+    fn new(nest: &LoopNest, combiners: &[Combiner], segment_rows: usize) -> Result<Partials, Error> {
         let mut partials = Partials {
             pointers: Vec::new(),
             blocks: Vec::new(),
