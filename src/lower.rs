@@ -12,7 +12,7 @@ use crate::codegen::lane::{LaneOp, LaneProgram, OperandId, Reduction, Scalar, Va
 use crate::codegen::tile::TileProgram;
 use crate::error::Error;
 use crate::program::{LoopNest, MatrixProduct, Memory, Operand, Program, ProgramResult, Step};
-use crate::runtime::level::{Level, last_level_cache_bytes};
+use crate::runtime::level::Level;
 
 /// The program that computes `graph`, which has been through the passes.
 pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
@@ -283,12 +283,15 @@ impl<'a> NestBuilder<'a> {
     }
 }
 
+/// What a core has for itself on the machines of today.
+const SECOND_LEVEL_CACHE_BYTES: usize = 1 << 20;
+
 /// Nanoseconds an element takes on one thread, by a coarse count of instructions and bytes.
 fn element_ns(body: &LaneProgram, size: usize) -> f64 {
     let loads = body.insts.iter().filter(|inst| matches!(inst.op, LaneOp::Load(_)));
     let stores = body.stores.iter().map(|store| &body.insts[store.0.index()]);
     let bytes: usize = loads.chain(stores).map(|inst| inst.dtype.size()).sum();
-    let in_cache = bytes.saturating_mul(size) <= last_level_cache_bytes() / 2;
+    let in_cache = bytes.saturating_mul(size) <= SECOND_LEVEL_CACHE_BYTES;
     let moving = bytes as f64 * if in_cache { 0.012 } else { 0.03 };
     let computing = body.insts.iter().map(|inst| match inst.op {
         LaneOp::Load(_) | LaneOp::Splat(_) => 0.0,

@@ -10,8 +10,11 @@
 //! the next job for a moment before it parks, and gives its CPU to whoever else wants it meanwhile; jobs that follow
 //! each other closely are shared from about 20 us on, others from 100 us ([`worth_sharing`]).
 //!
-//! **Protocol.** Number of chunks and next chunk are one atomic word, the ticket. A claim is a compare-exchange of
-//! the whole word, so whoever succeeds has a chunk of the job that is published *now*, however old the word it
+//! The caller claims chunks from the first on, workers from the last down: in a loop of like jobs each thread then meets
+//! the memory that its own cache holds.
+//!
+//! **Protocol.** The first and the last chunk that nobody has are one atomic word, the ticket. A claim is a
+//! compare-exchange of the whole word, so whoever succeeds has a chunk of the job that is published *now*, however old the word it
 //! compared with. That job stays published until its claimed chunks are finished, so a thread may use the job from its
 //! claim until it reports the chunk finished, and not outside.
 //!
@@ -173,18 +176,34 @@ pub(super) fn forget() {
     LOOKING_OUT.store(0, Relaxed);
 }
 
-/// A job's chunks and the next one to claim, as one word: `chunks << 32 | next`.
+/// The chunks of a job that nobody has claimed, `first..end`, as one word: `end << 32 | first`.
 struct Ticket;
+
+/// The end of a job's chunks that a thread claims from.
+#[derive(Clone, Copy)]
+enum From {
+    First,
+    Last,
+}
 
 impl Ticket {
     const fn of(chunks: u32) -> u64 {
         (chunks as u64) << 32
     }
 
-    /// The next chunk, unless all are claimed.
-    const fn next(word: u64) -> Option<u32> {
-        let (chunks, next) = ((word >> 32) as u32, word as u32);
-        if next < chunks { Some(next) } else { None }
+    const fn is_empty(word: u64) -> bool {
+        word as u32 >= (word >> 32) as u32
+    }
+
+    /// A chunk and the ticket without it, unless all are claimed.
+    const fn take(word: u64, from: From) -> Option<(u32, u64)> {
+        if Ticket::is_empty(word) {
+            return None;
+        }
+        Some(match from {
+            From::First => (word as u32, word + 1),
+            From::Last => ((word >> 32) as u32 - 1, word - (1 << 32)),
+        })
     }
 }
 
@@ -281,11 +300,11 @@ impl Team {
     }
 
     /// The chunk this thread has to run and report finished, unless all are claimed.
-    fn claim(&self) -> Option<Claim<'_>> {
+    fn claim(&self, from: From) -> Option<Claim<'_>> {
         let mut word = self.ticket.0.load(Relaxed);
         loop {
-            let chunk = Ticket::next(word)?;
-            match self.ticket.0.compare_exchange_weak(word, word + 1, Acquire, Relaxed) {
+            let (chunk, rest) = Ticket::take(word, from)?;
+            match self.ticket.0.compare_exchange_weak(word, rest, Acquire, Relaxed) {
                 // SAFETY: the job is not written before the chunk just claimed is finished, and the store of the
                 // ticket, which happened after the job was written, is acquired by the exchange.
                 Ok(_) => return Some(Claim { chunk, job: unsafe { &*self.job.get() } }),
@@ -297,7 +316,7 @@ impl Team {
     /// Claims and executes chunks until none is left; how many.
     fn work_as_caller(&self) -> usize {
         let mut finished = 0;
-        while let Some(claim) = self.claim() {
+        while let Some(claim) = self.claim(From::First) {
             if finished == 0 {
                 self.wake(&claim);
             }
@@ -318,7 +337,7 @@ impl Team {
             }
             let mut woke_others = false;
             while self.wants(number)
-                && let Some(claim) = self.claim()
+                && let Some(claim) = self.claim(From::Last)
             {
                 if !woke_others {
                     self.wake(&claim);
@@ -358,7 +377,7 @@ impl Team {
 
     /// Whether the published job has chunks left that worker `number` may claim.
     fn wants(&self, number: usize) -> bool {
-        Ticket::next(self.ticket.0.load(Acquire)).is_some() && number < self.helpers.load(Relaxed)
+        !Ticket::is_empty(self.ticket.0.load(Acquire)) && number < self.helpers.load(Relaxed)
     }
 
     /// Wakes a few workers that no one has woken for this job, as long as there are chunks for them.
@@ -367,7 +386,7 @@ impl Team {
         // of `claim` is finished.
         let workers = unsafe { &*claim.job.workers };
         for _ in 0..FAN_OUT {
-            if Ticket::next(self.ticket.0.load(Relaxed)).is_none() {
+            if Ticket::is_empty(self.ticket.0.load(Relaxed)) {
                 break;
             }
             match workers.get(self.woken.fetch_add(1, Relaxed)) {
@@ -436,11 +455,12 @@ mod tests {
 
     #[test]
     fn a_ticket_hands_out_every_chunk_and_then_none() {
-        let word = Ticket::of(2);
-        assert_eq!(
-            (0..4).map(|claims| Ticket::next(word + claims)).take(3).collect::<Vec<_>>(),
-            [Some(0), Some(1), None]
-        );
-        assert_eq!(Ticket::next(Ticket::of(u32::MAX)), Some(0));
+        let (first, word) = Ticket::take(Ticket::of(3), From::First).unwrap();
+        let (last, word) = Ticket::take(word, From::Last).unwrap();
+        let (middle, word) = Ticket::take(word, From::Last).unwrap();
+        assert_eq!([first, middle, last], [0, 1, 2]);
+        assert!(Ticket::is_empty(word));
+        assert!(Ticket::take(word, From::First).is_none() && Ticket::take(word, From::Last).is_none());
+        assert_eq!(Ticket::take(Ticket::of(u32::MAX), From::Last).unwrap().0, u32::MAX - 1);
     }
 }
