@@ -169,6 +169,8 @@ unsafe fn fold_body<R: Reduction<T>, T: Element>(acc: *mut u8, tile: *const u8, 
                 *lane = acc.add(l).read_unaligned();
             }
             for row in 0..rows {
+                // Opaque to the compiler: with AVX-512 it would vectorise integers across rows, by gathers.
+                let row = std::hint::black_box(row);
                 for (l, lane) in lane[..group].iter_mut().enumerate() {
                     *lane = R::combine(*lane, load(tile, row * lanes + first + l));
                 }
