@@ -29,7 +29,7 @@ use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -63,9 +63,13 @@ pub fn worth_sharing(nanoseconds: f64) -> bool {
     if nanoseconds >= 100e3 {
         return true;
     }
-    static LAST_ASKED: Mutex<Option<Instant>> = Mutex::new(None);
-    let asked = lock(&LAST_ASKED).replace(Instant::now());
-    LOOKING_OUT.load(Relaxed) > 0 || asked.is_some_and(|asked| asked.elapsed() < LOOK_OUT)
+    /// Microseconds from a moment before the first question to the last one.
+    static LAST_ASKED: AtomicU64 = AtomicU64::new(0);
+    static FIRST_ASKED: OnceLock<Instant> = OnceLock::new();
+    let now =
+        FIRST_ASKED.get_or_init(Instant::now).elapsed().as_micros() as u64 + LOOK_OUT.as_micros() as u64;
+    let asked = LAST_ASKED.swap(now, Relaxed);
+    LOOKING_OUT.load(Relaxed) > 0 || u128::from(now.saturating_sub(asked)) < LOOK_OUT.as_micros()
 }
 
 /// Workers that look out for a job.
