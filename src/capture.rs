@@ -2,12 +2,13 @@
 //!
 //! [`Captured`] walks the nodes under some results once, and numbers them: operands first, each node once. The key is
 //! everything that a plan depends on: ops, dtypes, shapes, strides, sharing, which inputs may be overwritten, where
-//! results go. It holds no data and no scalar value, but for the few values that rules look for.
+//! results go, and the options. It holds no data and no scalar value, but for the few values that rules look for.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use raptors_ir::{Destination, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter, Type};
+use raptors_passes::Options;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -173,7 +174,7 @@ impl<'a> Captured<'a> {
     }
 
     /// Everything that the plan depends on.
-    pub(crate) fn key(&self) -> Key {
+    pub(crate) fn key(&self, options: &Options) -> Key {
         let mut key = Key(Vec::with_capacity(self.steps.len() * 48));
         for step in &self.steps {
             match (step.parameter, &step.node.kind) {
@@ -187,6 +188,7 @@ impl<'a> Captured<'a> {
         }
         self.results.as_slice().hash(&mut key);
         self.destinations.as_slice().hash(&mut key);
+        options.hash(&mut key);
         key
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use raptors_ir::Graph;
-use raptors_passes::{Ledger, PassRun};
+use raptors_passes::{Ledger, Options, PassRun};
 
 use crate::cache;
 use crate::capture::Captured;
@@ -43,15 +43,18 @@ pub enum CacheState {
 }
 
 /// The program for what has been captured.
-pub(crate) fn compile(captured: &Captured<'_>) -> Result<(Arc<Compiled>, CacheState), Error> {
-    let key = captured.key();
+pub(crate) fn compile(
+    captured: &Captured<'_>,
+    options: &Options,
+) -> Result<(Arc<Compiled>, CacheState), Error> {
+    let key = captured.key(options);
     if let Some(known) = cache::get(&key) {
         return Ok((known, CacheState::Hit));
     }
     let start = Instant::now();
     let graph = captured.graph();
     let mut ledger = Ledger::default();
-    let (optimized, passes) = raptors_passes::run(&graph, &mut ledger);
+    let (optimized, passes) = raptors_passes::run(&graph, options, &mut ledger);
     let program = lower(&optimized, Level::current())?;
     let compiled =
         Arc::new(Compiled { captured: graph, optimized, ledger, passes, program, time: start.elapsed() });

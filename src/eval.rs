@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use raptors_ir::{DType, Destination, Layout, Shape, Strides, Type};
+use raptors_passes::Options;
 use smallvec::SmallVec;
 
 use crate::array::{Array, Leaf};
@@ -43,7 +44,20 @@ pub enum Evaluated {
 }
 
 /// Evaluates arrays together: what they share is computed once.
+///
+/// # Errors
+///
+/// As [`Array::eval`].
 pub fn eval(arrays: &[&Array]) -> Result<Vec<Tensor>, Error> {
+    eval_with(arrays, &Options::default())
+}
+
+/// Evaluates arrays together, under options.
+///
+/// # Errors
+///
+/// As [`eval`].
+pub fn eval_with(arrays: &[&Array], options: &Options) -> Result<Vec<Tensor>, Error> {
     let mut captured = Captured::new(arrays)?;
     for parameter in 0..captured.parameters().len() {
         // A donated leaf's memory is not the pool's, so it cannot become a tensor's.
@@ -51,7 +65,7 @@ pub fn eval(arrays: &[&Array]) -> Result<Vec<Tensor>, Error> {
     }
     let no_outs: SmallVec<[Option<OutMemory>; 2]> = arrays.iter().map(|_| None).collect();
     // SAFETY: no memory is given.
-    let evaluated = unsafe { run(captured, &no_outs)? };
+    let evaluated = unsafe { run(captured, &no_outs, options)? };
     let tensors = evaluated.into_iter().map(|evaluated| match evaluated {
         Evaluated::Tensor(tensor) => tensor,
         Evaluated::Donated(..) | Evaluated::Out => unreachable!("nothing was donated or given"),
@@ -59,7 +73,7 @@ pub fn eval(arrays: &[&Array]) -> Result<Vec<Tensor>, Error> {
     Ok(tensors.collect())
 }
 
-/// Evaluates arrays together, into the memory given for some of them.
+/// Evaluates arrays together under options, into the memory given for some of them.
 ///
 /// # Errors
 ///
@@ -70,26 +84,34 @@ pub fn eval(arrays: &[&Array]) -> Result<Vec<Tensor>, Error> {
 ///
 /// Each `OutMemory` that says so is writable wherever its shape and strides reach, and nothing else uses it during the
 /// call.
-pub unsafe fn eval_into(arrays: &[&Array], outs: &[Option<OutMemory>]) -> Result<Vec<Evaluated>, Error> {
+pub unsafe fn eval_into(
+    arrays: &[&Array],
+    outs: &[Option<OutMemory>],
+    options: &Options,
+) -> Result<Vec<Evaluated>, Error> {
     if outs.len() != arrays.len() {
         return Err(Error::OutCount { given: outs.len(), needed: arrays.len() });
     }
     let captured = Captured::new(arrays)?;
     // SAFETY: as for this function.
-    unsafe { run(captured, outs) }
+    unsafe { run(captured, outs, options) }
 }
 
 /// What an evaluation of `arrays` would do.
-pub(crate) fn plan(arrays: &[&Array]) -> Result<(Arc<Compiled>, CacheState), Error> {
+pub(crate) fn plan(arrays: &[&Array], options: &Options) -> Result<(Arc<Compiled>, CacheState), Error> {
     let mut captured = Captured::new(arrays)?;
     keep_shared_donations(&mut captured);
-    compile(&captured)
+    compile(&captured, options)
 }
 
 /// # Safety
 ///
 /// As for [`eval_into`].
-unsafe fn run(mut captured: Captured<'_>, outs: &[Option<OutMemory>]) -> Result<Vec<Evaluated>, Error> {
+unsafe fn run(
+    mut captured: Captured<'_>,
+    outs: &[Option<OutMemory>],
+    options: &Options,
+) -> Result<Vec<Evaluated>, Error> {
     keep_shared_donations(&mut captured);
     let mut pointers: SmallVec<[Option<*mut u8>; 2]> = SmallVec::from_elem(None, outs.len());
     for (n, out) in outs.iter().enumerate() {
@@ -102,7 +124,7 @@ unsafe fn run(mut captured: Captured<'_>, outs: &[Option<OutMemory>]) -> Result<
         captured.set_destination(n, destination);
         pointers[n] = (destination != Destination::Fresh).then_some(out.pointer);
     }
-    let (compiled, _) = compile(&captured)?;
+    let (compiled, _) = compile(&captured, options)?;
     let program = &compiled.program;
     // Claimed before the run: a failed or panicking run may have overwritten part of it.
     for &parameter in &program.overwritten {
@@ -316,7 +338,16 @@ impl Array {
     ///
     /// A mistake made by an operator on the way here; no memory; a dtype without kernels.
     pub fn eval(&self) -> Result<Tensor, Error> {
-        let mut tensors = eval(&[self])?;
+        self.eval_with(&Options::default())
+    }
+
+    /// Computes the array, under options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Array::eval`].
+    pub fn eval_with(&self, options: &Options) -> Result<Tensor, Error> {
+        let mut tensors = eval_with(&[self], options)?;
         match tensors.pop() {
             Some(tensor) => Ok(tensor),
             None => unreachable!("one array has one result"),
@@ -324,32 +355,40 @@ impl Array {
     }
 
     /// Computes the array now and keeps the value: later uses read it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Array::eval`].
     pub fn cache(&self) -> Result<(), Error> {
-        self.cached_leaf().map(|_| ())
+        self.cached_leaf(&Options::default()).map(|_| ())
     }
 
-    /// The array's value in memory, computed now if it was not before.
-    pub fn cached_leaf(&self) -> Result<Arc<Leaf>, Error> {
+    /// The array's value in memory, computed now, under options, if it was not before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Array::eval`].
+    pub fn cached_leaf(&self, options: &Options) -> Result<Arc<Leaf>, Error> {
         if let Some(leaf) = self.node.leaf() {
             if leaf.is_consumed() {
                 return Err(Error::Consumed { shape: self.shape().clone() });
             }
             return Ok(leaf.clone());
         }
-        let leaf = Arc::new(self.eval()?.into_leaf());
+        let leaf = Arc::new(self.eval_with(options)?.into_leaf());
         Ok(self.node.value.get_or_init(|| leaf).clone())
     }
 
-    /// The value of an array of one element, kept in the node.
+    /// The value of an array of one element, computed under options if it was not before, and kept in the node.
     ///
     /// # Errors
     ///
     /// As [`Array::eval`], and when there is not exactly one element; `op` names the conversion in the message.
-    pub fn item(&self, op: &'static str) -> Result<raptors_ir::Literal, Error> {
+    pub fn item(&self, op: &'static str, options: &Options) -> Result<raptors_ir::Literal, Error> {
         if self.size() != 1 {
             return Err(Error::NotAScalar { op, shape: self.shape().clone() });
         }
-        let leaf = self.cached_leaf()?;
+        let leaf = self.cached_leaf(options)?;
         let size = self.dtype().size();
         let mut bytes = [0u8; 16];
         // SAFETY: the leaf has one element of this size, at its first address.

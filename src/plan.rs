@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use raptors_ir::Graph;
-use raptors_passes::{Outcome, Record};
+use raptors_passes::{Options, Outcome, Record};
 
 use crate::array::Array;
 use crate::compile::{CacheState, Compiled};
@@ -28,7 +28,16 @@ impl Plan {
     ///
     /// As their evaluation, but for memory.
     pub fn new(arrays: &[&Array]) -> Result<Plan, Error> {
-        let (compiled, cache) = eval::plan(arrays)?;
+        Plan::with_options(arrays, &Options::default())
+    }
+
+    /// As [`Plan::new`], under options.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::new`].
+    pub fn with_options(arrays: &[&Array], options: &Options) -> Result<Plan, Error> {
+        let (compiled, cache) = eval::plan(arrays, options)?;
         Ok(Plan { compiled, cache })
     }
 

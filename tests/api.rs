@@ -5,7 +5,7 @@
 use raptors::array::{Array, Leaf, Memory};
 use raptors::eval::{Evaluated, OutMemory, eval_into};
 use raptors::ir::Literal;
-use raptors::{DType, Error, Index, Plan, Shape, lazy};
+use raptors::{DType, Error, Index, Options, Plan, Shape, lazy};
 
 fn floats(array: &Array) -> Vec<f32> {
     array.eval().unwrap().to_vec().unwrap()
@@ -42,7 +42,7 @@ fn integers_that_do_not_fit_are_refused_and_compared_exactly() {
     let below = bytes.less(300i32).eval().unwrap();
     assert_eq!(below.as_slice::<raptors::ir::Bool>().unwrap().iter().filter(|b| b.get()).count(), 2);
     let mixed = lazy(&[-1i64]).less(lazy(&[u64::MAX]));
-    assert_eq!(mixed.item("bool").unwrap(), Literal::new(raptors::ir::Bool::from(true)));
+    assert_eq!(mixed.item("bool", &Options::default()).unwrap(), Literal::new(raptors::ir::Bool::from(true)));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_donated_input_is_overwritten_once() {
     let y = &x * 2.0f32;
     assert_eq!((y.plan().unwrap().buffers(), y.plan().unwrap().reuses().len()), (0, 1));
     // SAFETY: no memory is given for results.
-    let results = unsafe { eval_into(&[&y], &[None]) }.unwrap();
+    let results = unsafe { eval_into(&[&y], &[None], &Options::default()) }.unwrap();
     assert!(matches!(results[0], Evaluated::Donated(..)));
     assert!(matches!(y.eval(), Err(Error::Consumed { .. })));
     drop((x, y, results));
@@ -109,7 +109,7 @@ fn memory_that_two_inputs_share_is_not_overwritten() {
     let (x, other) = (donated(&mut values), donated(&mut values));
     let y = &x * 2.0f32 + &other;
     // SAFETY: no memory is given for results.
-    let results = unsafe { eval_into(&[&y], &[None]) }.unwrap();
+    let results = unsafe { eval_into(&[&y], &[None], &Options::default()) }.unwrap();
     assert!(matches!(results[0], Evaluated::Tensor(_)));
     drop((x, other, y, results));
     assert_eq!(values, vec![3.0; 100]);
@@ -131,13 +131,13 @@ fn a_result_may_go_where_an_input_is_read_backwards() {
         writable: true,
     };
     // SAFETY: `values` is alive, and nothing else uses it.
-    let results = unsafe { eval_into(&[&y], &[Some(out.clone())]) }.unwrap();
+    let results = unsafe { eval_into(&[&y], &[Some(out.clone())], &Options::default()) }.unwrap();
     assert!(matches!(results[0], Evaluated::Out));
     let shifted = OutMemory { pointer: pointer.wrapping_add(4), shape: Shape::new(&[4999]).unwrap(), ..out };
     let part = lazy(vec![1.0f32; 4999])
         + donated(&mut values).index(&[Index::Slice { start: None, stop: Some(4999), step: None }]);
     // SAFETY: as above.
-    let overlap = unsafe { eval_into(&[&part], &[Some(shifted)]) };
+    let overlap = unsafe { eval_into(&[&part], &[Some(shifted)], &Options::default()) };
     assert!(matches!(overlap, Err(Error::OutOverlap { .. })));
     drop((x, y, reversed, results, part));
     let expected: Vec<f32> = (0..5000).map(|n| (2 * n + (4999 - n)) as f32).collect();

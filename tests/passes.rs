@@ -5,7 +5,7 @@
 //! applies, and one with `// not: <name>` is one where it must not; every rule has both.
 
 use raptors_ir::{Graph, NodeId, parse, verify};
-use raptors_passes::{Ledger, Outcome, PASSES, Pass, check_place, simplify};
+use raptors_passes::{Ledger, Options, Outcome, PASSES, Pass, check_place, simplify};
 
 use crate::support::{
     Random, RirFile, blessing, diff, evaluate, files, random_argument, random_graph, root, same,
@@ -90,7 +90,9 @@ fn run_pass(pass: &Pass, text: &str) -> Result<(String, Ledger), String> {
     let graph = parse(text).map_err(|error| format!("in this graph, {error}"))?;
     verify(&graph).map_err(|error| format!("does not verify, {error}"))?;
     let mut ledger = Ledger::default();
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (pass.run)(&graph, &mut ledger)));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        (pass.run)(&graph, &Options::default(), &mut ledger)
+    }));
     let result = result.map_err(|_| format!("{} panicked", pass.name))?;
     verify(&result).map_err(|error| format!("{} broke the graph, {error}\n{result}", pass.name))?;
     Ok((result.to_string(), ledger))
@@ -136,7 +138,7 @@ fn every_pass_has_a_file() {
 fn random_graphs_come_out_placed_and_without_dead_work() {
     for seed in 0..3000 {
         let graph = random_graph(&mut Random::new(seed));
-        let (placed, _) = raptors_passes::run(&graph, &mut Ledger::default());
+        let (placed, _) = raptors_passes::run(&graph, &Options::default(), &mut Ledger::default());
         let checked = verify(&placed).and_then(|()| check_place::check(&placed));
         checked.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{graph}{placed}"));
         let text = placed.to_string();
@@ -158,7 +160,7 @@ fn every_pass_keeps_the_bits_of_every_result() {
             parameters.map(|parameter| random_argument(&mut random, &parameter.ty)).collect();
         let expected = evaluate(&graph, &arguments);
         for pass in PASSES {
-            let new = (pass.run)(&graph, &mut Ledger::default());
+            let new = (pass.run)(&graph, &Options::default(), &mut Ledger::default());
             let results = evaluate(&new, &arguments);
             for (n, (expected, result)) in expected.iter().zip(&results).enumerate() {
                 let differs = expected.iter().zip(result).position(|(&a, &b)| !same(a, b));

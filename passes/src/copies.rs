@@ -11,13 +11,13 @@
 use raptors_ir::{Destination, Encoding, Graph, Layout, Node, NodeId, Op, Operands, Output};
 use rustc_hash::FxHashSet;
 
-use crate::Ledger;
 use crate::access::{Root, access, reshape_strides};
 use crate::fuse::needs_region;
 use crate::rewrite::rewrite;
+use crate::{Ledger, Options};
 
 /// Returns `graph` with the copies it needs.
-pub fn run(graph: &Graph, ledger: &mut Ledger) -> Graph {
+pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
     let mut new = rewrite(graph, |new, id, node, operands| match &node.op {
         Op::Reshape(target) => {
             let free = access(new, operands[0]).is_some_and(|access| {

@@ -7,11 +7,11 @@
 use raptors_ir::{Fact, Graph, NodeId, Op, Operands};
 use rustc_hash::FxHashMap;
 
-use crate::Ledger;
 use crate::rewrite::rewrite;
+use crate::{Ledger, Options};
 
 /// Returns `graph` with equal nodes merged.
-pub fn run(graph: &Graph, ledger: &mut Ledger) -> Graph {
+pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
     let mut first: FxHashMap<(Op, Operands), NodeId> = FxHashMap::default();
     rewrite(graph, |new, id, node, operands| {
         let mut key = operands.clone();

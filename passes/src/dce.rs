@@ -3,10 +3,10 @@
 
 use raptors_ir::{Graph, NodeId, Op, Operands, Output};
 
-use crate::Ledger;
+use crate::{Ledger, Options};
 
 /// Returns `graph` without the nodes that no output needs.
-pub fn run(graph: &Graph, _ledger: &mut Ledger) -> Graph {
+pub fn run(graph: &Graph, _options: &Options, _ledger: &mut Ledger) -> Graph {
     let live = live_nodes(graph);
     if live.iter().all(|&live| live) {
         return graph.clone();

@@ -17,15 +17,15 @@ use std::collections::BinaryHeap;
 use raptors_ir::{Dims, Graph, NodeId, Op, Shape};
 use rustc_hash::FxHashMap;
 
-use crate::Ledger;
 use crate::access::root_of;
 use crate::dependence::Dependence;
+use crate::{Ledger, Options};
 
 /// The most nodes of a region: a longer lane program has more live values than the first-level cache has tiles.
 const MAX_NODES: usize = 192;
 
 /// Returns `graph` with its regions.
-pub fn run(graph: &Graph, ledger: &mut Ledger) -> Graph {
+pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
     let mut fuser = Fuser {
         graph,
         ledger,

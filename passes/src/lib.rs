@@ -15,6 +15,7 @@ mod dependence;
 pub mod fuse;
 mod ledger;
 mod manager;
+mod options;
 pub mod place;
 mod rewrite;
 pub mod simplify;
@@ -24,6 +25,7 @@ use raptors_ir::Graph;
 
 pub use ledger::{Ledger, Outcome, Record};
 pub use manager::{PassRun, run};
+pub use options::{FpMode, Options};
 
 /// A row of the pipeline.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +37,7 @@ pub struct Pass {
     /// Whether lowering needs what the pass adds; other passes may be skipped.
     pub required: bool,
     /// The pass.
-    pub run: fn(&Graph, &mut Ledger) -> Graph,
+    pub run: fn(&Graph, &Options, &mut Ledger) -> Graph,
 }
 
 /// The pipeline, in the order it runs.

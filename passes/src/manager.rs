@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use raptors_ir::{Graph, verify};
 
-use crate::{Ledger, PASSES, check_place};
+use crate::{Ledger, Options, PASSES, check_place};
 
 /// What one pass did to the size of the graph.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ fn settings() -> &'static Settings {
 /// # Panics
 ///
 /// When verification is on and a pass produced a graph that breaks an invariant: a bug of that pass.
-pub fn run(graph: &Graph, ledger: &mut Ledger) -> (Graph, Vec<PassRun>) {
+pub fn run(graph: &Graph, options: &Options, ledger: &mut Ledger) -> (Graph, Vec<PassRun>) {
     let settings = settings();
     let mut graph = graph.clone();
     let mut runs = Vec::with_capacity(PASSES.len());
@@ -65,7 +65,7 @@ pub fn run(graph: &Graph, ledger: &mut Ledger) -> (Graph, Vec<PassRun>) {
             }
         }
         let start = Instant::now();
-        let new = (pass.run)(&graph, ledger);
+        let new = (pass.run)(&graph, options, ledger);
         let time = start.elapsed();
         runs.push(PassRun {
             name: pass.name,

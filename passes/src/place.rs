@@ -16,11 +16,11 @@
 
 use raptors_ir::{BufferId, Destination, Encoding, Graph, Layout, Node, NodeId, Op, Output, Slot};
 
-use crate::Ledger;
 use crate::access::root_of;
+use crate::{Ledger, Options};
 
 /// Returns `graph` with a slot for each stored value.
-pub fn run(graph: &Graph, ledger: &mut Ledger) -> Graph {
+pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
     let mut new = graph.clone();
     let reads = last_reads(graph);
     let late = copy_late_results(&mut new, graph, &reads, ledger);

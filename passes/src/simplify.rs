@@ -10,8 +10,8 @@ use raptors_ir::{
     DType, ElementwiseOp, Fact, Graph, Kind, Literal, Node, NodeId, Op, Operands, ReduceOp, scalar,
 };
 
-use crate::Ledger;
 use crate::rewrite::rewrite;
+use crate::{Ledger, Options};
 
 /// A rewriting rule.
 #[derive(Clone, Copy)]
@@ -82,7 +82,7 @@ pub const RULES: &[Rule] = &[
 ];
 
 /// Returns `graph` simplified.
-pub fn run(graph: &Graph, ledger: &mut Ledger) -> Graph {
+pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
     rewrite(graph, |new, id, node, operands| {
         let mut node = node.clone();
         let mut operands = operands.clone();

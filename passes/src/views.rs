@@ -7,15 +7,15 @@
 
 use raptors_ir::{DimSlice, Dims, Graph, Node, NodeId, Op, Operands, Shape, Source};
 
-use crate::Ledger;
 use crate::access::access;
 use crate::rewrite::rewrite;
+use crate::{Ledger, Options};
 
 /// How many elementwise levels one view is moved across. Bounds the recursion, not what is right.
 const MAX_DEPTH: usize = 64;
 
 /// Returns `graph` with its views simplified.
-pub fn run(graph: &Graph, ledger: &mut Ledger) -> Graph {
+pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
     let mut shared = vec![false; graph.len()];
     for id in graph.ids() {
         shared[id.index()] = graph.users(id).nth(1).is_some();

@@ -18,12 +18,12 @@ use raptors::{ops, views};
 
 use crate::buffer::Export;
 use crate::dtype::{self, PyDType};
-use crate::error::OrRaise;
 use crate::index::{self, Rows};
 use crate::operators::{self as op, in_place};
+use crate::options::{self, of_call};
 use crate::plan::Plan;
-use crate::reductions::{Spread, axes, kept, mean_of, reduce, spread};
-use crate::value::{detached, into_out, item, to_ndarray};
+use crate::reductions::{Spread, axes, converted, kept, mean_of, reduce, spread};
+use crate::value::{deliver, detached, item, lazy_or_out, to_ndarray};
 use crate::views::{clipped, variadic};
 use crate::{dlpack, lazy, protocols, source, ufunc};
 
@@ -31,18 +31,11 @@ use crate::{dlpack, lazy, protocols, source, ufunc};
 type Captured = PyResult<Py<PyAny>>;
 type Object<'a, 'py> = &'a Bound<'py, PyAny>;
 type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+type Arguments<'a, 'py> = &'a Bound<'py, PyDict>;
 
 /// A lazy n-dimensional array: an op on other arrays, or memory. Operations on it compute nothing; `eval()` does.
 #[pyclass(frozen, weakref, module = "raptors")]
 pub(crate) struct Array(pub(crate) raptors::Array);
-
-/// An array, or its value written into `out`.
-fn deliver(py: Python<'_>, array: raptors::Array, out: Optional<'_, '_>) -> Captured {
-    match out {
-        None => op::wrap(py, Ok(array)),
-        Some(out) => into_out(&array, out),
-    }
-}
 
 #[pymethods]
 impl Array {
@@ -98,30 +91,30 @@ impl Array {
     ///
     /// The result is handed over and the graph keeps nothing: a later use computes it again, fused with that use.
     /// `cache()` keeps it instead. The GIL is released while computing. `out` has the result's shape and dtype and any
-    /// strides; it may be one of the inputs, but not overlap one in part.
-    #[pyo3(signature = (out=None))]
-    fn eval(&self, py: Python<'_>, out: Optional<'_, '_>) -> Captured {
-        match out {
-            None => to_ndarray(py, &self.0),
-            Some(out) => into_out(&self.0, out),
-        }
+    /// strides; it may be one of the inputs, but not overlap one in part. Options are those of `options`.
+    #[pyo3(signature = (out=None, **options))]
+    fn eval(&self, py: Python<'_>, out: Optional<'_, '_>, options: Option<Arguments<'_, '_>>) -> Captured {
+        deliver(py, &self.0, out, &of_call("eval", py, options)?)
     }
 
     /// Compute the array now and keep the value for later uses; returns the array itself.
     fn cache<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        let array = &slf.get().0;
-        detached(slf.py(), || array.cache())?;
+        let (array, options) = (&slf.get().0, options::current(slf.py())?);
+        detached(slf.py(), || array.cached_leaf(&options))?;
         Ok(slf)
     }
 
-    /// What evaluating this array would do. Computes nothing.
-    fn plan(&self, py: Python<'_>) -> PyResult<Plan> {
-        Plan::of(py, &[&self.0])
+    /// What evaluating this array would do, under options as for `options`. Computes nothing.
+    #[pyo3(signature = (**options))]
+    fn plan(&self, py: Python<'_>, options: Option<Arguments<'_, '_>>) -> PyResult<Plan> {
+        Plan::of(py, &[&self.0], &of_call("plan", py, options)?)
     }
 
-    /// The captured graph, what each pass does to it, and the plan, as text. Computes nothing.
-    fn explain(&self, py: Python<'_>) -> PyResult<String> {
-        detached(py, || self.0.explain())
+    /// The captured graph, what each pass does to it, and the plan, as text. Computes nothing. Options are those of
+    /// `options`.
+    #[pyo3(signature = (**options))]
+    fn explain(&self, py: Python<'_>, options: Option<Arguments<'_, '_>>) -> PyResult<String> {
+        Ok(Plan::of(py, &[&self.0], &of_call("explain", py, options)?)?.explain())
     }
 
     /// The value of an array of one element, as a Python number.
@@ -184,13 +177,13 @@ impl Array {
         max: Optional<'_, '_>,
         out: Optional<'_, '_>,
     ) -> Captured {
-        deliver(py, clipped(py, Operand::Array(&self.0), min, max)?, out)
+        lazy_or_out(py, clipped(py, Operand::Array(&self.0), min, max)?, out)
     }
 
     /// Rounded to a number of decimals, ties to even.
     #[pyo3(signature = (decimals=0, out=None))]
     fn round(&self, py: Python<'_>, decimals: i32, out: Optional<'_, '_>) -> Captured {
-        deliver(py, op::round(py, &self.0, decimals)?, out)
+        lazy_or_out(py, op::round(py, &self.0, decimals)?, out)
     }
 
     /// Sum over axes (None: all); bool and integers are summed in 64 bits.
@@ -203,7 +196,7 @@ impl Array {
         out: Optional<'_, '_>,
         keepdims: bool,
     ) -> Captured {
-        deliver(py, reduce(py, ReduceOp::Sum, &self.0, axis, kept(keepdims), dtype)?, out)
+        lazy_or_out(py, reduce(py, ReduceOp::Sum, &self.0, axis, kept(keepdims), dtype)?, out)
     }
 
     /// Product over axes (None: all); bool and integers are multiplied in 64 bits.
@@ -216,7 +209,7 @@ impl Array {
         out: Optional<'_, '_>,
         keepdims: bool,
     ) -> Captured {
-        deliver(py, reduce(py, ReduceOp::Prod, &self.0, axis, kept(keepdims), dtype)?, out)
+        lazy_or_out(py, reduce(py, ReduceOp::Prod, &self.0, axis, kept(keepdims), dtype)?, out)
     }
 
     /// Arithmetic mean over axes (None: all); bool and integers are computed as float64.
@@ -229,31 +222,31 @@ impl Array {
         out: Optional<'_, '_>,
         keepdims: bool,
     ) -> Captured {
-        deliver(py, mean_of(py, &self.0, axis, kept(keepdims), dtype)?, out)
+        lazy_or_out(py, mean_of(py, &self.0, axis, kept(keepdims), dtype)?, out)
     }
 
     /// Smallest element over axes (None: all); NaN if any is NaN.
     #[pyo3(signature = (axis=None, out=None, keepdims=false))]
     fn min(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        deliver(py, reduce(py, ReduceOp::Min, &self.0, axis, kept(keepdims), None)?, out)
+        lazy_or_out(py, reduce(py, ReduceOp::Min, &self.0, axis, kept(keepdims), None)?, out)
     }
 
     /// Largest element over axes (None: all); NaN if any is NaN.
     #[pyo3(signature = (axis=None, out=None, keepdims=false))]
     fn max(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        deliver(py, reduce(py, ReduceOp::Max, &self.0, axis, kept(keepdims), None)?, out)
+        lazy_or_out(py, reduce(py, ReduceOp::Max, &self.0, axis, kept(keepdims), None)?, out)
     }
 
     /// Whether any element over axes (None: all) is true.
     #[pyo3(signature = (axis=None, out=None, keepdims=false))]
     fn any(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        deliver(py, reduce(py, ReduceOp::Any, &self.0, axis, kept(keepdims), None)?, out)
+        lazy_or_out(py, reduce(py, ReduceOp::Any, &self.0, axis, kept(keepdims), None)?, out)
     }
 
     /// Whether all elements over axes (None: all) are true.
     #[pyo3(signature = (axis=None, out=None, keepdims=false))]
     fn all(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        deliver(py, reduce(py, ReduceOp::All, &self.0, axis, kept(keepdims), None)?, out)
+        lazy_or_out(py, reduce(py, ReduceOp::All, &self.0, axis, kept(keepdims), None)?, out)
     }
 
     /// Position of the first smallest element along an axis, or in the flattened array.
@@ -265,7 +258,7 @@ impl Array {
         out: Optional<'_, '_>,
         keepdims: bool,
     ) -> Captured {
-        deliver(py, reduce(py, ReduceOp::Argmin, &self.0, axis, kept(keepdims), None)?, out)
+        lazy_or_out(py, reduce(py, ReduceOp::Argmin, &self.0, axis, kept(keepdims), None)?, out)
     }
 
     /// Position of the first largest element along an axis, or in the flattened array.
@@ -277,7 +270,7 @@ impl Array {
         out: Optional<'_, '_>,
         keepdims: bool,
     ) -> Captured {
-        deliver(py, reduce(py, ReduceOp::Argmax, &self.0, axis, kept(keepdims), None)?, out)
+        lazy_or_out(py, reduce(py, ReduceOp::Argmax, &self.0, axis, kept(keepdims), None)?, out)
     }
 
     /// Variance over axes (None: all); `ddof` is NumPy's name of `correction`.
@@ -293,8 +286,8 @@ impl Array {
         keepdims: bool,
         correction: Option<f64>,
     ) -> Captured {
-        let x = self.converted("var", py, dtype)?;
-        deliver(py, spread(py, Spread::Var, &x, axis, kept(keepdims), (correction, ddof))?, out)
+        let x = converted("var", py, &self.0, dtype)?;
+        lazy_or_out(py, spread(py, Spread::Var, &x, axis, kept(keepdims), (correction, ddof))?, out)
     }
 
     /// Standard deviation over axes (None: all); `ddof` is NumPy's name of `correction`.
@@ -310,8 +303,8 @@ impl Array {
         keepdims: bool,
         correction: Option<f64>,
     ) -> Captured {
-        let x = self.converted("std", py, dtype)?;
-        deliver(py, spread(py, Spread::Std, &x, axis, kept(keepdims), (correction, ddof))?, out)
+        let x = converted("std", py, &self.0, dtype)?;
+        lazy_or_out(py, spread(py, Spread::Std, &x, axis, kept(keepdims), (correction, ddof))?, out)
     }
 
     fn __add__(&self, other: Object<'_, '_>) -> Captured {
@@ -527,7 +520,7 @@ impl Array {
         ufunc: &Bound<'py, PyAny>,
         method: &str,
         inputs: &Bound<'py, PyTuple>,
-        arguments: Option<&Bound<'py, PyDict>>,
+        arguments: Option<Arguments<'_, 'py>>,
     ) -> Captured {
         ufunc::call(ufunc, method, inputs, arguments)
     }
@@ -571,15 +564,5 @@ impl Array {
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Py<PyAny>,))> {
         let lazy = py.import(intern!(py, "raptors"))?.getattr(intern!(py, "lazy"))?;
         Ok((lazy, (to_ndarray(py, &self.0)?,)))
-    }
-}
-
-impl Array {
-    /// The array, converted where a dtype to compute in is given.
-    fn converted(&self, op: &str, py: Python<'_>, dtype: Optional<'_, '_>) -> PyResult<raptors::Array> {
-        match dtype::optional(op, dtype)? {
-            Some(dtype) => ops::cast(&self.0, dtype, source::here(py)).or_raise(),
-            None => Ok(self.0.clone()),
-        }
     }
 }

@@ -16,7 +16,7 @@ use crate::error::{OrRaise, type_name};
 use crate::numpy::{self, Header};
 use crate::operand::{self, array_like, python_number};
 use crate::value::detached;
-use crate::{dtype, list, source};
+use crate::{dtype, list, options, source};
 
 const OP: &str = "lazy";
 
@@ -146,7 +146,8 @@ pub(crate) fn scalar(
 
 /// An array of the values that an array has now.
 pub(crate) fn snapshot(py: Python<'_>, array: &raptors::Array) -> PyResult<raptors::Array> {
-    Ok(detached(py, || array.eval())?.into_lazy())
+    let options = options::current(py)?;
+    Ok(detached(py, || array.eval_with(&options))?.into_lazy())
 }
 
 /// As [`lazy`], without donation: the name of the array API.

@@ -6,6 +6,7 @@
 mod array;
 mod operators;
 mod operand;
+mod options;
 mod source;
 mod elementwise;
 mod reductions;
@@ -34,6 +35,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<array::Array>()?;
     module.add_class::<dtype::PyDType>()?;
     module.add_class::<plan::Plan>()?;
+    module.add_class::<options::ScopedOptions>()?;
     operators::name_in_place(&module.py().get_type::<array::Array>())?;
     dtype::add_to(module)?;
     elementwise::add_to(module)?;

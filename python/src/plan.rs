@@ -1,10 +1,12 @@
 //! The class `Plan`, and the module functions about plans.
 
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
+use raptors::Options;
 
 use crate::array::Array;
 use crate::error::wrong_type;
+use crate::options::of_call;
 use crate::value::detached;
 
 /// What an evaluation does: kernels, buffers, and every decision with its reason.
@@ -12,9 +14,9 @@ use crate::value::detached;
 pub(crate) struct Plan(raptors::Plan);
 
 impl Plan {
-    /// The plan of evaluating `arrays` together.
-    pub(crate) fn of(py: Python<'_>, arrays: &[&raptors::Array]) -> PyResult<Plan> {
-        detached(py, || raptors::Plan::new(arrays)).map(Plan)
+    /// The plan of evaluating `arrays` together under options.
+    pub(crate) fn of(py: Python<'_>, arrays: &[&raptors::Array], options: &Options) -> PyResult<Plan> {
+        detached(py, || raptors::Plan::with_options(arrays, options)).map(Plan)
     }
 }
 
@@ -72,7 +74,7 @@ impl Plan {
     }
 
     /// The captured graph, what each pass did, and the plan.
-    fn explain(&self) -> String {
+    pub(crate) fn explain(&self) -> String {
         self.0.explain()
     }
 
@@ -87,14 +89,14 @@ impl Plan {
     }
 }
 
-/// The plan of evaluating arrays together. Computes nothing.
+/// The plan of evaluating arrays together, under options as for `options`. Computes nothing.
 #[pyfunction]
-#[pyo3(signature = (*arrays))]
-pub(crate) fn plan(arrays: &Bound<'_, PyTuple>) -> PyResult<Plan> {
+#[pyo3(signature = (*arrays, **options))]
+pub(crate) fn plan(arrays: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Plan> {
     let py = arrays.py();
     let arrays: Vec<Bound<'_, Array>> = lazy_arrays("plan", arrays)?;
     let handles: Vec<&raptors::Array> = arrays.iter().map(|array| &array.get().0).collect();
-    Plan::of(py, &handles)
+    Plan::of(py, &handles, &of_call("plan", py, options)?)
 }
 
 /// The arguments, all of which must be lazy arrays.

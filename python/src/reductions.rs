@@ -66,6 +66,19 @@ pub(crate) fn reduce(
     .or_raise()
 }
 
+/// The operand of `op`, converted where a dtype to compute in is given.
+pub(crate) fn converted(
+    op: &str,
+    py: Python<'_>,
+    x: &raptors::Array,
+    dtype: Option<&Bound<'_, PyAny>>,
+) -> PyResult<raptors::Array> {
+    match dtype::optional(op, dtype)? {
+        Some(dtype) => ops::cast(x, dtype, source::here(py)).or_raise(),
+        None => Ok(x.clone()),
+    }
+}
+
 /// The arithmetic mean.
 pub(crate) fn mean_of(
     py: Python<'_>,

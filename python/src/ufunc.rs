@@ -17,7 +17,7 @@ use crate::operand::{Argument, operand};
 use crate::operators::{is_same_kind, wrap};
 use crate::reductions::{kept, reduce};
 use crate::source;
-use crate::value::{into_out, to_ndarray};
+use crate::value::{lazy_or_out, to_ndarray};
 
 /// What one of NumPy's functions is here.
 enum Function {
@@ -192,7 +192,7 @@ fn write(py: Python<'_>, name: &str, array: raptors::Array, out: &Bound<'_, PyAn
         true => array,
         false => views::broadcast_to(&array, &shape, source).or_raise()?,
     };
-    into_out(&array, out)
+    lazy_or_out(py, array, Some(out))
 }
 
 #[cold]

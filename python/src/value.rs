@@ -10,17 +10,19 @@ use std::sync::Arc;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyComplex, PyList, PyTuple};
+use pyo3::types::{PyComplex, PyDict, PyList, PyTuple};
 use raptors::array::Leaf;
 use raptors::eval::{Evaluated, OutMemory, eval_into};
 use raptors::ir::{Kind, Literal, Strides, scalar};
 use raptors::runtime::buffer::Buffer;
-use raptors::{DType, Shape};
+use raptors::{DType, Options, Shape};
 use smallvec::SmallVec;
 
 use crate::array::Array;
 use crate::error::{OrRaise, wrong_type};
 use crate::numpy::{self, Header};
+use crate::operators::wrap;
+use crate::options;
 use crate::plan::lazy_arrays;
 
 /// What keeps memory alive: the `base` of an ndarray. Memory of the pool returns to it when this is collected.
@@ -72,11 +74,12 @@ fn evaluate(
     py: Python<'_>,
     arrays: &[&raptors::Array],
     outs: &[Option<OutMemory>],
+    options: &Options,
 ) -> PyResult<Vec<Evaluated>> {
     let outs = Outs(outs);
     // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable. As
     // with any `out` of NumPy's, a Python thread that uses one at the same time gets what it asked for.
-    detached(py, move || unsafe { eval_into(arrays, outs.memories()) })
+    detached(py, move || unsafe { eval_into(arrays, outs.memories(), options) })
 }
 
 /// Runs without the GIL. What should be impossible in there becomes a `RuntimeError`, which a program can survive.
@@ -98,9 +101,13 @@ fn broken(payload: &(dyn Any + Send)) -> PyErr {
     PyRuntimeError::new_err(format!("a mistake in raptors, not in this program: {said}"))
 }
 
-/// The array's value in memory of its own.
+/// The array's value in memory of its own, computed under the options of the enclosing blocks.
 pub(crate) fn fresh(py: Python<'_>, array: &raptors::Array) -> PyResult<Value> {
-    match evaluate(py, &[array], &[None])?.pop() {
+    fresh_with(py, array, &options::current(py)?)
+}
+
+fn fresh_with(py: Python<'_>, array: &raptors::Array, options: &Options) -> PyResult<Value> {
+    match evaluate(py, &[array], &[None], options)?.pop() {
         Some(evaluated) => fresh_value(evaluated),
         None => Err(no_result()),
     }
@@ -134,7 +141,7 @@ pub(crate) fn in_memory(py: Python<'_>, array: &raptors::Array) -> PyResult<Valu
     if !array.is_evaluated() {
         return fresh(py, array);
     }
-    let leaf = array.cached_leaf().or_raise()?;
+    let leaf = array.cached_leaf(&options::current(py)?).or_raise()?;
     Ok(Value {
         pointer: leaf.memory.pointer(),
         dtype: array.dtype(),
@@ -146,18 +153,37 @@ pub(crate) fn in_memory(py: Python<'_>, array: &raptors::Array) -> PyResult<Valu
     })
 }
 
-/// The array's value as an ndarray of its own.
+/// The array's value as an ndarray of its own, computed under the options of the enclosing blocks.
 pub(crate) fn to_ndarray(py: Python<'_>, array: &raptors::Array) -> PyResult<Py<PyAny>> {
-    // Before the evaluation: without NumPy, donated memory must not be overwritten in vain.
-    numpy::load(py)?;
-    numpy::new_ndarray(py, fresh(py, array)?)
+    deliver(py, array, None, &options::current(py)?)
 }
 
-/// The array's value written into `out`, an ndarray, which is returned.
-pub(crate) fn into_out(array: &raptors::Array, out: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-    let memory = out_memory(out)?;
-    evaluate(out.py(), &[array], &[Some(memory)])?;
+/// The array's value as an ndarray of its own, or written into `out`, an ndarray, which is returned.
+pub(crate) fn deliver(
+    py: Python<'_>,
+    array: &raptors::Array,
+    out: Option<&Bound<'_, PyAny>>,
+    options: &Options,
+) -> PyResult<Py<PyAny>> {
+    let Some(out) = out else {
+        // Before the evaluation: without NumPy, donated memory must not be overwritten in vain.
+        numpy::load(py)?;
+        return numpy::new_ndarray(py, fresh_with(py, array, options)?);
+    };
+    evaluate(py, &[array], &[Some(out_memory(out)?)], options)?;
     Ok(out.clone().unbind())
+}
+
+/// The array, or, given `out`, its value written into that ndarray, which is returned.
+pub(crate) fn lazy_or_out(
+    py: Python<'_>,
+    array: raptors::Array,
+    out: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    match out {
+        None => wrap(py, Ok(array)),
+        Some(_) => deliver(py, &array, out, &options::current(py)?),
+    }
 }
 
 /// The memory of an ndarray given as `out`.
@@ -172,14 +198,16 @@ fn out_memory(out: &Bound<'_, PyAny>) -> PyResult<OutMemory> {
 /// Evaluate arrays together, and return a tuple of ndarrays, one for each: what they share is computed once.
 ///
 /// `out`: an ndarray or None for each array, in a tuple or list; for one array, the ndarray itself. What is given is
-/// written and returned.
+/// written and returned. Options are those of `options`.
 #[pyfunction]
-#[pyo3(signature = (*arrays, out=None))]
+#[pyo3(signature = (*arrays, out=None, **options))]
 pub(crate) fn eval<'py>(
     arrays: &Bound<'py, PyTuple>,
     out: Option<&Bound<'py, PyAny>>,
+    options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let py = arrays.py();
+    let options = options::of_call("eval", py, options)?;
     let arrays: Vec<Bound<'py, Array>> = lazy_arrays("eval", arrays)?;
     let handles: SmallVec<[&raptors::Array; 4]> = arrays.iter().map(|array| &array.get().0).collect();
     let outs: Vec<Option<Bound<'py, PyAny>>> = match out {
@@ -197,7 +225,7 @@ pub(crate) fn eval<'py>(
     let memories: PyResult<Vec<Option<OutMemory>>> =
         outs.iter().map(|out| out.as_ref().map(out_memory).transpose()).collect();
     numpy::load(py)?;
-    let evaluated = evaluate(py, &handles, &memories?)?;
+    let evaluated = evaluate(py, &handles, &memories?, &options)?;
     let results: PyResult<Vec<Py<PyAny>>> = evaluated
         .into_iter()
         .zip(outs)
@@ -215,9 +243,10 @@ pub(crate) fn item<'py>(
     op: &'static str,
     array: &raptors::Array,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let options = options::current(py)?;
     let literal = match array.is_evaluated() {
-        true => array.item(op).or_raise()?,
-        false => detached(py, || array.item(op))?,
+        true => array.item(op, &options).or_raise()?,
+        false => detached(py, || array.item(op, &options))?,
     };
     number(py, literal)
 }

@@ -1,0 +1,138 @@
+//! Options of an evaluation: arguments of one call, or of a `with` block around several.
+//!
+//! A block's options are kept in a context variable, so threads and asyncio tasks have their own. Until the first block
+//! is entered, nothing is looked up. An option is an arm of `Requested::set`, whatever takes options takes it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
+use raptors::{FpMode, Options};
+
+use crate::error::wrong_type;
+
+/// The names of the options, for error messages.
+const NAMES: &str = "fp";
+
+/// What a call or a block asks for; what it leaves out stays as it is outside.
+#[derive(Clone, Copy, Default)]
+struct Requested {
+    fp: Option<FpMode>,
+}
+
+impl Requested {
+    fn read(op: &str, arguments: Option<&Bound<'_, PyDict>>) -> PyResult<Requested> {
+        let mut requested = Requested::default();
+        for (name, value) in arguments.into_iter().flatten() {
+            requested.set(op, name.extract()?, &value)?;
+        }
+        Ok(requested)
+    }
+
+    fn set(&mut self, op: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        match name {
+            "fp" => self.fp = Some(fp_mode(op, value)?),
+            _ => {
+                let message = format!("{op}: there is no option {name:?}, the options are: {NAMES}");
+                return Err(PyTypeError::new_err(message));
+            }
+        }
+        Ok(())
+    }
+
+    fn within(self, outer: Options) -> Options {
+        Options { fp: self.fp.unwrap_or(outer.fp) }
+    }
+}
+
+fn fp_mode(op: &str, value: &Bound<'_, PyAny>) -> PyResult<FpMode> {
+    let allowed = FpMode::ALL.map(|mode| format!("{:?}", mode.name())).join(", ");
+    let Ok(name) = value.extract::<&str>() else {
+        return Err(wrong_type(op, "fp", value, &format!("one of {allowed}")));
+    };
+    let unknown = || PyValueError::new_err(format!("{op}: fp is {name:?}, needs one of {allowed}"));
+    FpMode::from_name(name).ok_or_else(unknown)
+}
+
+/// The options of a call: its own arguments, and the enclosing blocks' for the rest.
+///
+/// # Errors
+///
+/// `TypeError` for a name that is no option, `ValueError` for a value that the option does not have.
+pub(crate) fn of_call(op: &str, py: Python<'_>, arguments: Option<&Bound<'_, PyDict>>) -> PyResult<Options> {
+    let outer = current(py)?;
+    match arguments {
+        None => Ok(outer),
+        Some(_) => Ok(Requested::read(op, arguments)?.within(outer)),
+    }
+}
+
+/// The options of the enclosing blocks.
+pub(crate) fn current(py: Python<'_>) -> PyResult<Options> {
+    if !ENTERED.load(Ordering::Relaxed) {
+        return Ok(Options::default());
+    }
+    Ok(innermost(py)?.map_or_else(Options::default, |block| block.get().options))
+}
+
+/// Set once any block is entered.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// A block that is being run.
+#[pyclass(frozen, module = "raptors._core")]
+struct Block {
+    options: Options,
+    outer: Option<Py<Block>>,
+}
+
+/// The innermost block of the running context.
+fn innermost(py: Python<'_>) -> PyResult<Option<Bound<'_, Block>>> {
+    variable(py)?.call_method1(intern!(py, "get"), (py.None(),))?.extract().map_err(PyErr::from)
+}
+
+fn set_innermost(py: Python<'_>, block: Option<Py<Block>>) -> PyResult<()> {
+    variable(py)?.call_method1(intern!(py, "set"), (block,)).map(|_| ())
+}
+
+fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let make = || Ok(py.import("contextvars")?.call_method1("ContextVar", ("raptors.options",))?.unbind());
+    VARIABLE.get_or_try_init(py, make).map(|variable| variable.bind(py))
+}
+
+/// Options for what is evaluated in a `with` block.
+///
+/// `fp`: which rewrites of float arithmetic are allowed: 'strict' (the default: none that changes a bit), 'contract'
+/// (also a product and a sum rounded once) or 'fast' (also those that hold for real numbers). Options that are not
+/// named stay as they are outside. A block holds for the thread or asyncio task that entered it.
+#[pyclass(frozen, name = "options", module = "raptors")]
+pub(crate) struct ScopedOptions(Requested);
+
+#[pymethods]
+impl ScopedOptions {
+    #[new]
+    #[pyo3(signature = (**options))]
+    fn new(options: Option<&Bound<'_, PyDict>>) -> PyResult<ScopedOptions> {
+        Requested::read("options", options).map(ScopedOptions)
+    }
+
+    fn __enter__(&self, py: Python<'_>) -> PyResult<()> {
+        ENTERED.store(true, Ordering::Relaxed);
+        let outer = innermost(py)?;
+        let options =
+            self.0.within(outer.as_ref().map_or_else(Options::default, |block| block.get().options));
+        let block = Py::new(py, Block { options, outer: outer.map(Bound::unbind) })?;
+        set_innermost(py, Some(block))
+    }
+
+    #[pyo3(signature = (*_raised))]
+    fn __exit__(&self, _raised: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let py = _raised.py();
+        let outer =
+            innermost(py)?.and_then(|block| block.get().outer.as_ref().map(|outer| outer.clone_ref(py)));
+        set_innermost(py, outer)
+    }
+}

@@ -1,0 +1,118 @@
+"""Options: of one call, and of a `with` block in its thread or task."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import raptors as r
+
+
+@pytest.fixture
+def y() -> Any:
+    return r.lazy(np.linspace(0.0, 1.0, 8)) * 3.0
+
+
+def known(y: Any, **options: Any) -> bool:
+    """Whether the plan for these options exists; it does afterwards."""
+    return "(known before)" in y.plan(**options).text()
+
+
+def test_a_plan_serves_the_options_it_was_made_for(y: Any) -> None:
+    for fp in ("strict", "contract", "fast"):
+        r.clear_plan_cache()
+        y.eval(fp=fp)
+        assert [known(y, fp=mode) for mode in ("strict", "contract", "fast")] == [
+            mode == fp for mode in ("strict", "contract", "fast")
+        ]
+
+
+def test_everything_that_evaluates_takes_options(y: Any) -> None:
+    out = np.empty(8)
+    assert y.eval(out, fp="fast") is out
+    assert np.array_equal(r.eval(y, y, fp="fast")[0], out)
+    assert r.plan(y, fp="fast").kernels == y.plan(fp="fast").kernels == 1
+    assert y.explain(fp="fast").startswith("captured")
+
+
+@pytest.mark.parametrize(
+    "evaluate",
+    [
+        lambda y: y.eval(),
+        r.eval,
+        lambda y: y.cache(),
+        np.asarray,
+        lambda y: y.tolist(),
+        str,
+        lambda y: r.lazy(y, copy=True),
+        np.from_dlpack,
+        memoryview,
+    ],
+)
+def test_a_block_holds_for_whatever_evaluates_in_it(y: Any, evaluate: Any) -> None:
+    r.clear_plan_cache()
+    with r.options(fp="fast"):
+        evaluate(y)
+    z = r.lazy(np.linspace(0.0, 1.0, 8)) * 3.0
+    assert (known(z), known(z, fp="fast")) == (False, True)
+
+
+def test_blocks_nest_and_end_with_exceptions(y: Any) -> None:
+    r.clear_plan_cache()
+    fast = r.options(fp="fast")
+    with fast, pytest.raises(ZeroDivisionError), r.options(fp="contract"), fast:
+        raise ZeroDivisionError
+    with fast:
+        with r.options(fp="contract"), r.options():
+            y.plan()
+        assert not known(y)
+        assert known(y, fp="contract")
+    assert not known(y)
+
+
+def test_threads_have_blocks_of_their_own(y: Any) -> None:
+    r.clear_plan_cache()
+    with r.options(fp="fast"):
+        thread = threading.Thread(target=y.eval)
+        thread.start()
+        thread.join()
+        assert not known(y)
+    assert known(y, fp="strict")
+
+
+def test_tasks_have_blocks_of_their_own() -> None:
+    x = r.lazy(np.ones(4))
+    seen: dict[str, list[bool]] = {}
+
+    async def task(fp: Any, y: Any) -> None:
+        with r.options(fp=fp):
+            for _ in range(3):
+                await asyncio.sleep(0)
+                y.plan()
+        seen[fp] = [known(y, fp=mode) for mode in ("strict", "contract", "fast")]
+
+    async def main() -> None:
+        await asyncio.gather(task("fast", x * 3.0), task("contract", x + 3.0), task("strict", x - 3.0))
+
+    r.clear_plan_cache()
+    asyncio.run(main())
+    assert seen == {
+        "strict": [True, False, False],
+        "contract": [False, True, False],
+        "fast": [False, False, True],
+    }
+
+
+def test_mistakes_say_what_is_allowed(y: Any) -> None:
+    for call, name in ((y.eval, "eval"), (y.plan, "plan"), (y.explain, "explain"), (r.options, "options")):
+        with pytest.raises(
+            ValueError, match=f'^{name}: fp is "quick", needs one of "strict", "contract", "fast"$'
+        ):
+            call(fp="quick")
+        with pytest.raises(TypeError, match=f"^{name}: fp is int, needs one of "):
+            call(fp=1)
+        with pytest.raises(TypeError, match=f'^{name}: there is no option "ffp", the options are: fp$'):
+            call(ffp="fast")
