@@ -1,8 +1,9 @@
 //! The graph: nodes, operands in order, parameters, outputs. The only file that names petgraph.
 //!
 //! A node is pushed after its operands, so ids ascend in topological order and a cycle cannot be built. A graph is
-//! never edited: a pass reads one and pushes another. petgraph lists a node's neighbours in reverse order of insertion;
-//! [`Graph::operands`] undoes that, and is the only way operands are read.
+//! never edited: a pass reads one and pushes another. petgraph lists a node's neighbours in reverse order of insertion,
+//! from all over memory; but a node's edges are added with it, so they are neighbours in petgraph's list of edges.
+//! [`Graph::operands`] reads them there, and is the only way operands are read.
 //!
 //! `fuse` adds regions, in execution order, and `place` adds slots; before them a graph has neither.
 
@@ -157,13 +158,15 @@ impl fmt::Display for Slot {
 }
 
 /// Operand ids of a node, in order.
-pub type Operands = SmallVec<[NodeId; 3]>;
+pub type Operands = SmallVec<[NodeId; 4]>;
 
 /// A directed acyclic graph of array operations.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     name: String,
-    dag: DiGraph<Node, u32>,
+    dag: DiGraph<Node, ()>,
+    /// Past the last operand's edge, per node; the first is where the node before ends.
+    edge_ends: Vec<u32>,
     parameters: Vec<Parameter>,
     outputs: Vec<Output>,
     regions: Vec<Vec<NodeId>>,
@@ -175,6 +178,16 @@ impl Graph {
     /// An empty graph.
     pub fn new(name: &str) -> Graph {
         Graph { name: name.to_owned(), ..Graph::default() }
+    }
+
+    /// An empty graph with room for as many nodes as `graph` has, and its name.
+    pub fn like(graph: &Graph) -> Graph {
+        Graph {
+            name: graph.name.clone(),
+            dag: DiGraph::with_capacity(graph.dag.node_count(), graph.dag.edge_count()),
+            edge_ends: Vec::with_capacity(graph.edge_ends.len()),
+            ..Graph::default()
+        }
     }
 
     /// The name in the text form.
@@ -205,9 +218,10 @@ impl Graph {
 
     fn add(&mut self, node: Node, operands: &[NodeId]) -> NodeId {
         let id = self.dag.add_node(node);
-        for (position, operand) in operands.iter().enumerate() {
-            self.dag.add_edge(NodeIndex::new(operand.index()), id, position as u32);
+        for operand in operands {
+            self.dag.add_edge(NodeIndex::new(operand.index()), id, ());
         }
+        self.edge_ends.push(self.dag.edge_count() as u32);
         NodeId(id.index() as u32)
     }
 
@@ -259,13 +273,12 @@ impl Graph {
 
     /// The operands, in order.
     pub fn operands(&self, id: NodeId) -> Operands {
-        let mut operands: Operands = self
-            .dag
-            .neighbors_directed(NodeIndex::new(id.index()), Direction::Incoming)
-            .map(|index| NodeId(index.index() as u32))
-            .collect();
-        operands.reverse();
-        operands
+        let start = match id.index() {
+            0 => 0,
+            index => self.edge_ends[index - 1] as usize,
+        };
+        let edges = &self.dag.raw_edges()[start..self.edge_ends[id.index()] as usize];
+        edges.iter().map(|edge| NodeId(edge.source().index() as u32)).collect()
     }
 
     /// The nodes that have this one as an operand; one entry for each operand position.

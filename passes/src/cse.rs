@@ -4,30 +4,44 @@
 //! Operands are visited first, so a chain of duplicates collapses in one run. The operands of a commutative op are
 //! keyed sorted: `a + b` meets `b + a`. Constants are keyed by dtype and bits, so 0.0 and -0.0 stay apart. Linear.
 
+use std::hash::BuildHasher;
+
 use raptors_ir::{Fact, Graph, NodeId, Op, Operands};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::rewrite::rewrite;
 use crate::{Ledger, Options};
 
 /// Returns `graph` with equal nodes merged.
 pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
-    let mut first: FxHashMap<(Op, Operands), NodeId> = FxHashMap::default();
+    // By hash, so that no op is copied to be a key: of two nodes whose hashes are equal by chance, only the first is
+    // found, and the other stays.
+    let mut first: FxHashMap<u64, NodeId> = FxHashMap::default();
+    first.reserve(graph.len());
     rewrite(graph, |new, id, node, operands| {
-        let mut key = operands.clone();
-        if let Op::Elementwise(op) = node.op
-            && op.has(Fact::Commutative)
-        {
-            key.sort_unstable();
-        }
-        match first.entry((node.op.clone(), key)) {
-            std::collections::hash_map::Entry::Occupied(entry) => {
+        let key = ordered(&node.op, operands.clone());
+        let hash = FxBuildHasher.hash_one((&node.op, &key));
+        match first.get(&hash).copied() {
+            Some(known) if *new.op(known) == node.op && ordered(&node.op, new.operands(known)) == key => {
                 ledger.applied("cse", "merge-equal", graph, id, "computed once");
-                *entry.get()
+                known
             }
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                *entry.insert(new.push_node(node.clone(), operands))
+            Some(_) => new.push_node(node.clone(), operands),
+            None => {
+                let added = new.push_node(node.clone(), operands);
+                first.insert(hash, added);
+                added
             }
         }
     })
+}
+
+/// The operands, in an order that says nothing where the op does not look at it.
+fn ordered(op: &Op, mut operands: Operands) -> Operands {
+    if let Op::Elementwise(op) = op
+        && op.has(Fact::Commutative)
+    {
+        operands.sort_unstable();
+    }
+    operands
 }

@@ -11,7 +11,7 @@ pub fn run(graph: &Graph, _options: &Options, _ledger: &mut Ledger) -> Graph {
     if live.iter().all(|&live| live) {
         return graph.clone();
     }
-    let mut new = Graph::new(graph.name());
+    let mut new = Graph::like(graph);
     let mut map: Vec<Option<NodeId>> = vec![None; graph.len()];
     for id in graph.ids() {
         let node = graph.node(id);

@@ -10,7 +10,7 @@ pub(crate) fn rewrite(
     graph: &Graph,
     mut f: impl FnMut(&mut Graph, NodeId, &Node, &Operands) -> NodeId,
 ) -> Graph {
-    let mut new = Graph::new(graph.name());
+    let mut new = Graph::like(graph);
     let mut map: Vec<NodeId> = Vec::with_capacity(graph.len());
     for id in graph.ids() {
         let node = graph.node(id);
