@@ -70,7 +70,7 @@ scalar_terms!(bool => Bool as bool, i32 => Int as i128, i64 => Int as i128, usiz
 
 #[track_caller]
 fn here() -> Option<Source> {
-    Some(source::of_location(Location::caller()))
+    source::of_location(Location::caller())
 }
 
 fn or_invalid(result: Result<Array, Error>) -> Array {

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use raptors::ir::Source;
-use raptors::source::{FOREIGN, SourceLine, set_resolver};
+use raptors::source::{FOREIGN, SourceLine, is_recording, set_resolver};
 use rustc_hash::FxHashMap;
 
 /// The most code objects that are kept alive.
@@ -49,7 +49,7 @@ thread_local! {
 
 /// Starts recording, unless the environment forbids it.
 pub(crate) fn start() {
-    if std::env::var_os("RAPTORS_TRACE").is_none_or(|value| value != "0") {
+    if is_recording() {
         set_resolver(resolve);
         let _ = POSITION.set(last_instruction().map_or(Position::Line, Position::Instruction));
     }
