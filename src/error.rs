@@ -1,6 +1,6 @@
 //! What a user of raptors can meet.
 
-use raptors_ir::{DType, IrError, Shape, Source};
+use raptors_ir::{DType, IrError, Shape, Source, Type, VerifyError};
 use thiserror::Error;
 
 use crate::runtime::buffer::OutOfMemory;
@@ -84,6 +84,29 @@ pub enum Error {
         given: usize,
         /// Number of results.
         needed: usize,
+    },
+    /// A graph that breaks an invariant.
+    #[error("run: the graph does not verify: {0}")]
+    Graph(#[from] VerifyError),
+    /// The wrong number of inputs for a graph's parameters.
+    #[error("run: {given} inputs for a graph of {needed} parameters")]
+    InputCount {
+        /// Number given.
+        given: usize,
+        /// Number of parameters.
+        needed: usize,
+    },
+    /// An input of another type than the graph's parameter.
+    #[error(
+        "run: input {number} is {given}, the parameter is {needed}: give an array of that dtype and shape"
+    )]
+    InputMismatch {
+        /// The input, from 0.
+        number: usize,
+        /// Its type.
+        given: Box<Type>,
+        /// The parameter's type.
+        needed: Box<Type>,
     },
     /// An array that is no single value was asked for one.
     #[error("{op}: an array of shape {shape} is not a single value: only arrays of one element are")]

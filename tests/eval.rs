@@ -91,7 +91,7 @@ pub(crate) fn elements(tensor: &Tensor) -> Vec<Literal> {
 }
 
 /// Whether a node's bits depend on the order in which elements are combined.
-fn order_matters(graph: &Graph, id: NodeId) -> bool {
+pub(crate) fn order_matters(graph: &Graph, id: NodeId) -> bool {
     let own = matches!(graph.op(id), Op::Reduce(ReduceOp::Sum | ReduceOp::Prod, _))
         && graph.node(id).ty.dtype.is_float();
     own || graph.operands(id).iter().any(|&operand| order_matters(graph, operand))

@@ -4,6 +4,7 @@ mod api;
 mod eval;
 mod kernels;
 mod passes;
+mod run;
 mod runtime;
 mod scalar;
 mod support;

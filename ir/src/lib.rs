@@ -30,6 +30,6 @@ pub use graph::{
 pub use infer::{Type, arity, infer};
 pub use literal::Literal;
 pub use op::{Class, DimSlice, ElementwiseOp, Fact, Op, ReduceOp, ResultRule};
-pub use parse::parse;
+pub use parse::{load, parse};
 pub use shape::{Dims, MAX_DIMS, Shape, Strides, normalize_axes, normalize_axis};
 pub use verify::verify;

@@ -3,7 +3,8 @@
 //! Any word may name a value (`%mean`); names become ids by position. Values are defined before they are used. Spaces
 //! and line ends only separate, `// comments` are skipped. A type after an op (`: f32[8]`) is checked against the
 //! inferred one. Operands are checked by the typing rules, and what is wrong is reported with the op's position.
-//! Regions and slots are read as they stand: whether they are sensible is for [`verify`](crate::verify()).
+//! Regions and slots are read as they stand: whether they are sensible is for [`verify`](crate::verify()), which
+//! [`load`] calls. A node read by `load` knows its line.
 
 mod cursor;
 mod lexer;
@@ -16,7 +17,7 @@ use self::lexer::Token;
 pub(crate) use self::lexer::is_word_char;
 use crate::{
     Destination, Dims, ElementwiseOp, Encoding, Graph, Layout, NodeId, Op, Operands, Output, Parameter,
-    ParseError, ReduceOp, RegionId, Slot, Strides, Type,
+    ParseError, ReduceOp, RegionId, Slot, Source, Strides, Type, verify,
 };
 
 type Result<T> = std::result::Result<T, ParseError>;
@@ -31,12 +32,26 @@ type Result<T> = std::result::Result<T, ParseError>;
 /// # Ok::<(), raptors_ir::ParseError>(())
 /// ```
 pub fn parse(text: &str) -> Result<Graph> {
-    let mut cursor = Cursor::new(text)?;
-    let graph = GraphText::default().read(&mut cursor)?;
-    match cursor.token {
-        Token::End => Ok(graph),
-        _ => Err(cursor.unexpected("nothing after the graph")),
-    }
+    GraphText::default().whole(text).map(|(graph, _)| graph)
+}
+
+/// Reads one graph and verifies it, so that whatever is wrong with it has a line and a column.
+///
+/// `file` is what the sources of the nodes have as their file; their positions are lines, from 1. Without it nodes
+/// have no source.
+///
+/// ```
+/// let error = raptors_ir::load("graph @f(%x: f32[8] scalar) {\n  return %x\n}", None).unwrap_err();
+/// assert_eq!(error.to_string(), "1:10: f32[8] is passed by value, only 0-d parameters can be");
+/// # Ok::<(), raptors_ir::ParseError>(())
+/// ```
+pub fn load(text: &str, file: Option<u32>) -> Result<Graph> {
+    let (graph, offsets) = GraphText { file, ..GraphText::default() }.whole(text)?;
+    verify(&graph).map_err(|error| {
+        let offset = offsets.get(error.node.index()).copied().unwrap_or(0);
+        lexer::Lexer::new(text).error(offset, error.problem)
+    })?;
+    Ok(graph)
 }
 
 /// Reads the operands and attributes of an op.
@@ -85,10 +100,26 @@ struct GraphText {
     regions: Vec<(NodeId, RegionId, usize)>,
     slots: Vec<(NodeId, Slot)>,
     buffers: Vec<usize>,
+    /// The byte offset where each node is defined.
+    offsets: Vec<usize>,
+    /// The file of the nodes' sources.
+    file: Option<u32>,
+    /// Line ends before a byte offset, and that offset.
+    lines: (u32, usize),
 }
 
 impl GraphText {
-    fn read(mut self, cursor: &mut Cursor<'_>) -> Result<Graph> {
+    /// The graph that is all of a text, and the byte offset where each node is defined.
+    fn whole(self, text: &str) -> Result<(Graph, Vec<usize>)> {
+        let mut cursor = Cursor::new(text)?;
+        let read = self.read(&mut cursor)?;
+        match cursor.token {
+            Token::End => Ok(read),
+            _ => Err(cursor.unexpected("nothing after the graph")),
+        }
+    }
+
+    fn read(mut self, cursor: &mut Cursor<'_>) -> Result<(Graph, Vec<usize>)> {
         cursor.expect_word("graph")?;
         self.graph = Graph::new(&cursor.graph_name()?);
         cursor.expect('(')?;
@@ -118,7 +149,7 @@ impl GraphText {
         self.finish(cursor)
     }
 
-    fn finish(mut self, cursor: &Cursor<'_>) -> Result<Graph> {
+    fn finish(mut self, cursor: &Cursor<'_>) -> Result<(Graph, Vec<usize>)> {
         let len = self.graph.len();
         let mut regions: Vec<Vec<NodeId>> = Vec::new();
         for (node, region, offset) in self.regions {
@@ -140,7 +171,7 @@ impl GraphText {
             }
             self.graph.set_placement(slots, self.buffers);
         }
-        Ok(self.graph)
+        Ok((self.graph, self.offsets))
     }
 
     /// `%1: f32[4] strides [8] swapped donated`.
@@ -166,7 +197,8 @@ impl GraphText {
             Layout::RowMajor
         };
         let donated = cursor.accept_word("donated")?;
-        let id = self.graph.push_parameter(Parameter { ty, layout, donated }, None);
+        let source = self.source(cursor, start);
+        let id = self.graph.push_parameter(Parameter { ty, layout, donated }, source);
         self.name(cursor, start, name, id)
     }
 
@@ -177,9 +209,10 @@ impl GraphText {
         cursor.expect('=')?;
         let op_offset = cursor.offset;
         let (op, operands) = self.op(cursor)?;
+        let source = self.source(cursor, start);
         let id = self
             .graph
-            .push(op, &operands, None)
+            .push(op, &operands, source)
             .map_err(|error| cursor.error_at(op_offset, error.to_string()))?;
         self.check_type(cursor, id)?;
         if cursor.accept_word("in")? {
@@ -271,7 +304,17 @@ impl GraphText {
         Ok(())
     }
 
+    /// The source of a node that is defined at `offset`, further on than those before.
+    fn source(&mut self, cursor: &Cursor<'_>, offset: usize) -> Option<Source> {
+        let file = self.file?;
+        let (lines, counted) = &mut self.lines;
+        *lines += cursor.line_ends(*counted..offset) as u32;
+        *counted = offset;
+        Some(Source { file, position: 1 + *lines })
+    }
+
     fn name(&mut self, cursor: &Cursor<'_>, offset: usize, name: &str, id: NodeId) -> Result<()> {
+        self.offsets.push(offset);
         match self.names.insert(name.to_owned(), id) {
             None => Ok(()),
             Some(_) => Err(cursor.error_at(offset, format!("`%{name}` is defined twice"))),

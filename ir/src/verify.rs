@@ -3,7 +3,8 @@
 //! 1. Operands exist and come before their users.
 //! 2. A node has the operands its op takes, and the type its op gives for them.
 //! 3. Each declared parameter has one node, of the declared type, without operands.
-//! 4. A parameter that is passed by value is 0-d; strides are one per dimension.
+//! 4. A parameter that is passed by value is 0-d; strides are one per dimension, and reach no further than half of
+//!    what can be addressed.
 //! 5. Results exist. A result that goes into a parameter's memory has that parameter's type, and the parameter is
 //!    row-major.
 //! 6. Once there are regions, every node except parameters, constants, iotas and views is in exactly one, and those
@@ -102,10 +103,22 @@ fn check_parameters(graph: &Graph) -> Result {
             Layout::Strided { strides, .. } => {
                 let given = strides.len();
                 require(given == ndim, id, || format!("{given} strides for {ndim} dimensions"))?;
+                require(can_be_addressed(&ty.shape, strides), id, || {
+                    format!("strides {:?} of {ty} reach further than can be addressed", strides.as_slice())
+                })?;
             }
         }
     }
     Ok(())
+}
+
+/// Whether the distance between any two elements can be computed with.
+fn can_be_addressed(shape: &Shape, strides: &[isize]) -> bool {
+    let reach = |sum: usize, (&dim, &stride): (&usize, &isize)| {
+        sum.checked_add(if dim > 1 { stride.unsigned_abs().checked_mul(dim)? } else { 0 })
+    };
+    let reach = shape.iter().zip(strides).try_fold(0, reach);
+    reach.is_some_and(|bytes| bytes <= isize::MAX as usize / 2)
 }
 
 fn check_outputs(graph: &Graph) -> Result {

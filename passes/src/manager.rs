@@ -2,10 +2,14 @@
 //!
 //! The environment is read here and nowhere else in the crate:
 //! `RAPTORS_VERIFY=1` verifies after each pass also in release builds; `RAPTORS_DUMP=cse` (or `all`, or a comma-separated
-//! list) prints graphs before and after; `RAPTORS_PASS_LIMIT=n` runs only the first n optional passes, to find by
-//! bisection which one changes a result.
+//! list) prints graphs before and after; `RAPTORS_DUMP_DIR=path` writes the same graphs to files instead, named after
+//! the compilation, the pass's place in the pipeline, and the pass; `RAPTORS_PASS_LIMIT=n` runs only the first n
+//! optional passes, to find by bisection which one changes a result.
 
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use raptors_ir::{Graph, verify};
@@ -30,6 +34,7 @@ pub struct PassRun {
 struct Settings {
     verify: bool,
     dump: Vec<String>,
+    folder: Option<PathBuf>,
     limit: usize,
 }
 
@@ -37,15 +42,21 @@ fn settings() -> &'static Settings {
     static SETTINGS: OnceLock<Settings> = OnceLock::new();
     SETTINGS.get_or_init(|| Settings {
         verify: cfg!(debug_assertions) || std::env::var("RAPTORS_VERIFY").is_ok_and(|value| value == "1"),
-        dump: std::env::var("RAPTORS_DUMP")
-            .map(|value| value.split(',').map(str::to_owned).collect())
-            .unwrap_or_default(),
+        dump: match (std::env::var("RAPTORS_DUMP"), std::env::var_os("RAPTORS_DUMP_DIR")) {
+            (Ok(names), _) => names.split(',').map(str::to_owned).collect(),
+            (Err(_), Some(_)) => vec!["all".to_owned()],
+            (Err(_), None) => Vec::new(),
+        },
+        folder: std::env::var_os("RAPTORS_DUMP_DIR").map(PathBuf::from),
         limit: std::env::var("RAPTORS_PASS_LIMIT")
             .ok()
             .and_then(|value| value.parse().ok())
             .unwrap_or(usize::MAX),
     })
 }
+
+/// Counts runs of the pipeline, to tell their files apart.
+static COMPILATIONS: AtomicUsize = AtomicUsize::new(0);
 
 /// Runs the pipeline on `graph`.
 ///
@@ -54,10 +65,11 @@ fn settings() -> &'static Settings {
 /// When verification is on and a pass produced a graph that breaks an invariant: a bug of that pass.
 pub fn run(graph: &Graph, options: &Options, ledger: &mut Ledger) -> (Graph, Vec<PassRun>) {
     let settings = settings();
-    let mut graph = graph.clone();
+    let mut graph = Cow::Borrowed(graph);
     let mut runs = Vec::with_capacity(PASSES.len());
     let mut optional = 0;
-    for pass in PASSES {
+    let compilation = COMPILATIONS.fetch_add(1, Relaxed);
+    for (place, pass) in PASSES.iter().enumerate() {
         if !pass.required {
             optional += 1;
             if optional > settings.limit {
@@ -75,14 +87,20 @@ pub fn run(graph: &Graph, options: &Options, ledger: &mut Ledger) -> (Graph, Vec
             time,
         });
         if settings.dump.iter().any(|name| name == "all" || name == pass.name) {
-            dump(pass.name, pass.about, &graph, &new);
+            match &settings.folder {
+                None => dump(pass.name, pass.about, &graph, &new),
+                Some(folder) => {
+                    save(&folder.join(format!("{compilation:04}-{place}-{}-before.rir", pass.name)), &graph);
+                    save(&folder.join(format!("{compilation:04}-{place}-{}.rir", pass.name)), &new);
+                }
+            }
         }
         if settings.verify {
             check(pass.name, &graph, &new);
         }
-        graph = new;
+        graph = Cow::Owned(new);
     }
-    (graph, runs)
+    (graph.into_owned(), runs)
 }
 
 fn check(pass: &str, before: &Graph, after: &Graph) {
@@ -98,5 +116,16 @@ fn dump(name: &str, about: &str, before: &Graph, after: &Graph) {
         eprintln!("-- {name}: unchanged");
     } else {
         eprintln!("-- {name}: {about} ({} -> {} nodes)\n{old}-- becomes\n{new}", before.len(), after.len());
+    }
+}
+
+/// A dump is for who debugs: a file that cannot be written is said, and stops nothing.
+fn save(path: &Path, graph: &Graph) {
+    let written = path
+        .parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| std::fs::write(path, graph.to_string()));
+    if let Err(error) = written {
+        eprintln!("RAPTORS_DUMP_DIR: {}: {error}", path.display());
     }
 }

@@ -23,6 +23,7 @@ mod ufunc;
 mod protocols;
 mod value;
 mod plan;
+mod graph;
 mod memory;
 mod error;
 
@@ -36,6 +37,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<dtype::PyDType>()?;
     module.add_class::<plan::Plan>()?;
     module.add_class::<options::ScopedOptions>()?;
+    module.add_class::<graph::Graph>()?;
     operators::name_in_place(&module.py().get_type::<array::Array>())?;
     dtype::add_to(module)?;
     elementwise::add_to(module)?;

@@ -50,6 +50,11 @@ impl<'a> Cursor<'a> {
         if self.accept_word(word)? { Ok(()) } else { Err(self.unexpected(&format!("`{word}`"))) }
     }
 
+    /// The number of line ends in these bytes of the text.
+    pub(super) fn line_ends(&self, bytes: std::ops::Range<usize>) -> usize {
+        self.lexer.line_ends(bytes)
+    }
+
     pub(super) fn unexpected(&self, expected: &str) -> ParseError {
         self.error_at(self.offset, format!("found {}, expected {expected}", self.token))
     }

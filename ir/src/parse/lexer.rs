@@ -99,6 +99,11 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// The number of line ends in these bytes of the text.
+    pub(super) fn line_ends(&self, bytes: std::ops::Range<usize>) -> usize {
+        self.text.as_bytes()[bytes].iter().filter(|&&byte| byte == b'\n').count()
+    }
+
     fn rest(&self) -> &'a str {
         &self.text[self.offset..]
     }
