@@ -1,4 +1,4 @@
-//! Runs a program: binds buffers, then each step to its end, split over the thread team.
+//! Runs a program: binds memory, then each step to its end, split over the thread team.
 //!
 //! A step's work is cut into chunks of consecutive elements, rows or blocks. Where the cuts fall changes no result:
 //! elementwise work does not see them, and reductions follow a tree that depends on their length alone.
@@ -55,6 +55,7 @@ pub(crate) unsafe fn run(
         .iter()
         .map(|result| match result.slot {
             Slot::Buffer(id) => Outcome::Buffer(bound.take_buffer(id)),
+            Slot::Arena(_) => unreachable!("a result outlives the arena"),
             Slot::Parameter(n) => Outcome::Parameter(n),
             Slot::Output(_) => Outcome::Provided,
         })

@@ -45,7 +45,7 @@ pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
         .collect();
     overwritten.sort_unstable();
     overwritten.dedup();
-    Ok(Program { steps, buffers: graph.buffers().to_vec(), results, overwritten })
+    Ok(Program { steps, arena: graph.arena(), buffers: graph.buffers().to_vec(), results, overwritten })
 }
 
 fn slot_of(graph: &Graph, id: NodeId) -> Slot {
@@ -62,25 +62,40 @@ fn access_of(graph: &Graph, id: NodeId) -> Access {
     }
 }
 
-/// The memory at the end of an access, and whether it has the other byte order; `None` for what is not in memory.
-fn memory_of(graph: &Graph, root: Root) -> Option<(Memory, bool)> {
+/// The memory at the end of an access, the byte where the root begins in it, and whether elements have the other byte
+/// order; `None` for what is not in memory.
+fn memory_of(graph: &Graph, root: Root) -> Option<(Memory, isize, bool)> {
     match root {
         Root::Parameter(n) => {
             let layout = &graph.parameters()[n as usize].layout;
             let swapped = matches!(layout, Layout::Strided { encoding: Encoding::Swapped, .. });
-            Some((Memory::Parameter(n), swapped))
+            Some((Memory::Parameter(n), 0, swapped))
         }
-        Root::Value(id) => Some((Memory::Slot(slot_of(graph, id)), false)),
+        Root::Value(id) => {
+            let (memory, start) = memory_in(slot_of(graph, id));
+            Some((memory, start, false))
+        }
         Root::Scalar(_) | Root::Constant(_) | Root::Iota(_) => None,
+    }
+}
+
+/// The memory of a slot, and the byte where the slot begins in it.
+fn memory_in(slot: Slot) -> (Memory, isize) {
+    match slot {
+        Slot::Arena(offset) => (Memory::Arena, offset as isize),
+        Slot::Buffer(id) => (Memory::Buffer(id), 0),
+        Slot::Parameter(n) => (Memory::Parameter(n), 0),
+        Slot::Output(n) => (Memory::Output(n), 0),
     }
 }
 
 fn stored(graph: &Graph, id: NodeId) -> Operand {
     let ty = &graph.node(id).ty;
+    let (memory, offset) = memory_in(slot_of(graph, id));
     Operand {
-        memory: Memory::Slot(slot_of(graph, id)),
+        memory,
         dtype: ty.dtype,
-        offset: 0,
+        offset,
         strides: ty.shape.row_major_strides(ty.dtype.size()),
         swapped: false,
     }
@@ -93,13 +108,19 @@ fn matrix_product(graph: &Graph, id: NodeId) -> MatrixProduct {
     let operand = |operand: NodeId| {
         let shape = graph.shape(operand);
         let access = access_of(graph, operand);
-        let Some((memory, swapped)) = memory_of(graph, access.root) else {
+        let Some((memory, start, swapped)) = memory_of(graph, access.root) else {
             unreachable!("the copies pass gives a matrix product memory to read")
         };
         let mut full = Dims::from_slice(batch);
         full.extend_from_slice(&shape[shape.len() - 2..]);
         let strides = broadcast_strides(shape, &access.strides, &full);
-        Operand { memory, dtype: graph.node(operand).ty.dtype, offset: access.offset, strides, swapped }
+        Operand {
+            memory,
+            dtype: graph.node(operand).ty.dtype,
+            offset: start + access.offset,
+            strides,
+            swapped,
+        }
     };
     let [rows, inner] = *last_two(graph.shape(operands[0]));
     MatrixProduct {
@@ -129,7 +150,8 @@ fn concat(graph: &Graph, id: NodeId, axis: usize, level: Level) -> Result<Vec<Lo
             NestBuilder { graph, space: shape.clone(), axes: Dims::new(), ..NestBuilder::new(graph, &[]) };
         let value = builder.value(operand);
         let copied = builder.body.push(LaneOp::Copy, &[value], target.dtype);
-        let slot = Operand { offset: target.strides[axis] * start as isize, ..target.clone() };
+        let offset = target.offset + target.strides[axis] * start as isize;
+        let slot = Operand { offset, ..target.clone() };
         let slot = builder.operand(slot);
         builder.body.stores.push((copied, slot));
         nests.push(builder.finish(level)?);
@@ -220,10 +242,11 @@ impl<'a> NestBuilder<'a> {
             Root::Scalar(n) => LaneOp::Splat(Scalar::Parameter(n)),
             Root::Iota(_) => LaneOp::Index { offset: access.offset as i64, strides },
             Root::Parameter(_) | Root::Value(_) => {
-                let Some((memory, swapped)) = memory_of(self.graph, access.root) else {
+                let Some((memory, start, swapped)) = memory_of(self.graph, access.root) else {
                     unreachable!("parameters and values are in memory")
                 };
-                let operand = Operand { memory, dtype: ty.dtype, offset: access.offset, strides, swapped };
+                let operand =
+                    Operand { memory, dtype: ty.dtype, offset: start + access.offset, strides, swapped };
                 LaneOp::Load(self.operand(operand))
             }
         };

@@ -46,14 +46,14 @@ impl Plan {
         self.compiled.optimized.regions().len()
     }
 
-    /// Buffers that a run allocates, results among them.
+    /// Blocks of memory that a run allocates: one for each result that needs one, and one for all that is between.
     pub fn buffers(&self) -> usize {
-        self.compiled.program.buffers.len()
+        self.compiled.program.buffers.len() + usize::from(self.compiled.program.arena > 0)
     }
 
-    /// Bytes of those buffers together: the most a run holds beyond its inputs, but for scratch of the size of a cache.
+    /// Bytes of those blocks together: the most a run holds beyond its inputs, but for scratch of the size of a cache.
     pub fn peak_bytes(&self) -> usize {
-        self.compiled.program.buffers.iter().sum()
+        self.compiled.program.peak_bytes()
     }
 
     /// Values that are copied because they cannot be read or returned where they are.
@@ -110,6 +110,9 @@ impl Plan {
                 let _ = writeln!(text, "    from {}", lines.join(", "));
             }
         }
+        if compiled.program.arena > 0 {
+            let _ = writeln!(text, "  arena: {}, intermediates", bytes(compiled.program.arena));
+        }
         for (n, &size) in compiled.program.buffers.iter().enumerate() {
             let result =
                 compiled.program.results.iter().position(|result| result.slot.to_string() == format!("b{n}"));
@@ -155,9 +158,10 @@ impl Plan {
             .collect();
         let sizes: Vec<String> = self.compiled.program.buffers.iter().map(usize::to_string).collect();
         format!(
-            "{{\"version\": {JSON_VERSION}, \"kernels\": {}, \"buffers\": [{}], \"peak_bytes\": {}, \"copies\": {}, \
+            "{{\"version\": {JSON_VERSION}, \"kernels\": {}, \"arena\": {}, \"buffers\": [{}], \"peak_bytes\": {}, \"copies\": {}, \
              \"reuses\": {}, \"refusals\": {}, \"passes\": [{}], \"captured\": {}, \"graph\": {}, \"program\": {}}}",
             self.kernels(),
+            self.compiled.program.arena,
             sizes.join(", "),
             self.peak_bytes(),
             list(self.copies()),

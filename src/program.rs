@@ -3,8 +3,9 @@
 //! A program is made once for a structure, and holds no data: memory is named by [`Memory`] and bound at each run.
 
 use std::fmt;
+use std::ops::Range;
 
-use raptors_ir::{DType, Dims, Shape, Slot, Strides, Type};
+use raptors_ir::{BufferId, DType, Dims, Shape, Slot, Strides, Type};
 
 use crate::codegen::lane::LaneProgram;
 use crate::codegen::tile::TileProgram;
@@ -13,29 +14,24 @@ use crate::runtime::team;
 /// Memory a step touches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Memory {
+    /// The one block that values which are no results share.
+    Arena,
+    /// A buffer of the run.
+    Buffer(BufferId),
     /// The n-th parameter's.
     Parameter(u32),
-    /// Memory that holds a computed value.
-    Slot(Slot),
-}
-
-impl Memory {
-    /// Whether both name the same memory.
-    pub(crate) fn is_same(self, other: Memory) -> bool {
-        self.place() == other.place()
-    }
-
-    fn place(self) -> Slot {
-        match self {
-            Memory::Parameter(n) => Slot::Parameter(n),
-            Memory::Slot(slot) => slot,
-        }
-    }
+    /// What the caller gave for the n-th result.
+    Output(u32),
 }
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.place(), f)
+        match self {
+            Memory::Arena => f.write_str("arena"),
+            Memory::Buffer(id) => write!(f, "{id}"),
+            Memory::Parameter(n) => write!(f, "p{n}"),
+            Memory::Output(n) => write!(f, "out{n}"),
+        }
     }
 }
 
@@ -50,6 +46,25 @@ pub(crate) struct Operand {
     pub(crate) strides: Strides,
     /// Whether the elements have the other byte order.
     pub(crate) swapped: bool,
+}
+
+impl Operand {
+    /// Whether both may reach a common byte, within a step of these dimensions.
+    pub(crate) fn overlaps(&self, other: &Operand, dims: &[usize]) -> bool {
+        let (a, b) = (self.reach(dims), other.reach(dims));
+        self.memory == other.memory && a.start < b.end && b.start < a.end
+    }
+
+    /// The bytes from the first to the last that is reached.
+    fn reach(&self, dims: &[usize]) -> Range<isize> {
+        let (mut start, mut end) = (self.offset, self.offset + self.dtype.size() as isize);
+        for (&dim, &stride) in dims.iter().zip(&self.strides) {
+            let span = stride * (dim as isize - 1);
+            start += span.min(0);
+            end += span.max(0);
+        }
+        start..end
+    }
 }
 
 /// One fused loop nest.
@@ -125,6 +140,8 @@ pub(crate) struct ProgramResult {
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     pub(crate) steps: Vec<Step>,
+    /// Bytes of the arena, which a run allocates.
+    pub(crate) arena: usize,
     /// Bytes of each buffer that a run allocates.
     pub(crate) buffers: Vec<usize>,
     pub(crate) results: Vec<ProgramResult>,
@@ -132,9 +149,19 @@ pub(crate) struct Program {
     pub(crate) overwritten: Vec<u32>,
 }
 
+impl Program {
+    /// Bytes that a run allocates before its first step: arena and buffers.
+    pub(crate) fn peak_bytes(&self) -> usize {
+        self.buffers.iter().fold(self.arena, |sum, &bytes| sum.saturating_add(bytes))
+    }
+}
+
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "program {{")?;
+        if self.arena > 0 {
+            writeln!(f, "  arena: {} bytes", self.arena)?;
+        }
         for (n, bytes) in self.buffers.iter().enumerate() {
             writeln!(f, "  buffer b{n}: {bytes} bytes")?;
         }

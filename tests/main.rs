@@ -4,6 +4,7 @@ mod api;
 mod eval;
 mod kernels;
 mod passes;
+mod placement;
 mod run;
 mod runtime;
 mod scalar;

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 use raptors_ir::{
-    BufferId, DType, Graph, GraphBuilder, Literal, Node, NodeId, Op, Output, Parameter, Slot, Type, parse,
-    verify,
+    BufferId, DType, Graph, GraphBuilder, Literal, Node, NodeId, Op, Output, Parameter, Placement, Slot,
+    Type, parse, verify,
 };
 
 use crate::support::{Random, RirFile, files, random_graph, root};
@@ -16,7 +16,7 @@ type Parts = (
     Vec<Parameter>,
     Vec<Output>,
     Vec<Vec<NodeId>>,
-    Vec<usize>,
+    (Vec<usize>, usize),
 );
 
 fn parts(graph: &Graph) -> Parts {
@@ -30,7 +30,7 @@ fn parts(graph: &Graph) -> Parts {
         graph.parameters().to_vec(),
         graph.outputs().to_vec(),
         graph.regions().to_vec(),
-        graph.buffers().to_vec(),
+        (graph.buffers().to_vec(), graph.arena()),
     )
 }
 
@@ -90,6 +90,7 @@ fn scatter(random: &mut Random, graph: &mut Graph) {
         let n = random.below(10) as u32;
         slots[id.index()] = random.pick(&[
             None,
+            Some(Slot::Arena(64 * n as usize)),
             Some(Slot::Buffer(BufferId(n))),
             Some(Slot::Parameter(n)),
             Some(Slot::Output(n)),
@@ -97,7 +98,8 @@ fn scatter(random: &mut Random, graph: &mut Graph) {
     }
     regions.retain(|region| !region.is_empty());
     graph.set_regions(regions);
-    graph.set_placement(slots, (0..random.below(4)).map(|n| 64 * n).collect());
+    let buffers = (0..random.below(4)).map(|n| 64 * n).collect();
+    graph.set_placement(Placement { slots, buffers, arena: 64 * random.below(3) });
 }
 
 #[test]

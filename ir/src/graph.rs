@@ -126,7 +126,7 @@ impl fmt::Display for RegionId {
     }
 }
 
-/// A buffer that a run allocates. Prints as `b1`.
+/// A buffer that a run allocates for a result. Prints as `b1`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct BufferId(pub u32);
 
@@ -139,6 +139,8 @@ impl fmt::Display for BufferId {
 /// The memory a value is written to. It is row-major from the start of the slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Slot {
+    /// The arena of the run, from this byte on. Prints as `a64`.
+    Arena(usize),
     /// A buffer of the plan.
     Buffer(BufferId),
     /// A donated parameter's memory.
@@ -150,11 +152,23 @@ pub enum Slot {
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Slot::Arena(offset) => write!(f, "a{offset}"),
             Slot::Buffer(id) => write!(f, "{id}"),
             Slot::Parameter(n) => write!(f, "p{n}"),
             Slot::Output(n) => write!(f, "out{n}"),
         }
     }
+}
+
+/// Where stored values lie, and the memory that a run allocates for them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Placement {
+    /// The memory each node's value is written to.
+    pub slots: Vec<Option<Slot>>,
+    /// Bytes of each buffer.
+    pub buffers: Vec<usize>,
+    /// Bytes of the arena, one block that all values which are no results share.
+    pub arena: usize,
 }
 
 /// Operand ids of a node, in order.
@@ -170,8 +184,7 @@ pub struct Graph {
     parameters: Vec<Parameter>,
     outputs: Vec<Output>,
     regions: Vec<Vec<NodeId>>,
-    slots: Vec<Option<Slot>>,
-    buffers: Vec<usize>,
+    placement: Placement,
 }
 
 impl Graph {
@@ -321,17 +334,21 @@ impl Graph {
 
     /// The memory the node's value is written to; `None` before `place`, and for values that are never stored.
     pub fn slot(&self, id: NodeId) -> Option<Slot> {
-        self.slots.get(id.index()).copied().flatten()
+        self.placement.slots.get(id.index()).copied().flatten()
     }
 
     /// The bytes of each buffer that a run allocates. Empty before `place`.
     pub fn buffers(&self) -> &[usize] {
-        &self.buffers
+        &self.placement.buffers
     }
 
-    /// Sets a slot per node, and the buffers' bytes.
-    pub fn set_placement(&mut self, slots: Vec<Option<Slot>>, buffers: Vec<usize>) {
-        self.slots = slots;
-        self.buffers = buffers;
+    /// The bytes of the arena that a run allocates. 0 before `place`.
+    pub fn arena(&self) -> usize {
+        self.placement.arena
+    }
+
+    /// Says where stored values lie.
+    pub fn set_placement(&mut self, placement: Placement) {
+        self.placement = placement;
     }
 }

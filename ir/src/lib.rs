@@ -24,8 +24,8 @@ pub use dot::dot;
 pub use dtype::{Bool, DType, Element, Kind};
 pub use error::{IrError, ParseError, VerifyError};
 pub use graph::{
-    BufferId, Destination, Encoding, Graph, Layout, Node, NodeId, Operands, Output, Parameter, RegionId,
-    Slot, Source,
+    BufferId, Destination, Encoding, Graph, Layout, Node, NodeId, Operands, Output, Parameter, Placement,
+    RegionId, Slot, Source,
 };
 pub use infer::{Type, arity, infer};
 pub use literal::Literal;

@@ -17,7 +17,7 @@ use self::lexer::Token;
 pub(crate) use self::lexer::is_word_char;
 use crate::{
     Destination, Dims, ElementwiseOp, Encoding, Graph, Layout, NodeId, Op, Operands, Output, Parameter,
-    ParseError, ReduceOp, RegionId, Slot, Source, Strides, Type, verify,
+    ParseError, Placement, ReduceOp, RegionId, Slot, Source, Strides, Type, verify,
 };
 
 type Result<T> = std::result::Result<T, ParseError>;
@@ -100,6 +100,7 @@ struct GraphText {
     regions: Vec<(NodeId, RegionId, usize)>,
     slots: Vec<(NodeId, Slot)>,
     buffers: Vec<usize>,
+    arena: usize,
     /// The byte offset where each node is defined.
     offsets: Vec<usize>,
     /// The file of the nodes' sources.
@@ -136,8 +137,11 @@ impl GraphText {
         if cursor.accept_word("buffers")? {
             self.buffers = cursor.list(Cursor::unsigned)?;
         }
+        if cursor.accept_word("arena")? {
+            self.arena = cursor.unsigned()?;
+        }
         if !cursor.accept_word("return")? {
-            return Err(cursor.unexpected("`%name = op …`, `buffers […]` or `return`"));
+            return Err(cursor.unexpected("`%name = op …`, `buffers […]`, `arena …` or `return`"));
         }
         if let Token::Value(_) = cursor.token {
             self.output(cursor)?;
@@ -164,12 +168,12 @@ impl GraphText {
             regions[index].push(node);
         }
         self.graph.set_regions(regions);
-        if !self.slots.is_empty() || !self.buffers.is_empty() {
+        if !self.slots.is_empty() || !self.buffers.is_empty() || self.arena > 0 {
             let mut slots = vec![None; len];
             for (node, slot) in self.slots {
                 slots[node.index()] = Some(slot);
             }
-            self.graph.set_placement(slots, self.buffers);
+            self.graph.set_placement(Placement { slots, buffers: self.buffers, arena: self.arena });
         }
         Ok((self.graph, self.offsets))
     }

@@ -11,8 +11,8 @@
 //!
 //! A line is a value, its op, the operands, then the op's attributes. Parameters carry their type and how they lie in
 //! memory (row-major: nothing); the types of other values follow from their operands and are left out, except under
-//! `{:#}`. `in r0` names a node's region, `-> b1` the memory its value is written to, `buffers` the bytes a run
-//! allocates. [`parse`](crate::parse) reads all of it back, and printing what it read gives the same text.
+//! `{:#}`. `in r0` names a node's region, `-> b1` the memory its value is written to, `buffers` and `arena` the
+//! bytes a run allocates. [`parse`](crate::parse) reads all of it back, and printing what it read gives the same text.
 //!
 //! Left out: source locations. Parameters stand in the header wherever they were pushed; pushed first, as they
 //! usually are, they read back with the same ids.
@@ -43,6 +43,9 @@ impl fmt::Display for Graph {
         }
         if !self.buffers().is_empty() {
             writeln!(f, "  buffers {}", List(self.buffers()))?;
+        }
+        if self.arena() > 0 {
+            writeln!(f, "  arena {}", self.arena())?;
         }
         write_outputs(f, self)?;
         f.write_str("}\n")

@@ -235,6 +235,7 @@ fn check_slots(graph: &Graph) -> Result {
         let op = graph.op(id);
         require(!matches!(op, Op::Parameter(_)), id, || format!("a parameter is written to {slot}"))?;
         let room = match slot {
+            Slot::Arena(offset) => Some(graph.arena().saturating_sub(offset)),
             Slot::Buffer(buffer) => graph.buffers().get(buffer.0 as usize).copied(),
             Slot::Parameter(n) => match graph.parameters().get(n as usize) {
                 Some(parameter) => {

@@ -8,6 +8,9 @@
 pub struct Options {
     /// Which rewrites of float arithmetic are allowed.
     pub fp: FpMode,
+    /// The most bytes that a run may allocate, for results and for what is between. Above it, the order of the kernels
+    /// is chosen for least memory.
+    pub max_memory: Option<usize>,
 }
 
 /// Which rewrites of float arithmetic are allowed. Each mode allows what those before it do.

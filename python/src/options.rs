@@ -44,7 +44,7 @@ impl Requested {
     }
 
     fn within(self, outer: Options) -> Options {
-        Options { fp: self.fp.unwrap_or(outer.fp) }
+        Options { fp: self.fp.unwrap_or(outer.fp), ..outer }
     }
 }
 

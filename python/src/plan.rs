@@ -28,13 +28,14 @@ impl Plan {
         self.0.kernels()
     }
 
-    /// Number of buffers that a run allocates, results among them.
+    /// Number of blocks of memory that a run allocates: one for each result that needs one, and one for all that is
+    /// between.
     #[getter]
     fn buffers(&self) -> usize {
         self.0.buffers()
     }
 
-    /// Bytes of those buffers together.
+    /// Bytes of those blocks together: the most a run holds beyond its inputs, but for scratch of the size of a cache.
     #[getter]
     fn peak_bytes(&self) -> usize {
         self.0.peak_bytes()

@@ -292,7 +292,7 @@ impl Arranger<'_> {
         }
         let read_later = self.body.insts.iter().enumerate().any(|(position, inst)| match inst.op {
             LaneOp::Load(load) => {
-                self.operands[load.index()].memory.is_same(operand.memory)
+                self.operands[load.index()].overlaps(operand, self.dims)
                     && self.last_use[position] > value.index()
             }
             _ => false,

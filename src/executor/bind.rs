@@ -1,6 +1,6 @@
 //! Binding: which memory a program's names stand for in one run.
 
-use raptors_ir::{BufferId, Literal, Slot};
+use raptors_ir::{BufferId, Literal};
 
 use crate::error::Error;
 use crate::program::{Memory, Operand, Program};
@@ -20,17 +20,22 @@ pub(crate) enum Argument {
 pub(crate) struct Bound<'a> {
     arguments: &'a [Argument],
     outputs: &'a [Option<*mut u8>],
+    /// Owned for its drop.
+    _arena: Buffer,
+    arena: *mut u8,
     buffers: Vec<Option<Buffer>>,
     pointers: Vec<*mut u8>,
 }
 
 impl<'a> Bound<'a> {
-    /// Allocates the program's buffers.
+    /// Allocates the program's arena and buffers.
     pub(crate) fn new(
         program: &Program,
         arguments: &'a [Argument],
         outputs: &'a [Option<*mut u8>],
     ) -> Result<Bound<'a>, Error> {
+        let mut arena_buffer = Buffer::allocate(program.arena)?;
+        let arena = arena_buffer.as_mut_ptr();
         let mut buffers = Vec::with_capacity(program.buffers.len());
         let mut pointers = Vec::with_capacity(program.buffers.len());
         for &bytes in &program.buffers {
@@ -38,7 +43,7 @@ impl<'a> Bound<'a> {
             pointers.push(buffer.as_mut_ptr());
             buffers.push(Some(buffer));
         }
-        Ok(Bound { arguments, outputs, buffers, pointers })
+        Ok(Bound { arguments, outputs, _arena: arena_buffer, arena, buffers, pointers })
     }
 
     /// The address of an operand's first element.
@@ -64,12 +69,13 @@ impl<'a> Bound<'a> {
 
     fn address(&self, memory: Memory) -> *mut u8 {
         match memory {
-            Memory::Parameter(n) | Memory::Slot(Slot::Parameter(n)) => match self.arguments[n as usize] {
+            Memory::Arena => self.arena,
+            Memory::Parameter(n) => match self.arguments[n as usize] {
                 Argument::Memory(pointer) => pointer,
                 Argument::Scalar(_) => unreachable!("p{n} is memory of the program"),
             },
-            Memory::Slot(Slot::Buffer(id)) => self.pointers[id.0 as usize],
-            Memory::Slot(Slot::Output(n)) => match self.outputs[n as usize] {
+            Memory::Buffer(id) => self.pointers[id.0 as usize],
+            Memory::Output(n) => match self.outputs[n as usize] {
                 Some(pointer) => pointer,
                 None => unreachable!("memory was given for result {n}"),
             },

@@ -139,23 +139,25 @@ impl<'a> Cursor<'a> {
         Ok(RegionId(n))
     }
 
-    /// `b1`, `p3` or `out0`.
+    /// `a64`, `b1`, `p3` or `out0`.
     pub(super) fn slot(&mut self) -> Result<Slot> {
-        let slot = if let Some(n) = self.numbered("b") {
+        let slot = if let Some(offset) = self.numbered("a") {
+            Slot::Arena(offset)
+        } else if let Some(n) = self.numbered("b") {
             Slot::Buffer(BufferId(n))
         } else if let Some(n) = self.numbered("p") {
             Slot::Parameter(n)
         } else if let Some(n) = self.numbered("out") {
             Slot::Output(n)
         } else {
-            return Err(self.unexpected("a slot: `b0`, `p0` or `out0`"));
+            return Err(self.unexpected("a slot: `a0`, `b0`, `p0` or `out0`"));
         };
         self.advance()?;
         Ok(slot)
     }
 
     /// The number in a word such as `r0`.
-    fn numbered(&self, prefix: &str) -> Option<u32> {
+    fn numbered<N: std::str::FromStr>(&self, prefix: &str) -> Option<N> {
         let Token::Word(word) = self.token else { return None };
         word.strip_prefix(prefix)?.parse().ok()
     }

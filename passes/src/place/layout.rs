@@ -1,0 +1,192 @@
+//! Where blocks lie: each in memory of a result that is not needed yet, or in the arena.
+//!
+//! The arena is packed from the lifetimes that an order of the regions gives. [`least_memory`] looks for an order that
+//! needs less.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use raptors_ir::{BufferId, Destination, Graph, Placement, Slot};
+
+use super::order::Order;
+use super::overwrite::{Block, Blocks, Home};
+use super::pack::{self, pack};
+use super::reads::Reads;
+
+/// The regions that each block is written or read by, ascending.
+pub(super) fn regions_of_blocks(graph: &Graph, reads: &Reads, blocks: &Blocks) -> Vec<Vec<u32>> {
+    let mut regions: Vec<Vec<u32>> = vec![Vec::new(); blocks.blocks.len()];
+    for id in graph.ids() {
+        let Some((block, _)) = blocks.of_node[id.index()] else { continue };
+        let regions = &mut regions[block as usize];
+        regions.extend(reads.region_of[id.index()]);
+        regions.extend(reads.readers(id));
+    }
+    for regions in &mut regions {
+        regions.sort_unstable();
+        regions.dedup();
+    }
+    regions
+}
+
+/// Memory of a result, while it is not written.
+struct Vacancy {
+    slot: Slot,
+    bytes: usize,
+    /// The largest element it is aligned for.
+    item: usize,
+    /// The position of the first region that it is needed for.
+    until: u32,
+}
+
+/// The most vacancies looked at for one block.
+const MOST_VACANCIES: usize = 8;
+
+/// A slot for each stored value, under this order of the regions.
+pub(super) fn lay_out(graph: &Graph, order: &Order, blocks: &Blocks, regions: &[Vec<u32>]) -> Placement {
+    let mut buffers = Vec::new();
+    let mut slots: Vec<Option<Slot>> = vec![None; blocks.blocks.len()];
+    let mut lives: Vec<pack::Block> = Vec::with_capacity(blocks.blocks.len());
+    let mut vacancies = Vec::new();
+    for (n, block) in blocks.blocks.iter().enumerate() {
+        let positions = || regions[n].iter().map(|&region| order.position(region));
+        let (first, last) = (positions().min().unwrap_or(0), positions().max().unwrap_or(0));
+        lives.push(pack::Block { first, last, bytes: block.bytes });
+        let (slot, item) = match block.home {
+            Home::Plan => continue,
+            Home::Parameter(n) => {
+                slots[lives.len() - 1] = Some(Slot::Parameter(n));
+                continue;
+            }
+            Home::Result(n) => match graph.outputs()[n as usize].destination {
+                Destination::Provided => (Slot::Output(n), block.item),
+                Destination::Fresh | Destination::Parameter(_) => {
+                    buffers.push(block.bytes);
+                    (Slot::Buffer(BufferId(buffers.len() as u32 - 1)), pack::ALIGNMENT)
+                }
+            },
+        };
+        slots[n] = Some(slot);
+        if first > 0 {
+            vacancies.push(Vacancy { slot, bytes: block.bytes, item, until: first });
+        }
+    }
+    let mut own: Vec<usize> = (0..lives.len()).filter(|&n| slots[n].is_none()).collect();
+    own.sort_by_key(|&n| Reverse(lives[n].last));
+    vacancies.sort_by_key(|vacancy| vacancy.bytes);
+    own.retain(|&n| {
+        slots[n] = vacant(&mut vacancies, &lives[n], &blocks.blocks[n]);
+        slots[n].is_none()
+    });
+    let packing = pack(&own.iter().map(|&n| lives[n]).collect::<Vec<_>>());
+    for (&n, offset) in own.iter().zip(packing.offsets) {
+        slots[n] = Some(Slot::Arena(offset));
+    }
+    let slot = |&(block, start): &(u32, usize)| match slots[block as usize] {
+        Some(Slot::Arena(offset)) => Some(Slot::Arena(offset + start)),
+        slot => slot,
+    };
+    let slots = blocks.of_node.iter().map(|place| place.as_ref().and_then(slot)).collect();
+    Placement { slots, buffers, arena: packing.bytes }
+}
+
+/// The smallest vacancy that holds the block for its life; the blocks that live longest come first, so that
+/// of a chain every other one fits.
+fn vacant(vacancies: &mut [Vacancy], life: &pack::Block, block: &Block) -> Option<Slot> {
+    if block.divided {
+        return None;
+    }
+    let fitting = vacancies.partition_point(|vacancy| vacancy.bytes < life.bytes);
+    let vacancy = vacancies[fitting..]
+        .iter_mut()
+        .take(MOST_VACANCIES)
+        .find(|vacancy| life.last < vacancy.until && block.item <= vacancy.item)?;
+    vacancy.until = life.first;
+    Some(vacancy.slot)
+}
+
+/// The regions in an order that keeps few bytes alive: of those that wait for nothing, the one after which the fewest
+/// are runs next, and of equals the first in the present order.
+pub(super) fn least_memory(order: &Order, blocks: &[Block], regions: &[Vec<u32>]) -> Vec<u32> {
+    let count = order.regions().len();
+    let mut schedule = Schedule {
+        blocks,
+        regions,
+        touched: vec![Vec::new(); count],
+        begun: vec![false; blocks.len()],
+        left: regions.iter().map(Vec::len).collect(),
+        done: vec![false; count],
+    };
+    for (n, regions) in regions.iter().enumerate() {
+        for &region in regions {
+            schedule.touched[region as usize].push(n);
+        }
+    }
+    let mut waiting: Vec<usize> = (0..count as u32).map(|region| order.needs(region)).collect();
+    let mut ready = BinaryHeap::new();
+    let push = |ready: &mut BinaryHeap<_>, schedule: &Schedule<'_>, region: u32| {
+        ready.push(Reverse((schedule.growth(region), order.position(region))));
+    };
+    for region in (0..count as u32).filter(|&region| waiting[region as usize] == 0) {
+        push(&mut ready, &schedule, region);
+    }
+    let mut at = Vec::with_capacity(count);
+    while let Some(Reverse((_, position))) = ready.pop() {
+        let region = order.regions()[position as usize];
+        if schedule.done[region as usize] {
+            continue;
+        }
+        at.push(region);
+        for freeing in schedule.run(region) {
+            if waiting[freeing as usize] == 0 {
+                push(&mut ready, &schedule, freeing);
+            }
+        }
+        for &user in order.feeds(region) {
+            waiting[user as usize] -= 1;
+            if waiting[user as usize] == 0 {
+                push(&mut ready, &schedule, user);
+            }
+        }
+    }
+    at
+}
+
+/// What is alive while regions run one after the other.
+struct Schedule<'a> {
+    blocks: &'a [Block],
+    regions: &'a [Vec<u32>],
+    /// The blocks that each region writes or reads.
+    touched: Vec<Vec<usize>>,
+    begun: Vec<bool>,
+    /// How many regions that touch each block have not run.
+    left: Vec<usize>,
+    done: Vec<bool>,
+}
+
+impl Schedule<'_> {
+    /// Bytes that are alive after a region, were it the next, less those before it.
+    fn growth(&self, region: u32) -> i128 {
+        let mut growth = 0;
+        for &n in &self.touched[region as usize] {
+            let bytes = self.blocks[n].bytes as i128;
+            growth += if self.begun[n] { 0 } else { bytes };
+            growth -= if self.left[n] == 1 && self.blocks[n].home == Home::Plan { bytes } else { 0 };
+        }
+        growth
+    }
+
+    /// Runs a region, and returns regions that have become the last to touch a block.
+    fn run(&mut self, region: u32) -> Vec<u32> {
+        self.done[region as usize] = true;
+        let mut freeing = Vec::new();
+        for &n in &self.touched[region as usize] {
+            self.begun[n] = true;
+            self.left[n] -= 1;
+            if self.left[n] == 1 {
+                freeing.extend(self.regions[n].iter().find(|&&region| !self.done[region as usize]));
+            }
+        }
+        freeing
+    }
+}

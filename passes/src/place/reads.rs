@@ -1,0 +1,120 @@
+//! What regions read: which values, through which views, and at which bytes.
+
+use std::ops::Range;
+
+use raptors_ir::{Graph, NodeId, Op};
+use smallvec::SmallVec;
+
+use crate::access::access;
+
+/// One operand of a region's node, whose memory is not the region's own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read {
+    /// The value under the views of the operand.
+    pub(super) root: NodeId,
+    pub(super) operand: NodeId,
+    /// The node whose shape is the space that is iterated over.
+    space: NodeId,
+}
+
+/// Every read of every region.
+pub(super) struct Reads {
+    /// The region that computes each node.
+    pub(super) region_of: Vec<Option<u32>>,
+    /// The reads of each region.
+    of_region: Vec<Vec<Read>>,
+    /// The regions that read each value, ascending.
+    readers: Vec<SmallVec<[u32; 2]>>,
+}
+
+impl Reads {
+    pub(super) fn new(graph: &Graph) -> Reads {
+        let mut roots: Vec<NodeId> = graph.ids().collect();
+        for id in graph.ids().filter(|&id| graph.op(id).is_view()) {
+            roots[id.index()] = roots[graph.operands(id)[0].index()];
+        }
+        let mut region_of = vec![None; graph.len()];
+        for (region, nodes) in graph.regions().iter().enumerate() {
+            for node in nodes {
+                region_of[node.index()] = Some(region as u32);
+            }
+        }
+        let mut readers: Vec<SmallVec<[u32; 2]>> = vec![SmallVec::new(); graph.len()];
+        let mut of_region = Vec::with_capacity(graph.regions().len());
+        for (region, nodes) in graph.regions().iter().enumerate() {
+            let mut reads = Vec::new();
+            for &node in nodes {
+                for operand in graph.operands(node) {
+                    let root = roots[operand.index()];
+                    if region_of[root.index()] == Some(region as u32) {
+                        continue;
+                    }
+                    let space = if matches!(graph.op(node), Op::Reduce(..)) { operand } else { node };
+                    reads.push(Read { root, operand, space });
+                    let readers = &mut readers[root.index()];
+                    if readers.last() != Some(&(region as u32)) {
+                        readers.push(region as u32);
+                    }
+                }
+            }
+            of_region.push(reads);
+        }
+        Reads { region_of, of_region, readers }
+    }
+
+    /// The number of regions.
+    pub(super) fn regions(&self) -> usize {
+        self.of_region.len()
+    }
+
+    /// The reads of a region.
+    pub(super) fn of_region(&self, region: u32) -> &[Read] {
+        &self.of_region[region as usize]
+    }
+
+    /// The reads of `root` in `region`.
+    pub(super) fn of_value(&self, region: u32, root: NodeId) -> impl Iterator<Item = &Read> {
+        self.of_region(region).iter().filter(move |read| read.root == root)
+    }
+
+    /// The regions that read `root`, other than the one that computes it.
+    pub(super) fn readers(&self, root: NodeId) -> &[u32] {
+        &self.readers[root.index()]
+    }
+}
+
+impl Read {
+    /// The byte of the root where the elements begin, if this reads element `i` of them just where row-major `node`,
+    /// computed over the same space, is written at element `i`.
+    pub(super) fn same_elements(&self, graph: &Graph, node: NodeId) -> Option<usize> {
+        let (read, written) = (&graph.node(self.operand).ty, &graph.node(node).ty);
+        let alike = read.shape == written.shape && read.dtype.size() == written.dtype.size();
+        if !alike || graph.shape(self.space) != &written.shape {
+            return None;
+        }
+        if self.operand == self.root && !matches!(graph.op(self.root), Op::Parameter(_)) {
+            return Some(0);
+        }
+        let access = access(graph, self.operand)?;
+        let expected = written.shape.row_major_strides(written.dtype.size());
+        let mut dims = written.shape.iter().zip(&access.strides).zip(&expected);
+        let same = dims.all(|((&dim, stride), expected)| dim == 1 || stride == expected);
+        if same { usize::try_from(access.offset).ok() } else { None }
+    }
+
+    /// Whether this may read one of these bytes of the root.
+    pub(super) fn touches(&self, graph: &Graph, bytes: &Range<usize>) -> bool {
+        let ty = &graph.node(self.operand).ty;
+        if ty.shape.size() == 0 || bytes.is_empty() {
+            return false;
+        }
+        let Some(access) = access(graph, self.operand) else { return true };
+        let (mut low, mut high) = (access.offset, access.offset + ty.dtype.size() as isize);
+        for (&dim, &stride) in ty.shape.iter().zip(&access.strides) {
+            let reach = stride * (dim as isize - 1);
+            low += reach.min(0);
+            high += reach.max(0);
+        }
+        low < bytes.end as isize && (bytes.start as isize) < high
+    }
+}
