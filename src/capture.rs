@@ -7,7 +7,9 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use raptors_ir::{Destination, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter, Type};
+use raptors_ir::{
+    Destination, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter, Type,
+};
 use raptors_passes::Options;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -46,11 +48,22 @@ pub(crate) struct Captured<'a> {
 const LOOK_THROUGH: usize = 24;
 
 /// The values that rules look for: these are part of the graph, any other scalar is a parameter.
-fn is_rule_value(literal: Literal) -> bool {
+///
+/// Integers are divided by powers of two without a division, which is worth a plan for each: there are 63 at most.
+fn is_rule_value(literal: Literal, user: Option<&Node>) -> bool {
     let integer = !literal.dtype().is_float();
     let small = [0.0, 1.0, -1.0, 2.0, 0.5];
+    let divides = || {
+        let op = user.map(|user| &user.kind);
+        let division = matches!(
+            op,
+            Some(Kind::Op(Op::Elementwise(ElementwiseOp::FloorDivide | ElementwiseOp::Remainder)))
+        );
+        division && literal.dtype().is_integer() && literal.bits().is_power_of_two()
+    };
     literal.dtype().is_complex()
         || literal.to_f64().is_some_and(|value| small.contains(&value) && !(integer && value == 0.5))
+        || divides()
 }
 
 impl<'a> Captured<'a> {
@@ -81,7 +94,7 @@ impl<'a> Captured<'a> {
                         stack.push((node, next + 1));
                         stack.push((&operand.node, 0));
                     }
-                    _ => captured.number(node)?,
+                    _ => captured.number(node, stack.last().map(|&(user, _)| user))?,
                 }
             }
             let number = captured.number_of(&result.node);
@@ -106,7 +119,8 @@ impl<'a> Captured<'a> {
         }
     }
 
-    fn number(&mut self, node: &'a Node) -> Result<(), Error> {
+    /// Numbers a node whose operands have numbers; `user` is the node that led here.
+    fn number(&mut self, node: &'a Node, user: Option<&Node>) -> Result<(), Error> {
         let mut operands = SmallVec::new();
         let mut parameter = None;
         match (node.leaf(), &node.kind) {
@@ -121,7 +135,7 @@ impl<'a> Captured<'a> {
                     leaf.donated,
                 ));
             }
-            (None, Kind::Scalar(literal)) if !is_rule_value(*literal) => {
+            (None, Kind::Scalar(literal)) if !is_rule_value(*literal, user) => {
                 parameter = Some(self.input(Input::Scalar(*literal), Layout::Scalar, &node.ty, false));
             }
             (None, Kind::Invalid(error)) => return Err(Error::clone(error)),

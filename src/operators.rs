@@ -77,22 +77,15 @@ fn or_invalid(result: Result<Array, Error>) -> Array {
     result.unwrap_or_else(Array::invalid)
 }
 
-macro_rules! unary_or_binary {
-    ($(#[doc = $doc:literal])* $name:ident $variant:ident($x:ident)) => {
+macro_rules! elementwise_method {
+    ($(#[doc = $doc:literal])* $name:ident $variant:ident($x:ident $(, $y:ident)*)) => {
         $(#[doc = $doc])*
         #[must_use]
         #[track_caller]
-        pub fn $name(&self) -> Array {
-            or_invalid(ops::elementwise(ElementwiseOp::$variant, &[Operand::Array(self)], here()))
-        }
-    };
-    ($(#[doc = $doc:literal])* $name:ident $variant:ident($x:ident, $y:ident)) => {
-        $(#[doc = $doc])*
-        #[must_use]
-        #[track_caller]
-        pub fn $name(&self, $y: impl Into<Term>) -> Array {
-            let $y = $y.into();
-            or_invalid(ops::elementwise(ElementwiseOp::$variant, &[Operand::Array(self), $y.operand()], here()))
+        pub fn $name(&self $(, $y: impl Into<Term>)*) -> Array {
+            $(let $y = $y.into();)*
+            let operands = [Operand::Array(self) $(, $y.operand())*];
+            or_invalid(ops::elementwise(ElementwiseOp::$variant, &operands, here()))
         }
     };
 }
@@ -100,9 +93,9 @@ macro_rules! unary_or_binary {
 macro_rules! elementwise_methods {
     ($($(#[doc = $doc:literal])* $name:ident = $variant:ident $operands:tt: $class:ident -> $result:ident,
         domain $domain:tt, ulp $ulp:literal, $facts:tt;)*) => {
-        /// One method for each elementwise op; the operand is promoted and broadcast as in NumPy.
+        /// One method for each elementwise op; operands are promoted and broadcast as in NumPy.
         impl Array {
-            $(unary_or_binary! { $(#[doc = $doc])* $name $variant $operands })*
+            $(elementwise_method! { $(#[doc = $doc])* $name $variant $operands })*
         }
     };
 }

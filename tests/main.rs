@@ -5,6 +5,7 @@ mod eval;
 mod kernels;
 mod passes;
 mod placement;
+mod rules;
 mod run;
 mod runtime;
 mod scalar;

@@ -1,11 +1,12 @@
-//! Each pass alone, on graphs written as text: `tests/passes/<pass>.rir`.
+//! Each pass alone, on graphs written as text: `tests/passes/<pass>.rir`, or the files of the folder `<pass>`.
 //!
 //! A file begins with `// pass: <name>`. A case is a sentence that states the property, a graph, a line `// ----`, and
-//! the graph that the pass makes of it. In `simplify.rir`, a case with `// rule: <name>` is one where that rule
-//! applies, and one with `// not: <name>` is one where it must not; every rule has both.
+//! the graph that the pass makes of it. In `simplify`, a case with `// rule: <name>` is one where that rule
+//! applies, and one with `// not: <name>` is one where it must not; every rule has both. A line `// fp: <mode>` says
+//! which mode the pass runs in, strict if there is none.
 
 use raptors_ir::{Graph, NodeId, parse, verify};
-use raptors_passes::{Ledger, Options, Outcome, PASSES, Pass, check_place, simplify};
+use raptors_passes::{FpMode, Ledger, Options, Outcome, PASSES, Pass, check_place, simplify};
 
 use crate::support::{
     Random, RirFile, blessing, diff, evaluate, files, random_argument, random_graph, root, same,
@@ -45,7 +46,7 @@ fn run_file(file: &mut RirFile, pass: &Pass) -> Vec<String> {
             (last, None)
         };
         let position = file.position(input.start);
-        let actual = match run_pass(pass, &file.text(input.clone())) {
+        let actual = match run_pass(pass, fp_mode(file, input.start), &file.text(input.clone())) {
             Ok((actual, ledger)) => {
                 let records = ledger.records.iter().filter(|record| record.outcome == Outcome::Applied);
                 let applied: Vec<&str> = records.map(|record| record.rule).collect();
@@ -86,12 +87,20 @@ fn run_file(file: &mut RirFile, pass: &Pass) -> Vec<String> {
     failures
 }
 
-fn run_pass(pass: &Pass, text: &str) -> Result<(String, Ledger), String> {
+/// The mode that the comments above a graph ask for.
+fn fp_mode(file: &RirFile, graph: usize) -> FpMode {
+    let mut comments = file.lines[..graph].iter().rev().take_while(|line| line.starts_with("//"));
+    let name = comments.find_map(|line| line.strip_prefix("// fp: "));
+    let mode = |name| FpMode::from_name(name).unwrap_or_else(|| panic!("{}: no mode", file.position(graph)));
+    name.map_or(FpMode::Strict, mode)
+}
+
+fn run_pass(pass: &Pass, fp: FpMode, text: &str) -> Result<(String, Ledger), String> {
     let graph = parse(text).map_err(|error| format!("in this graph, {error}"))?;
     verify(&graph).map_err(|error| format!("does not verify, {error}"))?;
     let mut ledger = Ledger::default();
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        (pass.run)(&graph, &Options::default(), &mut ledger)
+        (pass.run)(&graph, &Options::from(fp), &mut ledger)
     }));
     let result = result.map_err(|_| format!("{} panicked", pass.name))?;
     verify(&result).map_err(|error| format!("{} broke the graph, {error}\n{result}", pass.name))?;
@@ -113,24 +122,25 @@ fn rule_problem(file: &RirFile, graph: usize, applied: &[&str]) -> Option<String
 
 #[test]
 fn every_simplify_rule_has_a_case_where_it_applies_and_one_where_it_does_not() {
-    let file = RirFile::read(&root().join("tests/passes/simplify.rir"));
+    let files = files(&root().join("tests/passes/simplify"), "rir");
+    let lines: Vec<String> = files.iter().flat_map(|path| RirFile::read(path).lines).collect();
     let mut missing = Vec::new();
     for rule in simplify::RULES {
         for kind in ["rule", "not"] {
             let comment = format!("// {kind}: {}", rule.name);
-            if !file.lines.contains(&comment) {
+            if !lines.contains(&comment) {
                 missing.push(comment);
             }
         }
     }
-    assert!(missing.is_empty(), "tests/passes/simplify.rir has no case with\n{}", missing.join("\n"));
+    assert!(missing.is_empty(), "tests/passes/simplify has no case with\n{}", missing.join("\n"));
 }
 
 #[test]
 fn every_pass_has_a_file() {
     for pass in PASSES {
-        let path = root().join(format!("tests/passes/{}.rir", pass.name));
-        assert!(path.exists(), "{} does not exist", path.display());
+        let path = root().join(format!("tests/passes/{}", pass.name));
+        assert!(path.exists() || path.with_extension("rir").exists(), "{} does not exist", path.display());
     }
 }
 
@@ -138,7 +148,8 @@ fn every_pass_has_a_file() {
 fn random_graphs_come_out_placed_and_without_dead_work() {
     for seed in 0..3000 {
         let graph = random_graph(&mut Random::new(seed));
-        let (placed, _) = raptors_passes::run(&graph, &Options::default(), &mut Ledger::default());
+        let options = Options::from(FpMode::ALL[seed as usize % FpMode::ALL.len()]);
+        let (placed, _) = raptors_passes::run(&graph, &options, &mut Ledger::default());
         let checked = verify(&placed).and_then(|()| check_place::check(&placed));
         checked.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{graph}{placed}"));
         let text = placed.to_string();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
-use raptors_ir::scalar::{self, Binary, Unary, Visitor};
+use raptors_ir::scalar::{self, Binary, Ternary, Unary, Visitor};
 use raptors_ir::{DType, Element, ElementwiseOp, Fact, Literal};
 
 use crate::support::{Random, same};
@@ -54,6 +54,9 @@ impl Visitor for Signature {
     }
     fn binary<K: Binary<T>, T: Element>(self) -> Self::Output {
         (T::DTYPE, <K::Out as Element>::DTYPE, 2)
+    }
+    fn ternary<K: Ternary<T>, T: Element>(self) -> Self::Output {
+        (T::DTYPE, <K::Out as Element>::DTYPE, 3)
     }
 }
 

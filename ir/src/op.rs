@@ -75,6 +75,9 @@ macro_rules! for_each_elementwise_op {
             /// Logarithm of the sum of exponentials, `log(exp(x) + exp(y))`; near zero its error is that of the larger operand.
             logaddexp = Logaddexp(x, y): Float -> Same, domain (0.0, 100.0), ulp 2, [Commutative];
 
+            /// Product of the first two operands plus the third, rounded once.
+            fma = Fma(x, y, z): Float -> Same, domain (-100.0, 100.0), ulp 0, [];
+
             /// Exponential.
             exp = Exp(x): Float -> Same, domain (-80.0, 80.0), ulp 1, [];
             /// `exp(x) - 1`, accurate near zero.

@@ -26,6 +26,14 @@ pub trait Binary<T: Element> {
     fn apply(x: T, y: T) -> Self::Out;
 }
 
+/// An op of three operands, for one element type.
+pub trait Ternary<T: Element> {
+    /// The result's type.
+    type Out: Element;
+    /// The value for `x`, `y` and `z`.
+    fn apply(x: T, y: T, z: T) -> Self::Out;
+}
+
 /// Receives an op's definition as a type.
 pub trait Visitor {
     /// What the visit returns.
@@ -34,6 +42,8 @@ pub trait Visitor {
     fn unary<K: Unary<T>, T: Element>(self) -> Self::Output;
     /// Called for an op of two operands.
     fn binary<K: Binary<T>, T: Element>(self) -> Self::Output;
+    /// Called for an op of three operands.
+    fn ternary<K: Ternary<T>, T: Element>(self) -> Self::Output;
 }
 
 /// Calls `visitor` with the definition of `op` for `dtype`; `None` where there is none.
@@ -87,6 +97,13 @@ macro_rules! scalar {
     (@types same, $op:ident, ($x:ident, $y:ident), $e:expr, $t:ty) => {
         impl Binary<$t> for $op { type Out = $t; #[inline(always)] fn apply($x: $t, $y: $t) -> $t { $e } }
     };
+    (@types same, $op:ident, ($x:ident, $y:ident, $z:ident), $e:expr, $t:ty) => {
+        impl Ternary<$t> for $op {
+            type Out = $t;
+            #[inline(always)]
+            fn apply($x: $t, $y: $t, $z: $t) -> $t { $e }
+        }
+    };
     (@types predicate, $op:ident, ($x:ident), $e:expr, $t:ty) => {
         impl Unary<$t> for $op {
             type Out = Bool;
@@ -127,13 +144,16 @@ macro_rules! scalar {
     (@call $op:ident, ($x:ident, $y:ident), $d:ident, $v:ident, $($t:ty)+) => {
         $(if $d == <$t as Element>::DTYPE { return Some($v.binary::<$op, $t>()); })+
     };
+    (@call $op:ident, ($x:ident, $y:ident, $z:ident), $d:ident, $v:ident, $($t:ty)+) => {
+        $(if $d == <$t as Element>::DTYPE { return Some($v.ternary::<$op, $t>()); })+
+    };
 }
 
 /// The lines. Inside, `x` and `y` have the element's type (`bool` for `Bool`).
 #[allow(clippy::bool_comparison, clippy::nonminimal_bool, reason = "one line serves bool and the ordered types")]
 #[rustfmt::skip]
 mod definitions {
-    use super::{Binary, Float, Integer, Unary, Visitor};
+    use super::{Binary, Float, Integer, Ternary, Unary, Visitor};
     use crate::{Bool, DType, Element, ElementwiseOp};
 
     scalar! {
@@ -166,6 +186,7 @@ mod definitions {
             Nextafter(x, y) { float => x.next_after(y) }
             Hypot(x, y) { float => x.hypot(y) }
             Logaddexp(x, y) { float => x.logaddexp(y) }
+            Fma(x, y, z) { float => x.mul_add(y, z) }
 
             Exp(x) { float => x.exp() }
             Expm1(x) { float => Float::expm1(x) }
@@ -471,6 +492,10 @@ pub fn evaluate(op: ElementwiseOp, operands: &[Literal]) -> Option<Literal> {
         fn binary<K: Binary<T>, T: Element>(self) -> Option<Literal> {
             let [x, y] = self.0 else { return None };
             Some(Literal::new(K::apply(x.get()?, y.get()?)))
+        }
+        fn ternary<K: Ternary<T>, T: Element>(self) -> Option<Literal> {
+            let [x, y, z] = self.0 else { return None };
+            Some(Literal::new(K::apply(x.get()?, y.get()?, z.get()?)))
         }
     }
     visit(op, operands.first()?.dtype(), Evaluate(operands)).flatten()

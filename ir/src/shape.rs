@@ -116,6 +116,20 @@ impl Shape {
         Shape(dims)
     }
 
+    /// For each axis, the axis of `other` that numbers the same elements, where the two shapes differ by axes of length
+    /// 1 alone; such axes have no counterpart.
+    pub fn longer_axes_in(&self, other: &Shape) -> Option<SmallVec<[Option<usize>; 4]>> {
+        let mut longer = other.iter().enumerate().filter(|(_, len)| **len != 1);
+        let mut axes = SmallVec::new();
+        for &len in self.iter() {
+            axes.push(match len {
+                1 => None,
+                _ => Some(longer.next().filter(|(_, other)| **other == len)?.0),
+            });
+        }
+        longer.next().is_none().then_some(axes)
+    }
+
     /// The shape without `axes`.
     pub fn without(&self, axes: &[usize]) -> Shape {
         Shape(self.0.iter().enumerate().filter(|(i, _)| !axes.contains(i)).map(|(_, &d)| d).collect())

@@ -13,6 +13,13 @@ pub struct Options {
     pub max_memory: Option<usize>,
 }
 
+impl From<FpMode> for Options {
+    /// The defaults, but for the mode.
+    fn from(fp: FpMode) -> Options {
+        Options { fp, ..Options::default() }
+    }
+}
+
 /// Which rewrites of float arithmetic are allowed. Each mode allows what those before it do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub enum FpMode {

@@ -10,7 +10,7 @@
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-use raptors_ir::scalar::{self, Binary, Unary, Visitor};
+use raptors_ir::scalar::{self, Binary, Ternary, Unary, Visitor};
 use raptors_ir::{DType, Element, ElementwiseOp, dispatch_dtype};
 
 use super::convert::Convert;
@@ -40,6 +40,10 @@ pub fn elementwise(op: ElementwiseOp, dtype: DType, level: Level) -> Option<Kern
         #[inline(always)]
         fn binary<K: Binary<T>, T: Element>(self) -> Kernel {
             kernel::<BinaryMap<K, T>>(cost(self.0), self.1)
+        }
+        #[inline(always)]
+        fn ternary<K: Ternary<T>, T: Element>(self) -> Kernel {
+            kernel::<TernaryMap<K, T>>(cost(self.0), self.1)
         }
     }
     scalar::visit(op, dtype, Select(op, level))
@@ -91,6 +95,7 @@ trait Map {
 
 struct UnaryMap<K, T>(PhantomData<(K, T)>);
 struct BinaryMap<K, T>(PhantomData<(K, T)>);
+struct TernaryMap<K, T>(PhantomData<(K, T)>);
 struct CastMap<T, U>(PhantomData<(T, U)>);
 struct SelectMap<T>(PhantomData<T>);
 
@@ -111,6 +116,16 @@ impl<K: Binary<T>, T: Element> Map for BinaryMap<K, T> {
     unsafe fn at(args: &[*const u8; 3], index: usize) -> K::Out {
         // SAFETY: both operands have an element `index`.
         unsafe { K::apply(load(args[0], index), load(args[1], index)) }
+    }
+}
+
+impl<K: Ternary<T>, T: Element> Map for TernaryMap<K, T> {
+    type Out = K::Out;
+    const SIZES: Sizes = Sizes { args: [size_of::<T>(); 3], out: size_of::<K::Out>() };
+    #[inline(always)]
+    unsafe fn at(args: &[*const u8; 3], index: usize) -> K::Out {
+        // SAFETY: the three operands have an element `index`.
+        unsafe { K::apply(load(args[0], index), load(args[1], index), load(args[2], index)) }
     }
 }
 

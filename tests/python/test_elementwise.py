@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from compare import DTYPES, FLOATS, INTEGERS, assert_same, assert_within_ulp, ev
 from raptors import _core
 from strategies import LAYOUTS, any_bits, ordinary, specials, windows
 
-OPS: dict[str, dict[str, Any]] = {op["name"]: op for op in _core.op_table()}
+# NumPy has no `fma`; it has a test of its own.
+OPS: dict[str, dict[str, Any]] = {op["name"]: op for op in _core.op_table() if op["name"] != "fma"}
 CASES = [(name, dtype) for name in OPS for dtype in DTYPES]
 
 
@@ -175,6 +177,30 @@ def test_where(dtype: str, rng: np.random.Generator) -> None:
         assert_same(r.where(r.lazy(c), r.lazy(a), r.lazy(b)), np.where(c, a, b))
         assert_same(r.where(r.lazy(c), r.lazy(a[:, :1]), r.lazy(b[0])), np.where(c, a[:, :1], b[0]))
         assert_same(r.where(r.lazy(c), r.lazy(a), 1), np.where(c, a, 1))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_fma_rounds_once(dtype: str, rng: np.random.Generator) -> None:
+    x, y, z = (rng.integers(-(2**45), 2**45, 400) * 2.0 ** rng.integers(-30, 30, 400) for _ in range(3))
+    x, y, z = x.astype(dtype), y.astype(dtype), np.where(rng.random(400) < 0.5, -x * y, z).astype(dtype)
+    exact = [
+        Fraction(a) * Fraction(b) + Fraction(c)
+        for a, b, c in zip(*(v.tolist() for v in (x, y, z)), strict=True)
+    ]
+    got = evaluate(r.fma(r.lazy(x), r.lazy(y), r.lazy(z)))
+    error = [abs(Fraction(g) - e) for g, e in zip(got.tolist(), exact, strict=True)]
+    half = [Fraction(s) / 2 for s in np.spacing(np.abs(got)).tolist()]
+    assert all(e <= h for e, h in zip(error, half, strict=True))
+    product_rounded = evaluate(r.lazy(x) * y + z)
+    assert (product_rounded != got).any()
+
+
+def test_fma_of_what_is_not_finite() -> None:
+    x = np.array([np.inf, np.inf, 0.0, np.nan, 1.0, -0.0])
+    y = np.array([1.0, 0.0, np.inf, 1.0, np.inf, 0.0])
+    z = np.array([-np.inf, 1.0, 1.0, 1.0, 1.0, -0.0])
+    want = np.array([np.nan, np.nan, np.nan, np.nan, np.inf, -0.0])
+    assert_same(r.fma(r.lazy(x), r.lazy(y), r.lazy(z)), want)
 
 
 def test_exact_ops_have_the_same_bits_at_any_alignment_and_length() -> None:

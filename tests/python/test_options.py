@@ -116,3 +116,40 @@ def test_mistakes_say_what_is_allowed(y: Any) -> None:
             call(fp=1)
         with pytest.raises(TypeError, match=f'^{name}: there is no option "ffp", the options are: fp$'):
             call(ffp="fast")
+
+
+def test_contract_rounds_a_product_and_a_sum_once() -> None:
+    x = np.array([1.0 + 2.0**-30])
+    y = r.lazy(x) * r.lazy(x) - (1.0 + 2.0**-29)
+    assert y.eval(fp="strict") == x * x - (1.0 + 2.0**-29) == 0.0
+    assert y.eval(fp="contract") == 2.0**-60
+    assert "fused-multiply-add" in y.explain(fp="contract")
+
+
+def test_wider_modes_stay_close(rng: np.random.Generator) -> None:
+    a, b, c = (rng.uniform(1.0, 2.0, (50, 40)) for _ in range(3))
+    x, y, z = r.lazy(a), r.lazy(b), r.lazy(c)
+    for lazy, want in [
+        (x * y + z, a * b + c),
+        (z - x * y, c - a * b),
+        (x / 3.0 / 7.0, a / 3.0 / 7.0),
+        (x * 3.0 * 7.0 + 1.5 + 2.5, a * 3.0 * 7.0 + 1.5 + 2.5),
+        (x * z + y * z, a * c + b * c),
+        (x / y / z, a / b / c),
+        ((x + 0.0) ** 2.0 + x**0.5, a**2 + a**0.5),
+        (x * 0.0 + (x - x), np.zeros_like(a)),
+        (r.sum(r.sum(x, axis=0)), a.sum()),
+        (r.sum(r.broadcast_to(x, (3, 50, 40)), axis=0), a * 3.0),
+    ]:
+        for fp in ("strict", "contract", "fast"):
+            np.testing.assert_allclose(lazy.eval(fp=fp), want, rtol=1e-13, atol=1e-13)
+
+
+def test_integers_are_divided_by_powers_of_two_without_dividing() -> None:
+    n = np.arange(-40, 40, dtype=np.int32)
+    for power in (2, 16, 1 << 30):
+        quotient, rest = r.lazy(n) // power, r.lazy(n) % power
+        assert np.array_equal(quotient.eval(), n // power)
+        assert np.array_equal(rest.eval(), n % power)
+        assert "integer-power-of-two" in quotient.explain()
+        assert "integer-power-of-two" in rest.explain()

@@ -1,0 +1,138 @@
+//! Arithmetic by cheaper ops.
+
+use ElementwiseOp::{
+    Abs, Add, BitwiseAnd, BitwiseLeftShift, BitwiseRightShift, Divide, FloorDivide, Multiply, Negative, Pow,
+    Remainder, Square, Subtract,
+};
+use raptors_ir::{DType, ElementwiseOp, Fact, Kind, Literal};
+
+use super::pattern::{Candidate, Expr, binary, unary};
+
+/// `x + (-y) = x - y, x - (-y) = x + y, (-x) * (-y) = x * y, (-x) / (-y) = x / y`.
+pub(super) fn negated_operand(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (op, x, y) = candidate.binary()?;
+    let negated = |x| candidate.argument(Negative, x);
+    match op {
+        Add => match (negated(x), negated(y)) {
+            (_, Some(y)) => Some(binary(Subtract, x, y)),
+            (Some(x), None) => Some(binary(Subtract, y, x)),
+            (None, None) => None,
+        },
+        Subtract => Some(binary(Add, x, negated(y)?)),
+        Multiply | Divide => Some(binary(op, negated(x)?, negated(y)?)),
+        _ => None,
+    }
+}
+
+/// `x * -1 = x / -1 = -0.0 - x = -x, 0 - n = -n`.
+pub(super) fn negation(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (op, x, y) = candidate.binary()?;
+    let dtype = candidate.dtype(x);
+    if dtype == DType::Bool || dtype.is_complex() {
+        return None;
+    }
+    let minus_one = match dtype.is_float() {
+        true => Literal::from_f64(dtype, -1.0),
+        false => Literal::from_bits(dtype, u128::MAX),
+    };
+    let zero = if dtype.is_float() { Literal::from_f64(dtype, -0.0) } else { Literal::zero(dtype) };
+    match op {
+        Multiply | Divide if candidate.is(y, minus_one) => Some(unary(Negative, x)),
+        Multiply if candidate.is(x, minus_one) => Some(unary(Negative, y)),
+        Subtract if candidate.is(x, zero) => Some(unary(Negative, y)),
+        _ => None,
+    }
+}
+
+/// `abs(-x) = abs(x), square(-x) = square(abs(x)) = square(x)`.
+pub(super) fn even_function(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (op, x) = candidate.unary()?;
+    let without_sign = candidate.argument(Negative, x);
+    match op {
+        Abs => Some(unary(Abs, without_sign?)),
+        Square => Some(unary(Square, without_sign.or_else(|| candidate.argument(Abs, x))?)),
+        _ => None,
+    }
+}
+
+/// `x / 2^k = x * 2^-k`.
+pub(super) fn divide_by_power_of_two(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (Divide, x, y) = candidate.binary()? else { return None };
+    let divisor = candidate.literal(y)?;
+    let reciprocal = Literal::from_f64(divisor.dtype(), 1.0 / divisor.to_f64()?);
+    // Both are then powers of two, so that quotient and product are the same real number, rounded once.
+    (is_normal_power_of_two(divisor) && is_normal_power_of_two(reciprocal))
+        .then(|| binary(Multiply, x, reciprocal))
+}
+
+/// Whether the literal is a float `2^k` or `-2^k`, and no subnormal.
+fn is_normal_power_of_two(literal: Literal) -> bool {
+    let (fraction, exponent) = match literal.dtype() {
+        DType::F32 => (23, 0xff),
+        DType::F64 => (52, 0x7ff),
+        _ => return false,
+    };
+    let bits = literal.bits() as u64;
+    let exponent_bits = (bits >> fraction) & exponent;
+    bits & ((1 << fraction) - 1) == 0 && exponent_bits != 0 && exponent_bits != exponent
+}
+
+/// `n * 2 = n + n, n * 2^k = n << k, n // 2^k = n >> k, n % 2^k = n & (2^k - 1)`.
+pub(super) fn integer_power_of_two(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (op, x, y) = candidate.binary()?;
+    let (x, literal) = match (candidate.literal(x), candidate.literal(y)) {
+        (_, Some(literal)) => (x, literal),
+        (Some(literal), None) if op == Multiply => (y, literal),
+        (Some(_) | None, None) => return None,
+    };
+    let (value, exponent) = positive_power_of_two(literal)?;
+    let of_dtype = |value: u32| Literal::from_bits(literal.dtype(), value.into());
+    match op {
+        Multiply if exponent == 1 => Some(binary(Add, x, x)),
+        // Narrower integers have a vector product everywhere, and no vector shift everywhere.
+        Multiply if literal.dtype().size() == 8 => Some(binary(BitwiseLeftShift, x, of_dtype(exponent))),
+        FloorDivide => Some(binary(BitwiseRightShift, x, of_dtype(exponent))),
+        Remainder => Some(binary(BitwiseAnd, x, Literal::from_bits(literal.dtype(), u128::from(value - 1)))),
+        _ => None,
+    }
+}
+
+/// The integer `2^k`, positive as its dtype reads it, and `k`; not for 1.
+fn positive_power_of_two(literal: Literal) -> Option<(u64, u32)> {
+    let dtype = literal.dtype();
+    let value = literal.bits() as u64;
+    let sign_bit = 8 * dtype.size() as u32 - 1;
+    let exponent = value.trailing_zeros();
+    let positive = dtype.kind() == Kind::Unsigned || exponent < sign_bit;
+    (dtype.is_integer() && value.is_power_of_two() && exponent > 0 && positive).then_some((value, exponent))
+}
+
+/// `n ** 2 = square(n)`.
+pub(super) fn integer_square(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (Pow, x, y) = candidate.binary()? else { return None };
+    let dtype = candidate.dtype(x);
+    (dtype.is_integer() && candidate.is(y, Literal::from_f64(dtype, 2.0))).then(|| unary(Square, x))
+}
+
+/// `(x ∘ s) ∘ t = x ∘ (s ∘ t)`, for min, max, bitwise ops, and sums and products of integers.
+pub(super) fn associative_scalars(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (op, _, _) = candidate.binary()?;
+    let wraps = matches!(op, Add | Multiply) && !candidate.result_dtype().is_float();
+    (wraps || op.has(Fact::Associative)).then(|| gather_scalars(candidate, op))?
+}
+
+/// The scalars of `(x ∘ s) ∘ t` by themselves; operands change sides only where the op commutes.
+pub(super) fn gather_scalars(candidate: &Candidate<'_>, op: ElementwiseOp) -> Option<Expr> {
+    let (_, x, t) = candidate.binary()?;
+    let (x, t) = match (candidate.is_scalar(x), candidate.is_scalar(t)) {
+        (false, true) => (x, t),
+        (true, false) if op.has(Fact::Commutative) => (t, x),
+        (true | false, true | false) => return None,
+    };
+    let (x, s) = candidate.arguments(op, x)?;
+    match (candidate.is_scalar(x), candidate.is_scalar(s)) {
+        (false, true) => Some(binary(op, x, binary(op, s, t))),
+        (true, false) if op.has(Fact::Commutative) => Some(binary(op, s, binary(op, x, t))),
+        (true | false, true | false) => None,
+    }
+}
