@@ -2,8 +2,11 @@
 //!
 //! A slice of elementwise work computes elements that nobody reads; `slice(f(x))` becomes `f(slice(x))` when the slice
 //! is the only user. A permutation moves the same way, so that it costs a stride instead of a pass over memory, and a
-//! reshape does where the operands can be reshaped without a copy. All of it is exact: an elementwise op gives the
-//! same value wherever its element stands.
+//! reshape does where the operands can be reshaped without a copy. A slice also moves before other views and before
+//! joins. A broadcast moves the other way: work on operands that are all repeated is done once, and its result repeated.
+//! All of it is exact: an elementwise op gives the same value wherever its element stands.
+
+mod slice;
 
 use raptors_ir::{DimSlice, Dims, Graph, Node, NodeId, Op, Operands, Shape, Source};
 
@@ -34,8 +37,7 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
         if node.op.is_view() {
             builder.view(&node.op, operands[0], MAX_DEPTH)
         } else if node.op.is_elementwise() {
-            let operands = builder.without_implied_broadcasts(&node.ty.shape, operands);
-            new.push_node(node.clone(), &operands)
+            builder.elementwise(node, operands)
         } else {
             new.push_node(node.clone(), operands)
         }
@@ -60,6 +62,12 @@ impl Builder<'_> {
             return self.view(&joined, inner, depth);
         }
         if depth > 0
+            && let Op::Slice(dims) = op
+            && let Some(moved) = self.slice_before_view(dims, x, depth - 1)
+        {
+            return moved;
+        }
+        if depth > 0
             && !self.is_pinned(x)
             && let Some(moved) = self.move_up(op, x, depth - 1)
         {
@@ -70,6 +78,11 @@ impl Builder<'_> {
 
     fn is_pinned(&self, x: NodeId) -> bool {
         self.pinned.get(x.index()).copied().unwrap_or(false)
+    }
+
+    fn pin(&mut self, x: NodeId) {
+        self.pinned.resize(self.new.len(), false);
+        self.pinned[x.index()] = true;
     }
 
     fn push(&mut self, op: Op, operands: &[NodeId], source: Option<Source>) -> NodeId {
@@ -123,6 +136,7 @@ impl Builder<'_> {
                 let operand = self.view(&Op::Slice(inner), operands[0], depth);
                 return Some(self.push(node.op, &[operand], node.source));
             }
+            (&Op::Concat(axis), Op::Slice(dims)) => return self.slice_before_concat(dims, axis, x, depth),
             _ => return None,
         }
         self.ledger.applied("views", "view-before-elementwise", self.new, x, format!("{} moved", op.name()));
@@ -169,6 +183,32 @@ impl Builder<'_> {
         access(self.new, operand).is_some_and(|access| {
             crate::access::reshape_strides(self.new.shape(operand), &access.strides, target).is_some()
         })
+    }
+
+    /// The elementwise `node` of these operands: without broadcasts that it would do itself, and before those that
+    /// repeat its result.
+    fn elementwise(&mut self, node: &Node, operands: &Operands) -> NodeId {
+        let operands = self.without_implied_broadcasts(&node.ty.shape, operands);
+        let once: Operands = operands
+            .iter()
+            .map(|&operand| match self.new.op(operand) {
+                Op::Broadcast(_) => self.new.operands(operand)[0],
+                _ => operand,
+            })
+            .collect();
+        // A copy is there for the memory that it fills.
+        if once == operands || node.op == Op::Copy {
+            return self.new.push_node(node.clone(), &operands);
+        }
+        let value = self.push(node.op.clone(), &once, node.source);
+        self.ledger.applied(
+            "views",
+            "broadcast-after-elementwise",
+            self.new,
+            value,
+            "computed once for all repeats",
+        );
+        self.view(&Op::Broadcast(node.ty.shape.clone()), value, 0)
     }
 
     /// The operands without broadcasts that the elementwise op would do itself.

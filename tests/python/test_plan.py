@@ -133,3 +133,25 @@ def test_the_plan_is_what_runs(x: Any) -> None:
     after = y.plan()
     assert before.text().splitlines()[1:] == after.text().splitlines()[1:]
     assert (before.kernels, before.buffers, before.dot()) == (after.kernels, after.buffers, after.dot())
+
+
+def test_what_is_not_read_is_not_computed(x: Any) -> None:
+    for y, want in [
+        (r.sqrt(x)[3], 120),
+        (r.sqrt(x).T[5:7, ::2], 2 * 50),
+        (r.concat([r.sqrt(x), r.exp(x)])[103:108], 5 * 120),
+        (r.where(x > 0.5, r.sqrt(x), x)[0, :10], 10),
+        (r.sum(r.sqrt(x), axis=1)[:7], 7),
+        (r.sqrt(x)[2:50][1:3][:, 4:9].reshape(5, 2), 10),
+    ]:
+        assert y.plan().peak_bytes == 8 * want
+        assert_same(y, np.asarray(y))
+
+
+def test_repeated_work_is_done_once() -> None:
+    row = r.lazy(np.linspace(0.0, 1.0, 50))
+    wide = r.exp(r.broadcast_to(row, (1000, 50))) * 3.0
+    plan = (wide + r.lazy(np.ones((1000, 50)))).plan()
+    assert plan.peak_bytes < 1000 * 50 * 8 + 1000
+    assert "broadcast-after-elementwise" in plan.explain()
+    assert_same(wide, np.broadcast_to(np.asarray(r.exp(row) * 3.0), (1000, 50)))
