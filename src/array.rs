@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use raptors_ir::{DType, Literal, Op, Shape, Source, Strides, Type};
@@ -48,6 +48,17 @@ impl fmt::Debug for Memory {
     }
 }
 
+/// Whether an evaluation may overwrite a leaf's memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Donation {
+    /// It belongs to the caller.
+    No,
+    /// It may be overwritten, once.
+    Yes,
+    /// It was donated, but must not be written.
+    ReadOnly,
+}
+
 /// Elements in memory, as a leaf reads them.
 #[derive(Debug)]
 pub struct Leaf {
@@ -58,23 +69,60 @@ pub struct Leaf {
     /// Whether elements have the other byte order.
     pub swapped: bool,
     /// Whether an evaluation may overwrite the memory.
-    pub donated: bool,
+    pub donation: Donation,
     consumed: AtomicBool,
 }
 
 impl Leaf {
     /// A leaf over `memory`.
-    pub fn new(memory: Memory, strides: Strides, swapped: bool, donated: bool) -> Leaf {
-        Leaf { memory, strides, swapped, donated, consumed: AtomicBool::new(false) }
+    pub fn new(memory: Memory, strides: Strides, swapped: bool, donation: Donation) -> Leaf {
+        Leaf { memory, strides, swapped, donation, consumed: AtomicBool::new(false) }
     }
 
-    pub(crate) fn consume(&self) {
-        self.consumed.store(true, Ordering::Relaxed);
+    /// A handle for reading the elements; `None` once an evaluation has overwritten them.
+    pub(crate) fn hold(leaf: &Arc<Leaf>) -> Option<Arc<Leaf>> {
+        let held = leaf.clone();
+        if leaf.donation == Donation::Yes {
+            // Counted as a holder before the mark is read, as `claim` marks before it counts: one of the two sees the
+            // other.
+            fence(Ordering::SeqCst);
+        }
+        (!leaf.consumed.load(Ordering::Relaxed)).then_some(held)
     }
 
-    pub(crate) fn is_consumed(&self) -> bool {
-        self.consumed.load(Ordering::Relaxed)
+    /// Whether there are more handles than the node's and this many captures'.
+    pub(crate) fn is_held_beside_captures(leaf: &Arc<Leaf>, captures: usize) -> bool {
+        Arc::strong_count(leaf) > 1 + captures
     }
+
+    /// Marks the elements as overwritten, unless something beside the node and this many captures holds them.
+    pub(crate) fn claim(leaf: &Arc<Leaf>, captures: usize) -> Claim {
+        if leaf.consumed.swap(true, Ordering::Relaxed) {
+            return Claim::TooLate;
+        }
+        fence(Ordering::SeqCst);
+        if Leaf::is_held_beside_captures(leaf, captures) {
+            leaf.release();
+            return Claim::Held;
+        }
+        Claim::Made
+    }
+
+    /// Takes a mark back before anything has been overwritten.
+    pub(crate) fn release(&self) {
+        self.consumed.store(false, Ordering::Relaxed);
+    }
+}
+
+/// What became of an attempt to overwrite a leaf.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Claim {
+    /// It is the claimer's to overwrite.
+    Made,
+    /// Something else may read it.
+    Held,
+    /// Another evaluation overwrites it, or has.
+    TooLate,
 }
 
 /// What a node is.

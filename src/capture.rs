@@ -8,13 +8,13 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use raptors_ir::{
-    Destination, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter, Type,
+    Destination, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter, Source, Type,
 };
 use raptors_passes::Options;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use crate::array::{Array, Kind, Leaf, Node};
+use crate::array::{Array, Donation, Kind, Leaf, Node};
 use crate::error::Error;
 use crate::executor::Argument;
 
@@ -125,15 +125,11 @@ impl<'a> Captured<'a> {
         let mut parameter = None;
         match (node.leaf(), &node.kind) {
             (Some(leaf), _) => {
-                if leaf.is_consumed() {
+                let Some(leaf) = Leaf::hold(leaf) else {
                     return Err(Error::Consumed { shape: node.ty.shape.clone() });
-                }
-                parameter = Some(self.input(
-                    Input::Leaf(leaf.clone()),
-                    layout(leaf, &node.ty),
-                    &node.ty,
-                    leaf.donated,
-                ));
+                };
+                let (layout, donated) = (layout(&leaf, &node.ty), leaf.donation == Donation::Yes);
+                parameter = Some(self.input(Input::Leaf(leaf), layout, &node.ty, donated));
             }
             (None, Kind::Scalar(literal)) if !is_rule_value(*literal, user) => {
                 parameter = Some(self.input(Input::Scalar(*literal), Layout::Scalar, &node.ty, false));
@@ -175,6 +171,12 @@ impl<'a> Captured<'a> {
     /// The parameters, in the order of the inputs.
     pub(crate) fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// Where the user made a parameter, when known.
+    pub(crate) fn source(&self, parameter: usize) -> Option<Source> {
+        let number = Some(parameter as u32);
+        self.steps.iter().find(|step| step.parameter == number).and_then(|step| step.node.source)
     }
 
     /// Takes back the permission to overwrite a parameter.

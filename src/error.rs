@@ -42,6 +42,20 @@ pub enum Error {
     /// The system has no memory for a result or an intermediate.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
+    /// The evaluation needs more memory than it may take.
+    #[error(
+        "eval: needs {needed} bytes for results and values between, and max_memory is {most}: evaluate fewer results \
+         together, or a part of the elements at a time{}",
+        alive_table(alive)
+    )]
+    MemoryLimit {
+        /// Bytes that it would allocate.
+        needed: usize,
+        /// Bytes that it may.
+        most: usize,
+        /// What is in memory when most is, largest first.
+        alive: Vec<AliveValue>,
+    },
     /// A dtype that no kernel computes with yet.
     #[error("eval: no kernel computes with {}: complex arrays can be reshaped, sliced and joined", dtype.numpy_name())]
     Unsupported {
@@ -118,6 +132,21 @@ pub enum Error {
     },
 }
 
+/// A value that takes memory.
+#[derive(Clone, Debug)]
+pub struct AliveValue {
+    /// The op that makes it.
+    pub op: &'static str,
+    /// Its dtype and shape.
+    pub ty: Type,
+    /// Its bytes.
+    pub bytes: usize,
+    /// Whether it is a result; otherwise it is needed for one.
+    pub is_result: bool,
+    /// Where that op was written.
+    pub source: Option<Source>,
+}
+
 /// An operand of a failed op.
 #[derive(Clone, Debug)]
 pub struct OperandNote {
@@ -129,6 +158,22 @@ pub struct OperandNote {
     pub op: &'static str,
     /// Where that op was written.
     pub source: Option<Source>,
+}
+
+fn alive_table(alive: &[AliveValue]) -> String {
+    const MOST_LISTED: usize = 12;
+    let mut text = String::from("\nalive when most is:");
+    for value in alive.iter().take(MOST_LISTED) {
+        let AliveValue { op, ty, bytes, is_result, source } = value;
+        let role = if *is_result { "result" } else { "between" };
+        let place = source.and_then(source::resolve).map_or(String::new(), |line| format!(" at {line}"));
+        let (dtype, shape) = (ty.dtype.numpy_name(), &ty.shape);
+        text.push_str(&format!("\n  {bytes:>14} bytes  {role:<7}  {dtype} {shape} made by {op}{place}"));
+    }
+    if alive.len() > MOST_LISTED {
+        text.push_str(&format!("\n  and {} smaller ones", alive.len() - MOST_LISTED));
+    }
+    text
 }
 
 fn notes(operands: &[OperandNote]) -> String {

@@ -1,18 +1,19 @@
 //! Evaluation: bind what was captured to memory, run its program, hand over the results.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use raptors_ir::{DType, Destination, Layout, Shape, Strides, Type};
-use raptors_passes::Options;
+use raptors_ir::{DType, Destination, Shape, Strides, Type};
+use raptors_passes::{Options, Record};
 use smallvec::SmallVec;
 
+use crate::aliasing;
 use crate::array::{Array, Leaf};
 use crate::capture::{Captured, Input};
 use crate::compile::{CacheState, Compiled, compile};
 use crate::error::Error;
 use crate::executor::{self, Outcome};
 use crate::kernels::copy;
+use crate::peak;
 use crate::tensor::Tensor;
 
 /// Memory that a caller gives for a result.
@@ -97,11 +98,15 @@ pub unsafe fn eval_into(
     unsafe { run(captured, outs, options) }
 }
 
-/// What an evaluation of `arrays` would do.
-pub(crate) fn plan(arrays: &[&Array], options: &Options) -> Result<(Arc<Compiled>, CacheState), Error> {
+/// What an evaluation of `arrays` would do, and the donations that it would not use.
+pub(crate) fn plan(
+    arrays: &[&Array],
+    options: &Options,
+) -> Result<(Arc<Compiled>, CacheState, Vec<Record>), Error> {
     let mut captured = Captured::new(arrays)?;
-    keep_shared_donations(&mut captured);
-    compile(&captured, options)
+    let withdrawn = aliasing::withdraw_donations(&mut captured);
+    let (compiled, cache) = compile(&captured, options)?;
+    Ok((compiled, cache, withdrawn))
 }
 
 /// # Safety
@@ -112,28 +117,28 @@ unsafe fn run(
     outs: &[Option<OutMemory>],
     options: &Options,
 ) -> Result<Vec<Evaluated>, Error> {
-    keep_shared_donations(&mut captured);
+    aliasing::withdraw_donations(&mut captured);
     let mut pointers: SmallVec<[Option<*mut u8>; 2]> = SmallVec::from_elem(None, outs.len());
     for (n, out) in outs.iter().enumerate() {
         let Some(out) = out else { continue };
-        check_out(out, captured.result_type(n))?;
-        if outs[..n].iter().flatten().any(|other| overlaps(&extent_of(other), &extent_of(out))) {
+        aliasing::check_out(out, captured.result_type(n))?;
+        if outs[..n].iter().flatten().any(|other| aliasing::outs_overlap(other, out)) {
             return Err(Error::OutOverlap { with: "another out" });
         }
-        let destination = destination(&captured, out)?;
+        let destination = aliasing::destination(&captured, out)?;
         captured.set_destination(n, destination);
         pointers[n] = (destination != Destination::Fresh).then_some(out.pointer);
     }
-    let (compiled, _) = compile(&captured, options)?;
-    let program = &compiled.program;
-    // Claimed before the run: a failed or panicking run may have overwritten part of it.
-    for &parameter in &program.overwritten {
-        if let Input::Leaf(leaf) = &captured.inputs[parameter as usize]
-            && leaf.donated
-        {
-            leaf.consume();
+    let compiled = loop {
+        let (compiled, _) = compile(&captured, options)?;
+        peak::check(&compiled, options.max_memory)?;
+        // Claimed before the run: a failed or panicking run may have overwritten part of it.
+        match aliasing::claim(&captured, &compiled.program.overwritten)? {
+            None => break compiled,
+            Some(held) => captured.keep(held),
         }
-    }
+    };
+    let program = &compiled.program;
     let arguments = captured.arguments();
     // SAFETY: leaves promise readable memory, and writable if donated; outs are checked above, and writable by this
     // function's contract.
@@ -159,101 +164,6 @@ unsafe fn run(
     Ok(evaluated)
 }
 
-/// Takes the permission to overwrite from donated inputs whose memory another input reads too.
-fn keep_shared_donations(captured: &mut Captured<'_>) {
-    for donated in 0..captured.parameters().len() {
-        if !captured.parameters()[donated].donated {
-            continue;
-        }
-        let Some(memory) = input_extent(captured, donated) else { continue };
-        let shared = (0..captured.inputs.len())
-            .filter(|&other| other != donated)
-            .filter_map(|other| input_extent(captured, other))
-            .any(|other| overlaps(&memory, &other));
-        if shared {
-            captured.keep(donated);
-        }
-    }
-}
-
-fn check_out(out: &OutMemory, ty: &Type) -> Result<(), Error> {
-    if out.shape != ty.shape {
-        let (given, needed) = (out.shape.to_string(), ty.shape.to_string());
-        return Err(Error::OutMismatch { what: "shape", given, needed });
-    }
-    if out.dtype != ty.dtype {
-        let (given, needed) = (out.dtype.numpy_name().to_owned(), ty.dtype.numpy_name().to_owned());
-        return Err(Error::OutMismatch { what: "dtype", given, needed });
-    }
-    if !out.writable {
-        return Err(Error::OutReadOnly);
-    }
-    if overlaps_itself(out) {
-        return Err(Error::OutOverlap { with: "itself" });
-    }
-    Ok(())
-}
-
-/// Whether two elements of `out` may share memory: a dimension steps by less than all that is inside it.
-fn overlaps_itself(out: &OutMemory) -> bool {
-    let mut steps: SmallVec<[(usize, usize); 4]> = out
-        .shape
-        .iter()
-        .zip(&out.strides)
-        .filter(|&(&dim, _)| dim > 1)
-        .map(|(&dim, &stride)| (stride.unsigned_abs(), dim))
-        .collect();
-    steps.sort_unstable();
-    let mut inside = out.dtype.size();
-    out.shape.size() > 0
-        && steps.iter().any(|&(step, dim)| {
-            let overlap = step < inside;
-            inside += step * (dim - 1);
-            overlap
-        })
-}
-
-/// Where a result for this memory is computed.
-///
-/// Memory that is not row-major, or that several inputs read, gets a copy of a result computed elsewhere.
-fn destination(captured: &Captured<'_>, out: &OutMemory) -> Result<Destination, Error> {
-    let memory = extent_of(out);
-    let mut exact = None;
-    let mut sharing = 0;
-    for (n, input) in captured.inputs.iter().enumerate() {
-        let Input::Leaf(leaf) = input else { continue };
-        if !input_extent(captured, n).is_some_and(|extent| overlaps(&memory, &extent)) {
-            continue;
-        }
-        let ty = &captured.parameters()[n].ty;
-        let same = leaf.memory.pointer() == out.pointer
-            && ty.dtype == out.dtype
-            && ty.shape == out.shape
-            && leaf.swapped == out.swapped
-            && same_strides(&out.shape, &leaf.strides, &out.strides);
-        if !same {
-            return Err(Error::OutOverlap { with: "an input" });
-        }
-        sharing += 1;
-        exact = Some(n);
-    }
-    let row_major = !out.swapped
-        && (out.pointer as usize).is_multiple_of(out.dtype.size())
-        && same_strides(&out.shape, &out.strides, &out.shape.row_major_strides(out.dtype.size()));
-    Ok(match (exact, sharing) {
-        _ if !row_major => Destination::Fresh,
-        (None, _) => Destination::Provided,
-        (Some(n), 1) if captured.parameters()[n].layout == Layout::RowMajor => {
-            Destination::Parameter(n as u32)
-        }
-        (Some(_), _) => Destination::Fresh,
-    })
-}
-
-fn same_strides(shape: &Shape, a: &[isize], b: &[isize]) -> bool {
-    shape.size() == 0 || shape.iter().zip(a).zip(b).all(|((&dim, a), b)| dim == 1 || a == b)
-}
-
 /// # Safety
 ///
 /// `source` holds the row-major elements of `out`'s shape; `out` is writable.
@@ -272,60 +182,6 @@ unsafe fn copy_out(source: *const u8, out: &OutMemory) {
         copy::swap_bytes(source.cast_mut(), item / parts, size * parts);
         copy::copy_parallel(source, &strides, out.pointer, &out.strides, &out.shape, item);
     }
-}
-
-/// The addresses that an array reaches: from the lowest byte to past the highest, elements a multiple of `step` apart.
-struct Extent {
-    bytes: Range<usize>,
-    step: usize,
-    item: usize,
-}
-
-fn extent(pointer: *mut u8, shape: &Shape, strides: &[isize], item: usize) -> Extent {
-    let address = pointer as usize;
-    if shape.size() == 0 {
-        return Extent { bytes: address..address, step: 0, item };
-    }
-    let (mut low, mut high, mut step) = (0isize, 0isize, 0);
-    for (&dim, &stride) in shape.iter().zip(strides) {
-        let reach = stride * (dim as isize - 1);
-        low += reach.min(0);
-        high += reach.max(0);
-        if dim > 1 {
-            step = gcd(step, stride.unsigned_abs());
-        }
-    }
-    let bytes = address.wrapping_add_signed(low)..address.wrapping_add_signed(high) + item;
-    Extent { bytes, step, item }
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-fn extent_of(out: &OutMemory) -> Extent {
-    extent(out.pointer, &out.shape, &out.strides, out.dtype.size())
-}
-
-fn input_extent(captured: &Captured<'_>, n: usize) -> Option<Extent> {
-    let ty = &captured.parameters()[n].ty;
-    match &captured.inputs[n] {
-        Input::Leaf(leaf) => Some(extent(leaf.memory.pointer(), &ty.shape, &leaf.strides, ty.dtype.size())),
-        Input::Scalar(_) => None,
-    }
-}
-
-/// Whether two arrays may share a byte. Arrays that interleave, such as two channels of one image, do not.
-fn overlaps(a: &Extent, b: &Extent) -> bool {
-    if a.bytes.start >= b.bytes.end || b.bytes.start >= a.bytes.end {
-        return false;
-    }
-    let step = gcd(a.step, b.step);
-    if step == 0 {
-        return true;
-    }
-    let phase = (b.bytes.start as isize - a.bytes.start as isize).rem_euclid(step as isize) as usize;
-    phase < a.item || phase + b.item > step
 }
 
 impl Array {
@@ -370,10 +226,7 @@ impl Array {
     /// As [`Array::eval`].
     pub fn cached_leaf(&self, options: &Options) -> Result<Arc<Leaf>, Error> {
         if let Some(leaf) = self.node.leaf() {
-            if leaf.is_consumed() {
-                return Err(Error::Consumed { shape: self.shape().clone() });
-            }
-            return Ok(leaf.clone());
+            return Leaf::hold(leaf).ok_or_else(|| Error::Consumed { shape: self.shape().clone() });
         }
         let leaf = Arc::new(self.eval_with(options)?.into_leaf());
         Ok(self.node.value.get_or_init(|| leaf).clone())

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use raptors_ir::{Element, Shape};
 
-use crate::array::{Array, Leaf, Memory};
+use crate::array::{Array, Donation, Leaf, Memory};
 use crate::error::Error;
 
 /// Something whose elements a lazy array can hold.
@@ -36,7 +36,7 @@ fn owned<T: Element>(pointer: *mut T, owner: Box<dyn Any + Send + Sync>, dims: &
             // SAFETY: callers pass the address of `owner`'s row-major elements, of which there are `dims`, and nobody
             // else has the owner.
             let memory = unsafe { Memory::new(pointer.cast(), owner) };
-            Array::from_leaf(Leaf::new(memory, strides, false, false), T::DTYPE, shape, None)
+            Array::from_leaf(Leaf::new(memory, strides, false, Donation::No), T::DTYPE, shape, None)
         }
         Err(error) => Array::invalid(Error::Op { error: Box::new(error), operands: Vec::new() }),
     }

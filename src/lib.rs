@@ -33,6 +33,8 @@ mod capture;
 pub mod compile;
 mod cache;
 pub mod eval;
+mod aliasing;
+mod peak;
 mod run;
 mod lower;
 mod program;

@@ -19,6 +19,8 @@ pub const JSON_VERSION: u32 = 1;
 pub struct Plan {
     compiled: Arc<Compiled>,
     cache: CacheState,
+    /// Donations that are not used, which the compiled program does not know of.
+    withdrawn: Vec<Record>,
 }
 
 impl Plan {
@@ -37,8 +39,8 @@ impl Plan {
     ///
     /// As [`Plan::new`].
     pub fn with_options(arrays: &[&Array], options: &Options) -> Result<Plan, Error> {
-        let (compiled, cache) = eval::plan(arrays, options)?;
-        Ok(Plan { compiled, cache })
+        let (compiled, cache, withdrawn) = eval::plan(arrays, options)?;
+        Ok(Plan { compiled, cache, withdrawn })
     }
 
     /// Passes over memory: loop nests, matrix products, concats.
@@ -68,7 +70,9 @@ impl Plan {
 
     /// What was not done, and why.
     pub fn refusals(&self) -> Vec<String> {
-        self.records(|record| record.outcome == Outcome::Refused)
+        let mut refusals: Vec<String> = self.withdrawn.iter().map(line).collect();
+        refusals.extend(self.records(|record| record.outcome == Outcome::Refused));
+        refusals
     }
 
     fn records(&self, keep: impl Fn(&Record) -> bool) -> Vec<String> {

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use raptors_ir::{BufferId, DType, Dims, Shape, Slot, Strides, Type};
 
-use crate::codegen::lane::LaneProgram;
+use crate::codegen::lane::{LaneOp, LaneProgram};
 use crate::codegen::tile::TileProgram;
 use crate::runtime::team;
 
@@ -53,6 +53,11 @@ impl Operand {
     pub(crate) fn overlaps(&self, other: &Operand, dims: &[usize]) -> bool {
         let (a, b) = (self.reach(dims), other.reach(dims));
         self.memory == other.memory && a.start < b.end && b.start < a.end
+    }
+
+    /// Whether both are the same elements of the same memory.
+    fn is_at(&self, other: &Operand) -> bool {
+        self.memory == other.memory && self.offset == other.offset && self.strides == other.strides
     }
 
     /// The bytes from the first to the last that is reached.
@@ -180,7 +185,7 @@ impl fmt::Display for Program {
                     for (m, operand) in nest.operands.iter().enumerate() {
                         writeln!(f, "    m{m} = {operand}")?;
                     }
-                    write!(f, "{}", nest.body)?;
+                    write!(f, "{}{}", nest.body, InPlace(nest))?;
                 }
                 Step::Matmul(product) => {
                     let [m, k, n_columns] = product.dims;
@@ -201,6 +206,40 @@ impl fmt::Display for Program {
             writeln!(f, "  result {n}: {} {} in {}", result.ty.dtype, result.ty.shape, result.slot)?;
         }
         writeln!(f, "}}")
+    }
+}
+
+/// The stores over what the same element was computed from: `multiply m0, p1 -> m0 in place`.
+struct InPlace<'a>(&'a LoopNest);
+
+impl fmt::Display for InPlace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LoopNest { operands, body, .. } = self.0;
+        let loaded = |target: &Operand| {
+            body.insts.iter().find_map(|inst| match inst.op {
+                LaneOp::Load(id) if operands[id.index()].is_at(target) => Some(id),
+                _ => None,
+            })
+        };
+        for (value, target) in &body.stores {
+            let Some(source) = loaded(&operands[target.index()]) else { continue };
+            let inst = &body.insts[value.index()];
+            write!(f, "    {}", inst.op.name())?;
+            for (i, arg) in inst.args.iter().enumerate() {
+                f.write_str(if i == 0 { " " } else { ", " })?;
+                match &body.insts[arg.index()].op {
+                    LaneOp::Load(operand) => write!(f, "{operand}")?,
+                    LaneOp::Splat(scalar) => write!(f, "{scalar}")?,
+                    LaneOp::Index { .. }
+                    | LaneOp::Elementwise(..)
+                    | LaneOp::Where
+                    | LaneOp::Cast(_)
+                    | LaneOp::Copy => write!(f, "{arg}")?,
+                }
+            }
+            writeln!(f, " -> {source} in place")?;
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@
 
 use raptors_ir::{Encoding, Graph, Layout, Literal, Op, Parameter, Shape, verify};
 
-use crate::array::{Array, Leaf, Memory};
+use crate::array::{Array, Donation, Leaf, Memory};
 use crate::error::Error;
 use crate::runtime::buffer::Buffer;
 use crate::tensor::Tensor;
@@ -110,7 +110,7 @@ fn random_input(parameter: &Parameter, random: &mut Random) -> Result<Array, Err
     }
     // SAFETY: the buffer is the owner; the strides reach `below` bytes down and `above` up from `start`, within it.
     let memory = unsafe { Memory::new(start, Box::new(buffer)) };
-    Ok(Array::from_leaf(Leaf::new(memory, strides, swapped, false), dtype, ty.shape.clone(), None))
+    Ok(Array::from_leaf(Leaf::new(memory, strides, swapped, Donation::No), dtype, ty.shape.clone(), None))
 }
 
 /// The bytes from the first element down to the lowest, and up to the highest.

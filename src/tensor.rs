@@ -2,7 +2,7 @@
 
 use raptors_ir::{DType, Element, Shape, Type};
 
-use crate::array::{Array, Leaf, Memory};
+use crate::array::{Array, Donation, Leaf, Memory};
 use crate::runtime::buffer::Buffer;
 
 /// A row-major array in memory of its own: the result of an evaluation.
@@ -70,6 +70,6 @@ impl Tensor {
         let pointer = self.buffer.as_mut_ptr();
         // SAFETY: the buffer is the owner, holds the elements, and nobody else has it.
         let memory = unsafe { Memory::new(pointer, Box::new(self.buffer)) };
-        Leaf::new(memory, strides, false, false)
+        Leaf::new(memory, strides, false, Donation::No)
     }
 }

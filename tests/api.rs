@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
-use raptors::array::{Array, Leaf, Memory};
+use raptors::array::{Array, Donation, Leaf, Memory};
 use raptors::eval::{Evaluated, OutMemory, eval_into};
 use raptors::ir::Literal;
 use raptors::{DType, Error, Index, Options, Plan, Shape, lazy};
@@ -85,7 +85,7 @@ fn dying_intermediates_are_written_over() {
 fn donated(values: &mut [f32]) -> Array {
     // SAFETY: the callers keep `values` alive, and use them only after evaluation.
     let memory = unsafe { Memory::new(values.as_mut_ptr().cast(), Box::new(())) };
-    let leaf = Leaf::new(memory, [4isize].into_iter().collect(), false, true);
+    let leaf = Leaf::new(memory, [4isize].into_iter().collect(), false, Donation::Yes);
     Array::from_leaf(leaf, DType::F32, Shape::new(&[values.len()]).unwrap(), None)
 }
 

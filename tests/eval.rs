@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
-use raptors::array::{Array, Leaf, Memory};
+use raptors::array::{Array, Donation, Leaf, Memory};
 use raptors::ir::{DType, Encoding, Graph, Layout, Literal, NodeId, Op, Parameter, ReduceOp};
 use raptors::runtime::team;
 use raptors::{Error, Tensor};
@@ -43,11 +43,12 @@ pub(crate) fn leaf(parameter: &Parameter, elements: &[Literal]) -> Array {
     let pointer = memory.as_mut_ptr().wrapping_add(below);
     // SAFETY: the box is the owner, and the strides reach only into it.
     let memory = unsafe { Memory::new(pointer, Box::new(memory)) };
-    Array::from_leaf(Leaf::new(memory, strides, swapped, parameter.donated), ty.dtype, ty.shape.clone(), None)
+    let donation = if parameter.donated { Donation::Yes } else { Donation::No };
+    Array::from_leaf(Leaf::new(memory, strides, swapped, donation), ty.dtype, ty.shape.clone(), None)
 }
 
 /// Elements that a strided layout can hold: a repeated element has one value.
-fn arguments(random: &mut Random, graph: &Graph) -> Vec<Vec<Literal>> {
+pub(crate) fn arguments(random: &mut Random, graph: &Graph) -> Vec<Vec<Literal>> {
     let draw = |parameter: &Parameter, random: &mut Random| {
         let elements = random_argument(random, &parameter.ty);
         let Layout::Strided { strides, .. } = &parameter.layout else { return elements };
@@ -67,7 +68,7 @@ fn arguments(random: &mut Random, graph: &Graph) -> Vec<Vec<Literal>> {
 }
 
 /// The graph's nodes as lazy arrays over these arguments.
-fn arrays(graph: &Graph, arguments: &[Vec<Literal>]) -> Result<Vec<Array>, Error> {
+pub(crate) fn arrays(graph: &Graph, arguments: &[Vec<Literal>]) -> Result<Vec<Array>, Error> {
     let mut arrays: Vec<Array> = Vec::new();
     for id in graph.ids() {
         let operands: Vec<&Array> =

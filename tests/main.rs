@@ -1,6 +1,7 @@
 //! The integration tests of raptors, in one binary.
 
 mod api;
+mod donation;
 mod eval;
 mod kernels;
 mod passes;

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use raptors_ir::{BufferId, Destination, Graph, Layout, NodeId, Op, Placement, Shape, Slot, parse, verify};
+use raptors_passes::access::root_of;
 use raptors_passes::{Ledger, Options, check_place};
 
 use crate::support::{Random, random_graph};
@@ -66,6 +67,22 @@ fn source(graph: &Graph, id: NodeId, flat: usize) -> (NodeId, usize) {
     source(graph, operand, flat)
 }
 
+/// How many passes over a row a region makes before it computes `id`: one for each reduction on the way.
+fn passes(graph: &Graph, nodes: &[NodeId], id: NodeId) -> usize {
+    if graph.op(id).is_view() {
+        return passes(graph, nodes, graph.operands(id)[0]);
+    }
+    if !nodes.contains(&id) {
+        return 0;
+    }
+    let own = |operand: NodeId| {
+        let root = root_of(graph, operand);
+        let reduced = nodes.contains(&root) && matches!(graph.op(root), Op::Reduce(..));
+        passes(graph, nodes, operand) + usize::from(reduced)
+    };
+    graph.operands(id).iter().map(|&operand| own(operand)).max().unwrap_or(0)
+}
+
 /// Whether running the regions in order, elements of a region in any order, gives every result.
 fn is_sound(graph: &Graph) -> bool {
     let mut memory: HashMap<Address, (NodeId, usize)> = HashMap::new();
@@ -97,8 +114,10 @@ fn is_sound(graph: &Graph) -> bool {
                         Op::Parameter(_) => continue,
                         _ => graph.slot(root).unwrap(),
                     };
-                    let same_space =
-                        graph.shape(operand) == graph.shape(node) && graph.op(node).is_elementwise();
+                    let same_space = match graph.op(node) {
+                        Op::Reduce(..) => true,
+                        op => op.is_elementwise() && graph.shape(operand) == graph.shape(node),
+                    };
                     for byte in bytes_of(root, element) {
                         let address = address(slot, byte);
                         if memory.get(&address) != Some(&(root, byte)) {
@@ -121,10 +140,12 @@ fn is_sound(graph: &Graph) -> bool {
                     let address = address(slot, byte);
                     let own = graph.op(node).is_elementwise().then_some(flat);
                     let readers = read_for.get(&address);
-                    if readers.is_some_and(|readers| {
+                    let disturbs = |readers: &Vec<Option<usize>>| {
+                        let last = nodes.iter().map(|&node| passes(graph, nodes, node)).max();
                         readers.iter().any(|&reader| reader.is_none() || reader != own)
-                    }) || written.insert(address, node).is_some()
-                    {
+                            || last > Some(passes(graph, nodes, node))
+                    };
+                    if readers.is_some_and(disturbs) || written.insert(address, node).is_some() {
                         return false;
                     }
                     memory.insert(address, (node, byte));

@@ -5,7 +5,7 @@
 //!
 //! - a read of bytes that hold another value, or that nothing has written;
 //! - a store over bytes that its region reads, unless every such read is elementwise and finds each element where the
-//!   element computed from it goes;
+//!   element computed from it goes, and nothing in the region still waits for a reduction that the store does not;
 //! - two stores of one region that overlap;
 //! - a store past the end of its memory, or not aligned to its elements;
 //! - a store into a parameter that was neither donated nor given for this result;
@@ -113,7 +113,7 @@ struct Read {
     /// Where the operand's value begins, and the nodes that read and give the shape read over.
     base: usize,
     operand: NodeId,
-    over: NodeId,
+    over: Option<NodeId>,
     root: NodeId,
 }
 
@@ -144,7 +144,11 @@ impl Region<'_> {
                 if !bytes.is_empty() && !memory.holds(space, bytes.clone(), root) {
                     return Err(error(node, &format!("reads {root} from {slot}, which no longer holds it")));
                 }
-                let over = if matches!(graph.op(node), Op::Reduce(..)) { operand } else { node };
+                let over = match graph.op(node) {
+                    Op::Reduce(..) => Some(operand),
+                    op if op.is_elementwise() => Some(node),
+                    _ => None,
+                };
                 self.reads.push(Read { space, bytes, base, operand, over, root });
             }
         }
@@ -190,7 +194,24 @@ impl Region<'_> {
         aligned
             && graph.op(node).is_elementwise()
             && loaded.shape == stored.shape
-            && graph.shape(read.over) == &stored.shape
+            && read.over.is_some_and(|over| graph.shape(over) == &stored.shape)
+            && self.is_in_last_pass(node)
+    }
+
+    /// Whether no node of the region waits for more of its reductions, one after the other, than `node` does.
+    fn is_in_last_pass(&self, node: NodeId) -> bool {
+        let graph = self.graph;
+        let mut passes: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for &inner in self.nodes {
+            let operands = graph.operands(inner);
+            let before = operands.iter().filter_map(|&operand| {
+                let root = root_of(graph, operand);
+                Some(passes.get(&root)? + usize::from(matches!(graph.op(root), Op::Reduce(..))))
+            });
+            let before = before.max().unwrap_or(0);
+            passes.insert(inner, before);
+        }
+        passes.values().max() == passes.get(&node)
     }
 }
 

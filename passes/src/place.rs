@@ -8,7 +8,7 @@
 //! 3. The other blocks live from their first region to their last. They are packed into the memory of results that
 //!    are not written yet, and into one arena ([`layout`], [`pack`]): what a run allocates is known before it.
 //!
-//! Above [`Options::max_memory`], another order of the regions is tried, and taken if it needs less.
+//! Above [`Options::max_memory`], other orders of the regions are tried, and the one that needs least is taken.
 //!
 //! Refusals of donated parameters and of `into` memory are in the ledger. `check_place` proves the outcome again.
 //! O(n log n) in nodes and operands.
@@ -21,6 +21,7 @@ mod reads;
 
 use raptors_ir::{Destination, Graph, Node, NodeId, Op, Output, Placement};
 
+use self::layout::Direction;
 use self::order::Order;
 use self::reads::Reads;
 use crate::{Ledger, Options};
@@ -43,14 +44,15 @@ pub fn run(graph: &Graph, options: &Options, ledger: &mut Ledger) -> Graph {
     let regions = layout::regions_of_blocks(&new, &reads, &blocks);
     let mut placement = layout::lay_out(&new, &order, &blocks, &regions);
     if options.max_memory.is_some_and(|most| bytes(&placement) > most) {
-        let before = order.regions().to_vec();
-        order.set(layout::least_memory(&order, &blocks.blocks, &regions));
-        let other = layout::lay_out(&new, &order, &blocks, &regions);
-        if bytes(&other) < bytes(&placement) {
-            placement = other;
-        } else {
-            order.set(before);
+        let mut best = order.regions().to_vec();
+        for direction in Direction::ALL {
+            order.set(layout::least_memory(&order, &blocks.blocks, &regions, direction));
+            let other = layout::lay_out(&new, &order, &blocks, &regions);
+            if bytes(&other) < bytes(&placement) {
+                (placement, best) = (other, order.regions().to_vec());
+            }
         }
+        order.set(best);
     }
     let ordered = order.regions().iter().map(|&region| new.regions()[region as usize].clone()).collect();
     new.set_regions(ordered);

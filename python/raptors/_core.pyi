@@ -44,6 +44,7 @@ _Out: TypeAlias = NDArray[Any]
 
 class _Options(TypedDict, total=False):
     fp: Literal["strict", "contract", "fast"]
+    max_memory: int | str | None
 
 @final
 class options:

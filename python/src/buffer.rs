@@ -10,7 +10,7 @@ use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
-use raptors::array::{Leaf, Memory};
+use raptors::array::{Donation, Leaf, Memory};
 use raptors::ir::Strides;
 use raptors::{DType, Shape};
 
@@ -46,7 +46,7 @@ pub(crate) fn import(op: &'static str, object: &Bound<'_, PyAny>) -> PyResult<ra
     // SAFETY: the exporter keeps the memory that shape and strides reach in place until the buffer is released, which
     // its drop does; the memory is not donated. Writing it during an evaluation is against `lazy`'s terms.
     let memory = unsafe { Memory::new(buffer.buf_ptr().cast(), Box::new(buffer)) };
-    let leaf = Leaf::new(memory, strides, swapped, false);
+    let leaf = Leaf::new(memory, strides, swapped, Donation::No);
     Ok(raptors::Array::from_leaf(leaf, dtype, shape, source::here(object.py())))
 }
 

@@ -13,7 +13,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
-use raptors::array::{Leaf, Memory};
+use raptors::array::{Donation, Leaf, Memory};
 use raptors::ir::{Kind, Strides};
 use raptors::{DType, Shape};
 
@@ -327,7 +327,7 @@ fn leaf<M: Managed>(op: &str, object: &Bound<'_, PyAny>, owner: Imported<M>) -> 
     // SAFETY: the producer keeps the memory until its deleter is called, which the owner's drop does; it is not
     // donated. Writing it during an evaluation is against `lazy`'s terms.
     let memory = unsafe { Memory::new(pointer, Box::new(owner)) };
-    let leaf = Leaf::new(memory, strides, false, false);
+    let leaf = Leaf::new(memory, strides, false, Donation::No);
     Ok(raptors::Array::from_leaf(leaf, dtype, shape, source::here(object.py())))
 }
 

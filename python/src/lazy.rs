@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
 use raptors::DType;
-use raptors::array::{Leaf, Memory};
+use raptors::array::{Donation, Leaf, Memory};
 use raptors::ir::Source;
 use raptors::ops::{self, Weak};
 
@@ -28,7 +28,9 @@ const OP: &str = "lazy";
 ///
 /// copy: take a snapshot of the values now.
 /// donate: the memory may be overwritten by the evaluation, whose result then is in that memory. An array can be used
-/// once after that. Memory that is read-only is not overwritten.
+/// once after that. Memory is not overwritten where it is read-only, where
+/// another input of the evaluation shares it, or where an ndarray made of the lazy array still looks at it; the plan
+/// says so. That nothing else needs the memory is for you to know.
 /// dtype: convert to this dtype.
 #[pyfunction]
 #[pyo3(signature = (obj, /, *, copy=false, donate=false, dtype=None))]
@@ -46,7 +48,7 @@ pub(crate) fn lazy(
             return Err(PyValueError::new_err(message));
         }
         Ok(array) => array.get().0.clone(),
-        Err(_) => convert(obj, if donate { Donate::Yes } else { Donate::No }, dtype)?,
+        Err(_) => convert(obj, if donate { Donation::Yes } else { Donation::No }, dtype)?,
     };
     let array = if copy { snapshot(py, &array)? } else { array };
     match dtype {
@@ -55,14 +57,7 @@ pub(crate) fn lazy(
     }
 }
 
-/// Whether an evaluation may overwrite borrowed memory.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Donate {
-    Yes,
-    No,
-}
-
-fn convert(object: &Bound<'_, PyAny>, donate: Donate, dtype: Option<DType>) -> PyResult<raptors::Array> {
+fn convert(object: &Bound<'_, PyAny>, donate: Donation, dtype: Option<DType>) -> PyResult<raptors::Array> {
     let py = object.py();
     if let Some(header) = numpy::header(OP, object)? {
         return Ok(leaf(object, header, donate, source::here(py)));
@@ -118,16 +113,24 @@ fn no_array(object: &Bound<'_, PyAny>) -> PyErr {
 
 /// An array over an ndarray's memory.
 pub(crate) fn borrow(object: &Bound<'_, PyAny>, header: Header, source: Option<Source>) -> raptors::Array {
-    leaf(object, header, Donate::No, source)
+    leaf(object, header, Donation::No, source)
 }
 
-fn leaf(object: &Bound<'_, PyAny>, header: Header, donate: Donate, source: Option<Source>) -> raptors::Array {
+fn leaf(
+    object: &Bound<'_, PyAny>,
+    header: Header,
+    donate: Donation,
+    source: Option<Source>,
+) -> raptors::Array {
     let Header { pointer, dtype, shape, strides, swapped, writable } = header;
     // SAFETY: the ndarray owns or keeps alive the memory that its header describes, which is writable where it says
     // so, and only that is donated. Python code that writes it during an evaluation does so against `lazy`'s terms.
     let memory = unsafe { Memory::new(pointer, Box::new(object.clone().unbind())) };
-    let donated = donate == Donate::Yes && writable;
-    raptors::Array::from_leaf(Leaf::new(memory, strides, swapped, donated), dtype, shape, source)
+    let donation = match donate {
+        Donation::Yes if !writable => Donation::ReadOnly,
+        donate => donate,
+    };
+    raptors::Array::from_leaf(Leaf::new(memory, strides, swapped, donation), dtype, shape, source)
 }
 
 /// A 0-d array of a number; without a dtype, of NumPy's default one.

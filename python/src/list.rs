@@ -5,7 +5,7 @@
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyTuple};
-use raptors::array::{Leaf, Memory};
+use raptors::array::{Donation, Leaf, Memory};
 use raptors::ir::{Dims, MAX_DIMS};
 use raptors::ops::Weak;
 use raptors::runtime::buffer::Buffer;
@@ -44,7 +44,7 @@ pub(crate) fn read(
     let strides = shape.row_major_strides(size);
     // SAFETY: the buffer holds the row-major elements of the shape, all written, and nobody else has it.
     let memory = unsafe { Memory::new(pointer, Box::new(buffer)) };
-    let leaf = Leaf::new(memory, strides, false, false);
+    let leaf = Leaf::new(memory, strides, false, Donation::No);
     Ok(Some(raptors::Array::from_leaf(leaf, dtype, shape, source::here(object.py()))))
 }
 

@@ -15,12 +15,14 @@ use raptors::{FpMode, Options};
 use crate::error::wrong_type;
 
 /// The names of the options, for error messages.
-const NAMES: &str = "fp";
+const NAMES: &str = "fp, max_memory";
 
 /// What a call or a block asks for; what it leaves out stays as it is outside.
 #[derive(Clone, Copy, Default)]
 struct Requested {
     fp: Option<FpMode>,
+    /// `Some(None)`: no limit, whatever there is outside.
+    max_memory: Option<Option<usize>>,
 }
 
 impl Requested {
@@ -35,6 +37,7 @@ impl Requested {
     fn set(&mut self, op: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         match name {
             "fp" => self.fp = Some(fp_mode(op, value)?),
+            "max_memory" => self.max_memory = Some(bytes(op, value)?),
             _ => {
                 let message = format!("{op}: there is no option {name:?}, the options are: {NAMES}");
                 return Err(PyTypeError::new_err(message));
@@ -44,7 +47,7 @@ impl Requested {
     }
 
     fn within(self, outer: Options) -> Options {
-        Options { fp: self.fp.unwrap_or(outer.fp), ..outer }
+        Options { fp: self.fp.unwrap_or(outer.fp), max_memory: self.max_memory.unwrap_or(outer.max_memory) }
     }
 }
 
@@ -55,6 +58,38 @@ fn fp_mode(op: &str, value: &Bound<'_, PyAny>) -> PyResult<FpMode> {
     };
     let unknown = || PyValueError::new_err(format!("{op}: fp is {name:?}, needs one of {allowed}"));
     FpMode::from_name(name).ok_or_else(unknown)
+}
+
+/// A number of bytes, or text with a unit: `'512MB'`.
+fn bytes(op: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    const UNITS: [(&str, u64); 9] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("B", 1),
+    ];
+    if value.is_none() {
+        return Ok(None);
+    }
+    let needed = "a number of bytes that is not negative, or text such as '512MB' or '1.5GiB'";
+    if let Ok(text) = value.extract::<&str>() {
+        let unit = UNITS.iter().find_map(|&(unit, factor)| Some((text.trim().strip_suffix(unit)?, factor)));
+        let count = unit.and_then(|(count, factor)| Some(count.trim().parse::<f64>().ok()? * factor as f64));
+        return match count {
+            Some(count) if count >= 0.0 => Ok(Some(count as usize)),
+            _ => Err(PyValueError::new_err(format!("{op}: max_memory is {text:?}, needs {needed}"))),
+        };
+    }
+    match value.extract::<i128>() {
+        Ok(count) if count >= 0 => Ok(Some(usize::try_from(count).unwrap_or(usize::MAX))),
+        Ok(count) => Err(PyValueError::new_err(format!("{op}: max_memory is {count}, needs {needed}"))),
+        Err(_) => Err(wrong_type(op, "max_memory", value, needed)),
+    }
 }
 
 /// The options of a call: its own arguments, and the enclosing blocks' for the rest.
@@ -106,7 +141,14 @@ fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 /// Options for what is evaluated in a `with` block.
 ///
 /// `fp`: which rewrites of float arithmetic are allowed: 'strict' (the default: none that changes a bit), 'contract'
-/// (also a product and a sum rounded once) or 'fast' (also those that hold for real numbers). Options that are not
+/// (also a product and a sum rounded once) or 'fast' (also those that hold for real numbers).
+///
+/// `max_memory`: the most memory that an evaluation may allocate for its results and for values between, in bytes or as
+/// text ('512MB', '1.5GiB'); None for no limit. Kernels run in another order where the limit asks for it. What needs
+/// more raises `MemoryError` before anything is computed, with a table of what would be in memory. Inputs do not count,
+/// nor scratch memory of the size of a cache.
+///
+/// Options that are not
 /// named stay as they are outside. A block holds for the thread or asyncio task that entered it.
 #[pyclass(frozen, name = "options", module = "raptors")]
 pub(crate) struct ScopedOptions(Requested);

@@ -50,6 +50,15 @@ pub(crate) enum Scalar {
     Parameter(u32),
 }
 
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scalar::Constant(literal) => write!(f, "{literal}"),
+            Scalar::Parameter(n) => write!(f, "p{n}"),
+        }
+    }
+}
+
 /// What an instruction does.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum LaneOp {
@@ -67,6 +76,21 @@ pub(crate) enum LaneOp {
     Cast(DType),
     /// The argument.
     Copy,
+}
+
+impl LaneOp {
+    /// The op's name, as programs print it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            LaneOp::Load(_) => "load",
+            LaneOp::Splat(_) => "splat",
+            LaneOp::Index { .. } => "index",
+            LaneOp::Elementwise(op, _) => op.name(),
+            LaneOp::Where => "where",
+            LaneOp::Cast(_) => "cast",
+            LaneOp::Copy => "copy",
+        }
+    }
 }
 
 /// An instruction: an op, its arguments, and its value's dtype.
@@ -107,13 +131,11 @@ impl fmt::Display for LaneProgram {
             write!(f, "    v{n} = ")?;
             match &inst.op {
                 LaneOp::Load(operand) => write!(f, "load {operand}")?,
-                LaneOp::Splat(Scalar::Constant(literal)) => write!(f, "splat {literal}")?,
-                LaneOp::Splat(Scalar::Parameter(n)) => write!(f, "splat p{n}")?,
+                LaneOp::Splat(scalar) => write!(f, "splat {scalar}")?,
                 LaneOp::Index { offset, strides } => write!(f, "index {offset} + {strides:?}")?,
-                LaneOp::Elementwise(op, _) => f.write_str(op.name())?,
-                LaneOp::Where => f.write_str("where")?,
-                LaneOp::Cast(_) => f.write_str("cast")?,
-                LaneOp::Copy => f.write_str("copy")?,
+                LaneOp::Elementwise(..) | LaneOp::Where | LaneOp::Cast(_) | LaneOp::Copy => {
+                    f.write_str(inst.op.name())?;
+                }
             }
             for (i, arg) in inst.args.iter().enumerate() {
                 write!(f, "{} {arg}", if i == 0 { "" } else { "," })?;

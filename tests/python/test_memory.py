@@ -191,6 +191,70 @@ def test_read_only_memory_is_never_written() -> None:
     assert_same(a, np.arange(1000.0))
 
 
+def test_a_donation_that_is_not_used_is_a_refusal() -> None:
+    """Read-only memory, memory of two inputs, memory that an ndarray of the lazy array looks at."""
+    a = np.arange(1000.0)
+    a.flags.writeable = False
+    plan = (r.lazy(a, donate=True) * 2.0).plan()
+    assert any("the memory is read-only" in reason for reason in plan.refusals)
+    b = np.arange(1000.0)
+    plan = (r.lazy(b, donate=True) * 2.0 + r.lazy(b)).plan()
+    assert any("another input shares the memory" in reason for reason in plan.refusals)
+    assert (r.lazy(b, donate=True) * 2.0).plan().refusals == []
+
+
+def test_donated_memory_that_an_ndarray_looks_at_is_kept() -> None:
+    x = r.lazy(np.arange(1000.0), donate=True)
+    seen = np.asarray(x)
+    y = x * 2.0
+    assert any("an ndarray or another evaluation" in reason for reason in y.plan().refusals)
+    assert_same(y.eval(), np.arange(1000.0) * 2)
+    assert_same(seen, np.arange(1000.0))
+    place = address(seen)
+    del seen
+    gc.collect()
+    result = y.eval()
+    assert address(result) == place
+    assert_same(result, np.arange(1000.0) * 2)
+
+
+def test_of_evaluations_in_threads_one_takes_the_donation() -> None:
+    """The others wait for nothing: they are in time for the elements, or are told that they are gone."""
+    want = np.arange(100_000.0) * 2
+    for _ in range(30):
+        y = r.lazy(np.arange(100_000.0), donate=True) * 2.0
+        start = threading.Barrier(3)
+        results: list[Any] = []
+
+        def work(y: Any = y, start: Any = start, results: Any = results) -> None:
+            start.wait()
+            try:
+                results.append(y.eval())
+            except ValueError as gone:
+                results.append(str(gone))
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(results) == 3
+        assert not all(isinstance(result, str) for result in results)
+        for result in results:
+            if isinstance(result, str):
+                assert "donated input" in result
+            else:
+                assert_same(result, want)
+
+
+def test_a_donated_input_scaled_is_one_step_in_place() -> None:
+    a = np.arange(1000.0)
+    a = r.lazy(a, donate=True)
+    plan = (a * 3.0).plan()
+    assert (plan.kernels, plan.buffers, plan.peak_bytes) == (1, 0, 0)
+    assert "multiply m0, p1 -> m0 in place" in (a * 3.0).explain()
+
+
 def test_the_gil_is_released() -> None:
     """Another Python thread goes on while a result is computed."""
     a = np.linspace(0.0, 1.0, 2_000_000)
@@ -285,6 +349,108 @@ def test_peak() -> None:
     r.memory.reset_peak()
     y.eval()
     assert r.memory.stats()["peak_bytes"] - before < 1.5 * (8 << 20)
+
+
+def in_use(evaluate: Any) -> int:
+    """The most bytes that are in use at once during a call, beyond those before it."""
+    gc.collect()
+    before = r.memory.stats()["in_use_bytes"]
+    r.memory.reset_peak()
+    evaluate()
+    return int(r.memory.stats()["peak_bytes"] - before)
+
+
+def chain(n: int) -> tuple[Any, Any]:
+    """Products of n x n matrices, each needed by the next."""
+    a = r.lazy(np.eye(n))
+    y = a
+    for _ in range(5):
+        y = r.sqrt(y @ a)
+    return a, y
+
+
+def test_peak_is_what_a_run_allocates() -> None:
+    """Sizes that the pool does not round: 2 MiB each."""
+    a, y = chain(512)
+    several = (y, r.sum(y, axis=0), y.T + a)
+    for results in ((y,), several):
+        plan = r.plan(*results)
+        r.eval(*results)
+        scratch = 1 << 20
+        assert 0 <= in_use(lambda results=results: r.eval(*results)) - plan.peak_bytes <= scratch
+    assert y.plan().peak_bytes == 2 * a.nbytes
+
+
+def wide(n: int) -> tuple[Any, Any]:
+    """Sums of products: all products first takes much memory, one after the other little."""
+    a = r.lazy(np.linspace(0.0, 1.0, n * n).reshape(n, n))
+    products = [a @ (a + float(k)) for k in range(8)]
+    return a, r.stack([r.max(product) for product in products])
+
+
+def test_max_memory_is_kept_or_refused() -> None:
+    a, y = wide(256)
+    want = y.eval()
+    free = y.plan().peak_bytes
+    assert y.plan(max_memory=free).peak_bytes == free
+    least = y.plan(max_memory=0).peak_bytes
+    assert least <= free
+    assert_same(y.eval(max_memory=least), want)
+    assert y.plan(max_memory=least).peak_bytes == least
+    with pytest.raises(MemoryError, match=rf"needs {least} bytes .* max_memory is {least - 1}") as raised:
+        y.eval(max_memory=least - 1)
+    table = str(raised.value)
+    assert "alive when most is" in table
+    assert f"{a.nbytes} bytes  between  float64 (256, 256) made by matmul at {__file__}" in table
+    with r.options(max_memory=f"{(least - 1) / 1000}kB"):
+        with pytest.raises(MemoryError):
+            y.eval()
+        assert_same(y.eval(max_memory=None), want)
+    with r.options(max_memory=1), pytest.raises(MemoryError):
+        float(r.sum(y))
+
+
+def test_another_order_needs_less_memory() -> None:
+    """As written, all products are there before the first is used; from the inside, two at a time."""
+    n = 128
+    a = r.lazy(np.eye(n))
+    factors = [r.lazy(np.eye(n) * k) @ a for k in range(1, 9)]
+    y = factors[-1]
+    for factor in reversed(factors[:-1]):
+        y = factor @ y
+    assert y.plan().peak_bytes >= 8 * a.nbytes
+    least = y.plan(max_memory=1).peak_bytes
+    assert least <= 3 * a.nbytes
+    assert_same(y.eval(max_memory=least), np.eye(n) * 40320.0)
+
+
+def test_a_refused_evaluation_leaves_its_inputs() -> None:
+    x = r.lazy(np.ones((64, 64)), donate=True)
+    y = r.sqrt(x) @ r.lazy(np.eye(64))
+    with pytest.raises(MemoryError):
+        y.eval(max_memory=1)
+    assert_same(y.eval(), np.ones((64, 64)))
+
+
+@pytest.mark.parametrize(
+    ("text", "needed"), [("8000B", 8000), ("7.9kB", 0), ("8 kB", 8000), ("0.1MiB", 8000), ("1GB", 8000)]
+)
+def test_max_memory_as_text(text: str, needed: int) -> None:
+    y = r.lazy(np.zeros(1000)) + 1.0
+    if needed:
+        assert_same(y.eval(max_memory=text), np.ones(1000))
+    else:
+        with pytest.raises(MemoryError):
+            y.eval(max_memory=text)
+
+
+def test_max_memory_mistakes() -> None:
+    y = r.lazy(np.zeros(10)) + 1.0
+    for wrong in ("much", "12", "-1MB", "nanMB", -5):
+        with pytest.raises(ValueError, match="eval: max_memory is"):
+            y.eval(max_memory=wrong)
+    with pytest.raises(TypeError, match="eval: max_memory is float"):
+        y.eval(max_memory=1.5)
 
 
 def test_no_memory_is_lost() -> None:

@@ -105,34 +105,52 @@ fn vacant(vacancies: &mut [Vacancy], life: &pack::Block, block: &Block) -> Optio
     Some(vacancy.slot)
 }
 
-/// The regions in an order that keeps few bytes alive: of those that wait for nothing, the one after which the fewest
-/// are runs next, and of equals the first in the present order.
-pub(super) fn least_memory(order: &Order, blocks: &[Block], regions: &[Vec<u32>]) -> Vec<u32> {
+/// From which end an order is built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Direction {
+    pub(super) const ALL: [Direction; 2] = [Direction::Forward, Direction::Backward];
+}
+
+/// The regions in an order that keeps few bytes alive: of those that may be next from that end, the one after which
+/// the fewest are, and of equals the one that is next in the present order.
+///
+/// Neither end is always better: forward, a reduction follows at once what it reduces; backward, of the operands of a
+/// region those that need little come last.
+pub(super) fn least_memory(
+    order: &Order,
+    blocks: &[Block],
+    regions: &[Vec<u32>],
+    direction: Direction,
+) -> Vec<u32> {
     let count = order.regions().len();
-    let mut schedule = Schedule {
-        blocks,
-        regions,
-        touched: vec![Vec::new(); count],
-        begun: vec![false; blocks.len()],
-        left: regions.iter().map(Vec::len).collect(),
-        done: vec![false; count],
+    let before = |region: u32| match direction {
+        Direction::Forward => order.needs(region),
+        Direction::Backward => order.feeds(region),
     };
-    for (n, regions) in regions.iter().enumerate() {
-        for &region in regions {
-            schedule.touched[region as usize].push(n);
-        }
-    }
-    let mut waiting: Vec<usize> = (0..count as u32).map(|region| order.needs(region)).collect();
+    let after = |region: u32| match direction {
+        Direction::Forward => order.feeds(region),
+        Direction::Backward => order.needs(region),
+    };
+    let rank = |region: u32| match direction {
+        Direction::Forward => order.position(region),
+        Direction::Backward => count as u32 - 1 - order.position(region),
+    };
+    let mut schedule = Schedule::new(count, blocks, regions);
+    let mut waiting: Vec<usize> = (0..count as u32).map(|region| before(region).len()).collect();
     let mut ready = BinaryHeap::new();
     let push = |ready: &mut BinaryHeap<_>, schedule: &Schedule<'_>, region: u32| {
-        ready.push(Reverse((schedule.growth(region), order.position(region))));
+        ready.push(Reverse((schedule.growth(region), rank(region), region)));
     };
     for region in (0..count as u32).filter(|&region| waiting[region as usize] == 0) {
         push(&mut ready, &schedule, region);
     }
     let mut at = Vec::with_capacity(count);
-    while let Some(Reverse((_, position))) = ready.pop() {
-        let region = order.regions()[position as usize];
+    while let Some(Reverse((_, _, region))) = ready.pop() {
         if schedule.done[region as usize] {
             continue;
         }
@@ -142,17 +160,20 @@ pub(super) fn least_memory(order: &Order, blocks: &[Block], regions: &[Vec<u32>]
                 push(&mut ready, &schedule, freeing);
             }
         }
-        for &user in order.feeds(region) {
-            waiting[user as usize] -= 1;
-            if waiting[user as usize] == 0 {
-                push(&mut ready, &schedule, user);
+        for &next in after(region) {
+            waiting[next as usize] -= 1;
+            if waiting[next as usize] == 0 {
+                push(&mut ready, &schedule, next);
             }
         }
+    }
+    if direction == Direction::Backward {
+        at.reverse();
     }
     at
 }
 
-/// What is alive while regions run one after the other.
+/// What is alive while regions run one after the other, from either end. Memory of results always is.
 struct Schedule<'a> {
     blocks: &'a [Block],
     regions: &'a [Vec<u32>],
@@ -165,15 +186,34 @@ struct Schedule<'a> {
 }
 
 impl Schedule<'_> {
+    fn new<'a>(count: usize, blocks: &'a [Block], regions: &'a [Vec<u32>]) -> Schedule<'a> {
+        let mut touched = vec![Vec::new(); count];
+        for (n, regions) in regions.iter().enumerate().filter(|&(n, _)| blocks[n].home == Home::Plan) {
+            for &region in regions {
+                touched[region as usize].push(n);
+            }
+        }
+        Schedule {
+            blocks,
+            regions,
+            touched,
+            begun: vec![false; blocks.len()],
+            left: regions.iter().map(Vec::len).collect(),
+            done: vec![false; count],
+        }
+    }
+
     /// Bytes that are alive after a region, were it the next, less those before it.
     fn growth(&self, region: u32) -> i128 {
-        let mut growth = 0;
-        for &n in &self.touched[region as usize] {
-            let bytes = self.blocks[n].bytes as i128;
-            growth += if self.begun[n] { 0 } else { bytes };
-            growth -= if self.left[n] == 1 && self.blocks[n].home == Home::Plan { bytes } else { 0 };
-        }
-        growth
+        let bytes = |n: usize| self.blocks[n].bytes as i128;
+        self.touched[region as usize]
+            .iter()
+            .map(|&n| match (self.begun[n], self.left[n] == 1) {
+                (false, false) => bytes(n),
+                (true, true) => -bytes(n),
+                (false, true) | (true, false) => 0,
+            })
+            .sum()
     }
 
     /// Runs a region, and returns regions that have become the last to touch a block.

@@ -126,9 +126,9 @@ impl Order {
         &self.feeds[region as usize]
     }
 
-    /// The number of edges that `region` waits for.
-    pub(super) fn needs(&self, region: u32) -> usize {
-        self.needs[region as usize].len()
+    /// The regions that `region` waits for; one entry for each edge.
+    pub(super) fn needs(&self, region: u32) -> &[u32] {
+        &self.needs[region as usize]
     }
 
     /// Runs the regions in the order `at`, which respects every edge.

@@ -4,7 +4,8 @@
 //!
 //! 1. the operand is a value that is no result, or a donated parameter, row-major and in native byte order;
 //! 2. the kernel reads those bytes only at the element that is being written. Loops run over ranges of elements, in
-//!    any order and on several threads, so nothing else is before a write; but reads that strides show to stay clear
+//!    any order and on several threads, so nothing else is before a write; a region that waits for reductions of its
+//!    own passes over a row again after each, so the write is in its last pass. Reads that strides show to stay clear
 //!    of those bytes do not count;
 //! 3. every other kernel that reads those bytes runs before, or can be moved there ([`Order::put_before`]);
 //! 4. nothing else has been written over those bytes.
@@ -90,6 +91,9 @@ pub(super) fn make_way(
     for read in reads.of_value(region, root).filter(|read| read.touches(graph, bytes)) {
         if !graph.op(node).is_elementwise() {
             return Err("the kernel does not write element by element");
+        }
+        if !reads.is_in_last_phase(node, region) {
+            return Err("the kernel passes over those elements again");
         }
         if read.same_elements(graph, node) != Some(bytes.start) {
             return Err("the kernel also reads it at other elements than the one it writes");

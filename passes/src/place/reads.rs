@@ -13,8 +13,8 @@ pub(super) struct Read {
     /// The value under the views of the operand.
     pub(super) root: NodeId,
     pub(super) operand: NodeId,
-    /// The node whose shape is the space that is iterated over.
-    space: NodeId,
+    /// The node whose shape is the space that is iterated over; `None` where elements are read in another order.
+    space: Option<NodeId>,
 }
 
 /// Every read of every region.
@@ -25,6 +25,10 @@ pub(super) struct Reads {
     of_region: Vec<Vec<Read>>,
     /// The regions that read each value, ascending.
     readers: Vec<SmallVec<[u32; 2]>>,
+    /// How many reductions of its own region each node waits for, one after the other.
+    phases: Vec<u32>,
+    /// The most of these in each region.
+    last_phases: Vec<u32>,
 }
 
 impl Reads {
@@ -41,15 +45,25 @@ impl Reads {
         }
         let mut readers: Vec<SmallVec<[u32; 2]>> = vec![SmallVec::new(); graph.len()];
         let mut of_region = Vec::with_capacity(graph.regions().len());
+        let mut phases = vec![0; graph.len()];
+        let mut last_phases = Vec::with_capacity(graph.regions().len());
         for (region, nodes) in graph.regions().iter().enumerate() {
             let mut reads = Vec::new();
+            let mut last_phase = 0;
             for &node in nodes {
                 for operand in graph.operands(node) {
                     let root = roots[operand.index()];
                     if region_of[root.index()] == Some(region as u32) {
+                        let completed = u32::from(matches!(graph.op(root), Op::Reduce(..)));
+                        let phase = phases[root.index()] + completed;
+                        phases[node.index()] = phase.max(phases[node.index()]);
+                        last_phase = phase.max(last_phase);
                         continue;
                     }
-                    let space = if matches!(graph.op(node), Op::Reduce(..)) { operand } else { node };
+                    let space = match graph.op(node) {
+                        Op::Reduce(..) => Some(operand),
+                        op => op.is_elementwise().then_some(node),
+                    };
                     reads.push(Read { root, operand, space });
                     let readers = &mut readers[root.index()];
                     if readers.last() != Some(&(region as u32)) {
@@ -58,8 +72,14 @@ impl Reads {
                 }
             }
             of_region.push(reads);
+            last_phases.push(last_phase);
         }
-        Reads { region_of, of_region, readers }
+        Reads { region_of, of_region, readers, phases, last_phases }
+    }
+
+    /// Whether no part of its region waits for more reductions than `node` does: what is read again, is read before.
+    pub(super) fn is_in_last_phase(&self, node: NodeId, region: u32) -> bool {
+        self.phases[node.index()] == self.last_phases[region as usize]
     }
 
     /// The number of regions.
@@ -89,7 +109,7 @@ impl Read {
     pub(super) fn same_elements(&self, graph: &Graph, node: NodeId) -> Option<usize> {
         let (read, written) = (&graph.node(self.operand).ty, &graph.node(node).ty);
         let alike = read.shape == written.shape && read.dtype.size() == written.dtype.size();
-        if !alike || graph.shape(self.space) != &written.shape {
+        if !alike || graph.shape(self.space?) != &written.shape {
             return None;
         }
         if self.operand == self.root && !matches!(graph.op(self.root), Op::Parameter(_)) {
@@ -102,13 +122,14 @@ impl Read {
         if same { usize::try_from(access.offset).ok() } else { None }
     }
 
-    /// Whether this may read one of these bytes of the root.
+    /// Whether this may read one of these bytes of the root; a read of no elements counts as one of all.
     pub(super) fn touches(&self, graph: &Graph, bytes: &Range<usize>) -> bool {
         let ty = &graph.node(self.operand).ty;
-        if ty.shape.size() == 0 || bytes.is_empty() {
+        if bytes.is_empty() {
             return false;
         }
-        let Some(access) = access(graph, self.operand) else { return true };
+        let access = access(graph, self.operand).filter(|_| ty.shape.size() > 0);
+        let Some(access) = access else { return true };
         let (mut low, mut high) = (access.offset, access.offset + ty.dtype.size() as isize);
         for (&dim, &stride) in ty.shape.iter().zip(&access.strides) {
             let reach = stride * (dim as isize - 1);

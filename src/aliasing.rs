@@ -1,0 +1,224 @@
+//! Which memories of one evaluation are the same, and which of them may be written.
+//!
+//! A donated input is overwritten only if nothing else reads it:
+//!
+//! - no other input of the evaluation overlaps it, and nothing but the expression holds the leaf: no ndarray over it, no
+//!   other evaluation. Otherwise it is kept as it is ([`withdraw_donations`]);
+//! - the number of holders is looked at again when the leaf is marked as overwritten ([`claim`]), in an order that
+//!   leaves no gap to evaluations of other threads.
+//!
+//! What cannot be seen is left to who donates: other objects over the same memory, such as views of the ndarray, and
+//! lazy arrays made of them.
+
+use std::ops::Range;
+
+use raptors_ir::{Destination, Layout, Shape, Type};
+use raptors_passes::{Outcome, Record};
+use smallvec::SmallVec;
+
+use crate::array::{Claim, Donation, Leaf};
+use crate::capture::{Captured, Input};
+use crate::error::Error;
+use crate::eval::OutMemory;
+
+/// Takes back donations that cannot be used, and says why.
+pub(crate) fn withdraw_donations(captured: &mut Captured<'_>) -> Vec<Record> {
+    let mut withdrawn = Vec::new();
+    for parameter in 0..captured.parameters().len() {
+        let Input::Leaf(leaf) = &captured.inputs[parameter] else { continue };
+        let reason = match leaf.donation {
+            Donation::No => continue,
+            Donation::ReadOnly => "the memory is read-only",
+            Donation::Yes if !captured.parameters()[parameter].donated => continue,
+            Donation::Yes if Leaf::is_held_beside_captures(leaf, 1) => {
+                "an ndarray or another evaluation holds the memory too"
+            }
+            Donation::Yes if is_shared(captured, parameter) => "another input shares the memory",
+            Donation::Yes => continue,
+        };
+        captured.keep(parameter);
+        withdrawn.push(Record {
+            pass: "capture",
+            rule: "donate",
+            outcome: Outcome::Refused,
+            op: "lazy",
+            source: captured.source(parameter),
+            detail: reason.into(),
+        });
+    }
+    withdrawn
+}
+
+fn is_shared(captured: &Captured<'_>, parameter: usize) -> bool {
+    let Some(memory) = input_extent(captured, parameter) else { return false };
+    (0..captured.inputs.len())
+        .filter(|&other| other != parameter)
+        .filter_map(|other| input_extent(captured, other))
+        .any(|other| overlaps(&memory, &other))
+}
+
+/// Marks the donated inputs that a program overwrites, so that nothing reads them again. If something else has come to
+/// hold one, none is marked, and its number is returned.
+///
+/// # Errors
+///
+/// An input that another evaluation has marked.
+pub(crate) fn claim(captured: &Captured<'_>, overwritten: &[u32]) -> Result<Option<usize>, Error> {
+    let mut claimed: SmallVec<[&Leaf; 4]> = SmallVec::new();
+    for &parameter in overwritten {
+        let n = parameter as usize;
+        let Input::Leaf(leaf) = &captured.inputs[n] else { continue };
+        if !captured.parameters()[n].donated {
+            continue;
+        }
+        let refused = match Leaf::claim(leaf, 1) {
+            Claim::Made => {
+                claimed.push(leaf);
+                continue;
+            }
+            Claim::Held => Ok(Some(n)),
+            Claim::TooLate => Err(Error::Consumed { shape: captured.parameters()[n].ty.shape.clone() }),
+        };
+        claimed.into_iter().for_each(Leaf::release);
+        return refused;
+    }
+    Ok(None)
+}
+
+/// Whether memory may be given for a result of this type.
+pub(crate) fn check_out(out: &OutMemory, ty: &Type) -> Result<(), Error> {
+    if out.shape != ty.shape {
+        let (given, needed) = (out.shape.to_string(), ty.shape.to_string());
+        return Err(Error::OutMismatch { what: "shape", given, needed });
+    }
+    if out.dtype != ty.dtype {
+        let (given, needed) = (out.dtype.numpy_name().to_owned(), ty.dtype.numpy_name().to_owned());
+        return Err(Error::OutMismatch { what: "dtype", given, needed });
+    }
+    if !out.writable {
+        return Err(Error::OutReadOnly);
+    }
+    if overlaps_itself(out) {
+        return Err(Error::OutOverlap { with: "itself" });
+    }
+    Ok(())
+}
+
+/// Whether two elements of `out` may share memory: a dimension steps by less than all that is inside it.
+fn overlaps_itself(out: &OutMemory) -> bool {
+    let mut steps: SmallVec<[(usize, usize); 4]> = out
+        .shape
+        .iter()
+        .zip(&out.strides)
+        .filter(|&(&dim, _)| dim > 1)
+        .map(|(&dim, &stride)| (stride.unsigned_abs(), dim))
+        .collect();
+    steps.sort_unstable();
+    let mut inside = out.dtype.size();
+    out.shape.size() > 0
+        && steps.iter().any(|&(step, dim)| {
+            let overlap = step < inside;
+            inside += step * (dim - 1);
+            overlap
+        })
+}
+
+/// Where a result for this memory is computed.
+///
+/// Memory that is not row-major, or that several inputs read, gets a copy of a result computed elsewhere.
+pub(crate) fn destination(captured: &Captured<'_>, out: &OutMemory) -> Result<Destination, Error> {
+    let memory = extent_of(out);
+    let mut exact = None;
+    let mut sharing = 0;
+    for (n, input) in captured.inputs.iter().enumerate() {
+        let Input::Leaf(leaf) = input else { continue };
+        if !input_extent(captured, n).is_some_and(|extent| overlaps(&memory, &extent)) {
+            continue;
+        }
+        let ty = &captured.parameters()[n].ty;
+        let same = leaf.memory.pointer() == out.pointer
+            && ty.dtype == out.dtype
+            && ty.shape == out.shape
+            && leaf.swapped == out.swapped
+            && same_strides(&out.shape, &leaf.strides, &out.strides);
+        if !same {
+            return Err(Error::OutOverlap { with: "an input" });
+        }
+        sharing += 1;
+        exact = Some(n);
+    }
+    let row_major = !out.swapped
+        && (out.pointer as usize).is_multiple_of(out.dtype.size())
+        && same_strides(&out.shape, &out.strides, &out.shape.row_major_strides(out.dtype.size()));
+    Ok(match (exact, sharing) {
+        _ if !row_major => Destination::Fresh,
+        (None, _) => Destination::Provided,
+        (Some(n), 1) if captured.parameters()[n].layout == Layout::RowMajor => {
+            Destination::Parameter(n as u32)
+        }
+        (Some(_), _) => Destination::Fresh,
+    })
+}
+
+/// Whether two memories given for results may share a byte.
+pub(crate) fn outs_overlap(a: &OutMemory, b: &OutMemory) -> bool {
+    overlaps(&extent_of(a), &extent_of(b))
+}
+
+fn same_strides(shape: &Shape, a: &[isize], b: &[isize]) -> bool {
+    shape.size() == 0 || shape.iter().zip(a).zip(b).all(|((&dim, a), b)| dim == 1 || a == b)
+}
+
+/// The addresses that an array reaches: from the lowest byte to past the highest, elements a multiple of `step` apart.
+struct Extent {
+    bytes: Range<usize>,
+    step: usize,
+    item: usize,
+}
+
+fn extent(pointer: *mut u8, shape: &Shape, strides: &[isize], item: usize) -> Extent {
+    let address = pointer as usize;
+    if shape.size() == 0 {
+        return Extent { bytes: address..address, step: 0, item };
+    }
+    let (mut low, mut high, mut step) = (0isize, 0isize, 0);
+    for (&dim, &stride) in shape.iter().zip(strides) {
+        let reach = stride * (dim as isize - 1);
+        low += reach.min(0);
+        high += reach.max(0);
+        if dim > 1 {
+            step = gcd(step, stride.unsigned_abs());
+        }
+    }
+    let bytes = address.wrapping_add_signed(low)..address.wrapping_add_signed(high) + item;
+    Extent { bytes, step, item }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+fn extent_of(out: &OutMemory) -> Extent {
+    extent(out.pointer, &out.shape, &out.strides, out.dtype.size())
+}
+
+fn input_extent(captured: &Captured<'_>, n: usize) -> Option<Extent> {
+    let ty = &captured.parameters()[n].ty;
+    match &captured.inputs[n] {
+        Input::Leaf(leaf) => Some(extent(leaf.memory.pointer(), &ty.shape, &leaf.strides, ty.dtype.size())),
+        Input::Scalar(_) => None,
+    }
+}
+
+/// Whether two arrays may share a byte. Arrays that interleave, such as two channels of one image, do not.
+fn overlaps(a: &Extent, b: &Extent) -> bool {
+    if a.bytes.start >= b.bytes.end || b.bytes.start >= a.bytes.end {
+        return false;
+    }
+    let step = gcd(a.step, b.step);
+    if step == 0 {
+        return true;
+    }
+    let phase = (b.bytes.start as isize - a.bytes.start as isize).rem_euclid(step as isize) as usize;
+    phase < a.item || phase + b.item > step
+}
