@@ -7,9 +7,12 @@
 
 use std::collections::HashMap;
 
-use raptors_ir::{BufferId, Destination, Graph, Layout, NodeId, Op, Placement, Shape, Slot, parse, verify};
+use raptors_ir::{
+    BufferId, DType, Destination, Graph, Layout, NodeId, Op, Output, Parameter, Placement, Shape, Slot, Type,
+    parse, verify,
+};
 use raptors_passes::access::root_of;
-use raptors_passes::{Ledger, Options, check_place};
+use raptors_passes::{Ledger, Options, check_place, place};
 
 use crate::support::{Random, random_graph};
 
@@ -269,6 +272,29 @@ fn a_dropped_ordering_is_found() {
     assert_eq!(objection(ordered), "none");
     let dropped = ordered.replace("in r1", "in rx").replace("in r2", "in r1").replace("in rx", "in r2");
     assert!(objection(&dropped).contains("reads %0 from p0"), "{}", objection(&dropped));
+}
+
+/// Twenty thousand values, of which two are alive at a time; in a time that is linear.
+#[test]
+fn a_long_chain_needs_two_values() {
+    let ty = Type { dtype: DType::F32, shape: Shape::new(&[4, 4]).unwrap() };
+    let mut graph = Graph::new("chain");
+    let parameter = Parameter { ty, layout: Layout::RowMajor, donated: false };
+    let x = graph.push_parameter(parameter, None);
+    let mut y = x;
+    let mut regions = Vec::new();
+    for _ in 0..20_000 {
+        y = graph.push(Op::Matmul, &[y, x], None).unwrap();
+        regions.push(vec![y]);
+    }
+    graph.push_output(Output { node: y, destination: Destination::Fresh });
+    graph.set_regions(regions);
+    for max_memory in [None, Some(0)] {
+        let options = Options { max_memory, ..Options::default() };
+        let placed = place::run(&graph, &options, &mut Ledger::default());
+        assert_eq!((placed.buffers(), placed.arena()), ([64].as_slice(), 64));
+        check_place::check(&placed).unwrap();
+    }
 }
 
 /// Placement decides on memory alone: with every value in memory of its own, the checker has nothing to find either.

@@ -146,7 +146,7 @@ fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 /// `max_memory`: the most memory that an evaluation may allocate for its results and for values between, in bytes or as
 /// text ('512MB', '1.5GiB'); None for no limit. Kernels run in another order where the limit asks for it. What needs
 /// more raises `MemoryError` before anything is computed, with a table of what would be in memory. Inputs do not count,
-/// nor scratch memory of the size of a cache.
+/// nor scratch memory of the size of a cache, nor what the pool rounds a block up by.
 ///
 /// Options that are not
 /// named stay as they are outside. A block holds for the thread or asyncio task that entered it.

@@ -45,31 +45,30 @@ const MOST_VACANCIES: usize = 8;
 /// A slot for each stored value, under this order of the regions.
 pub(super) fn lay_out(graph: &Graph, order: &Order, blocks: &Blocks, regions: &[Vec<u32>]) -> Placement {
     let mut buffers = Vec::new();
-    let mut slots: Vec<Option<Slot>> = vec![None; blocks.blocks.len()];
-    let mut lives: Vec<pack::Block> = Vec::with_capacity(blocks.blocks.len());
+    let mut slots = Vec::with_capacity(blocks.blocks.len());
+    let mut lives = Vec::with_capacity(blocks.blocks.len());
     let mut vacancies = Vec::new();
-    for (n, block) in blocks.blocks.iter().enumerate() {
-        let positions = || regions[n].iter().map(|&region| order.position(region));
+    for (block, regions) in blocks.blocks.iter().zip(regions) {
+        let positions = || regions.iter().map(|&region| order.position(region));
         let (first, last) = (positions().min().unwrap_or(0), positions().max().unwrap_or(0));
-        lives.push(pack::Block { first, last, bytes: block.bytes });
-        let (slot, item) = match block.home {
-            Home::Plan => continue,
-            Home::Parameter(n) => {
-                slots[lives.len() - 1] = Some(Slot::Parameter(n));
-                continue;
-            }
-            Home::Result(n) => match graph.outputs()[n as usize].destination {
-                Destination::Provided => (Slot::Output(n), block.item),
-                Destination::Fresh | Destination::Parameter(_) => {
-                    buffers.push(block.bytes);
-                    (Slot::Buffer(BufferId(buffers.len() as u32 - 1)), pack::ALIGNMENT)
-                }
-            },
+        let bytes = block.bytes;
+        let mut result_memory = |slot, item| {
+            vacancies.push(Vacancy { slot, bytes, item, until: first });
+            slot
         };
-        slots[n] = Some(slot);
-        if first > 0 {
-            vacancies.push(Vacancy { slot, bytes: block.bytes, item, until: first });
-        }
+        lives.push(pack::Block { first, last, bytes });
+        slots.push(match block.home {
+            Home::Plan => None,
+            Home::Parameter(n) => Some(Slot::Parameter(n)),
+            Home::Result(n) if graph.outputs()[n as usize].destination == Destination::Provided => {
+                Some(result_memory(Slot::Output(n), block.item))
+            }
+            Home::Result(_) => {
+                buffers.push(bytes);
+                let buffer = Slot::Buffer(BufferId(buffers.len() as u32 - 1));
+                Some(result_memory(buffer, pack::ALIGNMENT))
+            }
+        });
     }
     let mut own: Vec<usize> = (0..lives.len()).filter(|&n| slots[n].is_none()).collect();
     own.sort_by_key(|&n| Reverse(lives[n].last));
