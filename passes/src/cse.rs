@@ -2,8 +2,8 @@
 //!
 //! Two nodes with the same op, attributes and operands compute the same value; the later is replaced by the earlier.
 //! Operands are visited first, so a chain of duplicates collapses in one run. The operands of a commutative op are
-//! keyed sorted: `a + b` meets `b + a`. Where both operands are NaN, the two differ in the NaN's payload, which nothing here
-//! promises to keep. Constants are keyed by dtype and bits, so 0.0 and -0.0 stay apart. Linear.
+//! keyed sorted: `a + b` meets `b + a`. Where both operands are NaN, the two differ in the NaN's payload, which
+//! nothing here promises to keep. Constants are keyed by dtype and bits, so 0.0 and -0.0 stay apart. Linear.
 
 use std::hash::BuildHasher;
 

@@ -2,6 +2,10 @@
 
 use raptors_ir::{Graph, Node, NodeId, Op, Operands, Output};
 
+/// How many elements an op must be saved on to be worth a step of its own: a step takes as long as an op on some thousand
+/// elements.
+pub(crate) const WORTH_A_STEP: usize = 1 << 14;
+
 /// Builds a graph by asking `f` for the new node that stands for each old one.
 ///
 /// Nodes are visited operands first; `f` gets the graph so far, the old id and node, and the operands' new ids.

@@ -3,15 +3,16 @@
 //! A slice of elementwise work computes elements that nobody reads; `slice(f(x))` becomes `f(slice(x))` when the slice
 //! is the only user. A permutation moves the same way, so that it costs a stride instead of a pass over memory, and a
 //! reshape does where the operands can be reshaped without a copy. A slice also moves before other views and before
-//! joins. A broadcast moves the other way: work on operands that are all repeated is done once, and its result repeated.
-//! All of it is exact: an elementwise op gives the same value wherever its element stands.
+//! joins. A broadcast moves the other way: work on operands that are all repeated is done once, and its result
+//! repeated, where that saves more than the step it takes. All of it is exact: an elementwise op gives the same value
+//! wherever its element stands.
 
 mod slice;
 
 use raptors_ir::{DimSlice, Dims, Graph, Node, NodeId, Op, Operands, Shape, Source};
 
 use crate::access::access;
-use crate::rewrite::rewrite;
+use crate::rewrite::{WORTH_A_STEP, rewrite};
 use crate::{Ledger, Options};
 
 /// How many elementwise levels one view is moved across. Bounds the recursion, not what is right.
@@ -197,7 +198,10 @@ impl Builder<'_> {
             })
             .collect();
         // A copy is there for the memory that it fills.
-        if once == operands || node.op == Op::Copy {
+        if once == operands
+            || node.op == Op::Copy
+            || node.ty.shape.size() < self.size_of(&once).saturating_add(WORTH_A_STEP)
+        {
             return self.new.push_node(node.clone(), &operands);
         }
         let value = self.push(node.op.clone(), &once, node.source);
@@ -209,6 +213,14 @@ impl Builder<'_> {
             "computed once for all repeats",
         );
         self.view(&Op::Broadcast(node.ty.shape.clone()), value, 0)
+    }
+
+    /// The elements of an elementwise result of these operands.
+    fn size_of(&self, operands: &Operands) -> usize {
+        let shape = operands
+            .iter()
+            .try_fold(Shape::scalar(), |shape, &operand| shape.broadcast(self.new.shape(operand)));
+        shape.map_or(usize::MAX, |shape| shape.size())
     }
 
     /// The operands without broadcasts that the elementwise op would do itself.

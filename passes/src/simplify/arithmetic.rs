@@ -121,7 +121,8 @@ pub(super) fn associative_scalars(candidate: &Candidate<'_>) -> Option<Expr> {
     (wraps || op.has(Fact::Associative)).then(|| gather_scalars(candidate, op))?
 }
 
-/// The scalars of `(x ∘ s) ∘ t` by themselves; operands change sides only where the op commutes.
+/// The scalars of `(x ∘ s) ∘ t` by themselves; operands change sides only where the op commutes. Scalars that are known
+/// at run time alone are a step before that of the array.
 pub(super) fn gather_scalars(candidate: &Candidate<'_>, op: ElementwiseOp) -> Option<Expr> {
     let (_, x, t) = candidate.binary()?;
     let (x, t) = match (candidate.is_scalar(x), candidate.is_scalar(t)) {
@@ -130,9 +131,11 @@ pub(super) fn gather_scalars(candidate: &Candidate<'_>, op: ElementwiseOp) -> Op
         (true | false, true | false) => return None,
     };
     let (x, s) = candidate.arguments(op, x)?;
-    match (candidate.is_scalar(x), candidate.is_scalar(s)) {
-        (false, true) => Some(binary(op, x, binary(op, s, t))),
-        (true, false) if op.has(Fact::Commutative) => Some(binary(op, s, binary(op, x, t))),
-        (true | false, true | false) => None,
-    }
+    let (x, s) = match (candidate.is_scalar(x), candidate.is_scalar(s)) {
+        (false, true) => (x, s),
+        (true, false) if op.has(Fact::Commutative) => (s, x),
+        (true | false, true | false) => return None,
+    };
+    let known = candidate.literal(s).is_some() && candidate.literal(t).is_some();
+    (known || candidate.is_worth_a_step()).then(|| binary(op, x, binary(op, s, t)))
 }

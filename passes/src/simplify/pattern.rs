@@ -2,6 +2,8 @@
 
 use raptors_ir::{DType, ElementwiseOp, Graph, Literal, Node, NodeId, Op, Operands};
 
+use crate::rewrite::WORTH_A_STEP;
+
 /// A node that a rule may replace. Its operands are in the graph, itself it is not yet.
 pub(super) struct Candidate<'a> {
     pub(super) graph: &'a Graph,
@@ -108,7 +110,12 @@ impl Candidate<'_> {
         self.literal(id) == Some(literal)
     }
 
-    /// Whether a value is one scalar: what is computed of such values alone costs nothing.
+    /// Whether the node is of so many elements that to save an op on them is worth a step for scalars before it.
+    pub(super) fn is_worth_a_step(&self) -> bool {
+        self.node.ty.shape.size() >= WORTH_A_STEP
+    }
+
+    /// Whether a value is one scalar.
     pub(super) fn is_scalar(&self, id: NodeId) -> bool {
         self.graph.shape(id).is_empty()
     }

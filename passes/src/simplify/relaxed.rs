@@ -31,7 +31,9 @@ pub(super) fn float_associative_scalars(candidate: &Candidate<'_>) -> Option<Exp
 /// `x / s = x * (1 / s)`.
 pub(super) fn divide_by_scalar(candidate: &Candidate<'_>) -> Option<Expr> {
     let (Divide, x, s) = float_binary(candidate)? else { return None };
-    (candidate.is_scalar(s) && !candidate.is_scalar(x)).then(|| binary(Multiply, x, unary(Reciprocal, s)))
+    let pays = candidate.literal(s).is_some() || candidate.is_worth_a_step();
+    (candidate.is_scalar(s) && !candidate.is_scalar(x) && pays)
+        .then(|| binary(Multiply, x, unary(Reciprocal, s)))
 }
 
 /// `(x / y) / z = x / (y * z)`.
