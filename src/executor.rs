@@ -46,7 +46,7 @@ pub(crate) unsafe fn run(
             match step {
                 Step::Loop(nest) if nest.body.reductions.is_empty() => map::run(nest, &bound)?,
                 Step::Loop(nest) => reduce::run(nest, &bound)?,
-                Step::Matmul(product) => matmul::run(product, &bound),
+                Step::Matmul(product) => matmul::run(product, &bound)?,
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use crate::error::Error;
 use crate::executor::Bound;
 use crate::kernels::matmul::{Matrix, MatrixMut, matmul_batched};
 use crate::program::{MatrixProduct, Operand};
@@ -11,7 +12,7 @@ use crate::program::{MatrixProduct, Operand};
 /// # Safety
 ///
 /// As for [`super::run`].
-pub(crate) unsafe fn run(product: &MatrixProduct, bound: &Bound<'_>) {
+pub(crate) unsafe fn run(product: &MatrixProduct, bound: &Bound<'_>) -> Result<(), Error> {
     let (lhs, rhs, result) = (&product.lhs, &product.rhs, &product.result);
     let (lhs_strides, rhs_strides, result_strides) = (elements(lhs), elements(rhs), elements(result));
     let (lhs_batch, [lhs_row, lhs_column]) = split(&lhs_strides);
@@ -30,8 +31,9 @@ pub(crate) unsafe fn run(product: &MatrixProduct, bound: &Bound<'_>) {
             (a, lhs_batch),
             (b, rhs_batch),
             (c, result_batch),
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// The operand's strides in elements.

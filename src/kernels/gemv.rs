@@ -9,6 +9,7 @@
 use super::elementwise::load;
 use super::matmul::{Matrix, MatrixMut, row_major_copy, run_in_chunks};
 use super::ring::Ring;
+use crate::runtime::buffer::{Buffer, OutOfMemory};
 use crate::runtime::level::Level;
 
 /// The most vectors.
@@ -32,23 +33,29 @@ const CHUNK: usize = 1 << 16;
 /// # Safety
 ///
 /// That of [`super::matmul::matmul`], for elements of `T`.
-pub(super) unsafe fn gemv<T: Ring>([m, k, n]: [usize; 3], a: Matrix, b: Matrix, c: MatrixMut) {
+pub(super) unsafe fn gemv<T: Ring>(
+    [m, k, n]: [usize; 3],
+    a: Matrix,
+    b: Matrix,
+    c: MatrixMut,
+) -> Result<(), OutOfMemory> {
     let item = size_of::<T>();
     // SAFETY: the columns of `b` are k elements each.
-    let vectors = unsafe { row_major_copy::<T>(b.transposed(), n, k) };
-    let vector = |j: usize, p: usize| vectors[j * k + p..].as_ptr().cast::<u8>();
+    let vectors = unsafe { row_major_copy(b.transposed(), n, k, item)? };
+    let vector = |j: usize, p: usize| vectors.as_ptr().wrapping_add((j * k + p) * item);
     let level = Level::current();
     // Rows that are not contiguous are copied, unless the columns are.
     if a.col_stride == 1 || a.row_stride != 1 {
         let dots = dots::<T>(level);
-        run_in_chunks(m, (CHUNK / k.max(1)).max(1).next_multiple_of(STREAMS), &|rows| {
+        return run_in_chunks(m, (CHUNK / k.max(1)).max(1).next_multiple_of(STREAMS), &|rows| {
             let streams = if a.col_stride == 1 { STREAMS } else { 1 };
             for start in rows.clone().step_by(streams) {
                 let count = streams.min(rows.end - start);
                 let row = Matrix { ptr: a.at(start, 0, item), ..a };
                 // SAFETY: row `start` has k elements.
-                let copied = (a.col_stride != 1).then(|| unsafe { row_major_copy::<T>(row, 1, k) });
-                let row = copied.as_ref().map_or(row.ptr, |copied| copied.as_ptr().cast());
+                let copied =
+                    (a.col_stride != 1).then(|| unsafe { row_major_copy(row, 1, k, item) }).transpose()?;
+                let row = copied.as_ref().map_or(row.ptr, Buffer::as_ptr);
                 for j in 0..n {
                     let mut sums = [T::default(); STREAMS];
                     // SAFETY: `count` rows from `start` on have k elements each, as the vector; the results are in `c`.
@@ -60,8 +67,8 @@ pub(super) unsafe fn gemv<T: Ring>([m, k, n]: [usize; 3], a: Matrix, b: Matrix, 
                     }
                 }
             }
+            Ok(())
         });
-        return;
     }
     let axpy = axpy::<T>(level);
     run_in_chunks(m, (CHUNK / k.max(1)).max(1).next_multiple_of(ROWS), &|rows| {
@@ -85,7 +92,8 @@ pub(super) unsafe fn gemv<T: Ring>([m, k, n]: [usize; 3], a: Matrix, b: Matrix, 
                 }
             }
         }
-    });
+        Ok(())
+    })
 }
 
 leveled! {

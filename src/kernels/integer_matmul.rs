@@ -5,7 +5,8 @@
 //! multiplied 64 elements of `k` at a time, as the bits of a word.
 
 use super::matmul::{Matrix, MatrixMut, row_major_copy};
-use super::ring::{Ring, Truth};
+use super::ring::Ring;
+use crate::runtime::buffer::{Buffer, OutOfMemory};
 use crate::runtime::level::Level;
 
 /// Rows of a tile.
@@ -52,7 +53,7 @@ pub(super) unsafe fn matmul<T: Ring>([m, k, n]: [usize; 3], a: Matrix, b: Matrix
 /// # Safety
 ///
 /// The matrix has `rows` rows of `columns` readable bytes.
-pub(super) unsafe fn row_bits(matrix: Matrix, rows: usize, columns: usize) -> Vec<Truth<u64>> {
+pub(super) unsafe fn row_bits(matrix: Matrix, rows: usize, columns: usize) -> Result<Buffer, OutOfMemory> {
     /// One bit for each of eight bytes: whether it is not zero.
     fn bits(bytes: [u8; 8]) -> u64 {
         const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
@@ -61,23 +62,30 @@ pub(super) unsafe fn row_bits(matrix: Matrix, rows: usize, columns: usize) -> Ve
         truth.wrapping_mul(0x0102_0408_1020_4080) >> 56
     }
     // SAFETY: the contract is the caller's.
-    let copied = (matrix.col_stride != 1).then(|| unsafe { row_major_copy::<u8>(matrix, rows, columns) });
-    let mut words = vec![Truth(0); rows * columns.div_ceil(64)];
-    for (i, words) in words.chunks_exact_mut(columns.div_ceil(64).max(1)).enumerate() {
+    let copied =
+        (matrix.col_stride != 1).then(|| unsafe { row_major_copy(matrix, rows, columns, 1) }).transpose()?;
+    let count = columns.div_ceil(64);
+    let mut buffer = Buffer::allocate(rows * count * size_of::<u64>())?;
+    let words = buffer.as_mut_ptr().cast::<u64>();
+    for i in 0..rows {
         let row = match &copied {
-            Some(copied) => &copied[i * columns..][..columns],
-            // SAFETY: row `i` is contiguous and can be read.
-            None => unsafe { std::slice::from_raw_parts(matrix.at(i, 0, 1), columns) },
+            Some(copied) => copied.as_ptr().wrapping_add(i * columns),
+            None => matrix.at(i, 0, 1),
         };
-        for (word, elements) in words.iter_mut().zip(row.chunks(64)) {
+        // SAFETY: row `i` is contiguous and can be read.
+        let row = unsafe { std::slice::from_raw_parts(row, columns) };
+        for (j, elements) in row.chunks(64).enumerate() {
+            let mut word = 0;
             for (i, elements) in elements.chunks(8).enumerate() {
                 let mut eight = [0; 8];
                 eight[..elements.len()].copy_from_slice(elements);
-                word.0 |= bits(eight) << (8 * i);
+                word |= bits(eight) << (8 * i);
             }
+            // SAFETY: the buffer has `count` words for each row.
+            unsafe { words.add(i * count + j).write(word) };
         }
     }
-    words
+    Ok(buffer)
 }
 
 /// What the sums of a tile start from.

@@ -20,6 +20,7 @@ mod fill;
 mod gemv;
 mod integer_matmul;
 pub mod matmul;
+pub(crate) mod product;
 pub mod reduce;
 mod reduction;
 mod ring;

@@ -52,6 +52,21 @@ pub fn run(chunks: usize, f: &(dyn Fn(usize) + Sync)) {
     }
 }
 
+/// [`run`] for chunks that can fail.
+///
+/// # Errors
+///
+/// The error of one of the chunks that failed; the others have run.
+pub fn try_run<E: Send>(chunks: usize, f: &(dyn Fn(usize) -> Result<(), E> + Sync)) -> Result<(), E> {
+    let first = Mutex::new(None);
+    run(chunks, &|chunk| {
+        if let Err(error) = f(chunk) {
+            lock(&first).get_or_insert(error);
+        }
+    });
+    first.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
 /// Whether work that takes about `nanoseconds` on one thread gains from being cut into chunks.
 ///
 /// From 100 us it does; below 20 us never; between them when workers are on the look-out, or would have been for the job
