@@ -2,7 +2,8 @@
 //!
 //! A region becomes a loop nest: nodes become a lane program, views under its operands become offsets and strides. The
 //! iteration space is ordered (kept, reduced, kept), dimensions of length 1 are dropped, and neighbours that every
-//! operand strides through evenly are collapsed into one. A concat becomes one copying nest per operand.
+//! operand strides through evenly are collapsed into one. A concat becomes one copying nest per operand. A matrix product
+//! takes the elementwise work of its region as its epilogue, a nest over the elements of the product.
 
 use raptors_ir::{DType, Dims, ElementwiseOp, Encoding, Graph, Layout, NodeId, Op, Shape, Slot, Strides};
 use raptors_passes::access::{Access, Root, access, broadcast_strides};
@@ -18,8 +19,11 @@ use crate::runtime::level::Level;
 pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
     let mut steps = Vec::with_capacity(graph.regions().len());
     for nodes in graph.regions() {
+        if let Some(&product) = nodes.iter().find(|&&node| *graph.op(node) == Op::Matmul) {
+            steps.push(Step::Matmul(Box::new(matrix_product(graph, product, nodes, level)?)));
+            continue;
+        }
         match graph.op(nodes[0]) {
-            Op::Matmul => steps.push(Step::Matmul(Box::new(matrix_product(graph, nodes[0])))),
             Op::Concat(axis) => {
                 for nest in concat(graph, nodes[0], *axis, level)? {
                     steps.push(Step::Loop(Box::new(nest)));
@@ -101,7 +105,8 @@ fn stored(graph: &Graph, id: NodeId) -> Operand {
     }
 }
 
-fn matrix_product(graph: &Graph, id: NodeId) -> MatrixProduct {
+/// The product `id`, and the other `nodes` of its region as its epilogue.
+fn matrix_product(graph: &Graph, id: NodeId, nodes: &[NodeId], level: Level) -> Result<MatrixProduct, Error> {
     let result_shape = graph.shape(id);
     let (batch, _) = result_shape.split_at(result_shape.len() - 2);
     let operands = graph.operands(id);
@@ -123,14 +128,15 @@ fn matrix_product(graph: &Graph, id: NodeId) -> MatrixProduct {
         }
     };
     let [rows, inner] = *last_two(graph.shape(operands[0]));
-    MatrixProduct {
+    Ok(MatrixProduct {
         dtype: graph.node(id).ty.dtype,
         dims: [rows, inner, result_shape[result_shape.len() - 1]],
         batch: Dims::from_slice(batch),
         lhs: operand(operands[0]),
         rhs: operand(operands[1]),
-        result: stored(graph, id),
-    }
+        result: graph.slot(id).map(|_| stored(graph, id)),
+        epilogue: (nodes.len() > 1).then(|| NestBuilder::new(graph, nodes).lower(level)).transpose()?,
+    })
 }
 
 fn last_two(shape: &Shape) -> &[usize; 2] {
@@ -195,7 +201,7 @@ impl<'a> NestBuilder<'a> {
     }
 
     fn lower(mut self, level: Level) -> Result<LoopNest, Error> {
-        for &id in self.nodes {
+        for &id in self.nodes.iter().filter(|&&id| *self.graph.op(id) != Op::Matmul) {
             let args: Vec<ValueId> =
                 self.graph.operands(id).iter().map(|&operand| self.value(operand)).collect();
             let dtype = self.graph.node(id).ty.dtype;
@@ -241,6 +247,11 @@ impl<'a> NestBuilder<'a> {
             },
             Root::Scalar(n) => LaneOp::Splat(Scalar::Parameter(n)),
             Root::Iota(_) => LaneOp::Index { offset: access.offset as i64, strides },
+            Root::Value(root) if *self.graph.op(root) == Op::Matmul && self.nodes.contains(&root) => {
+                let memory = Memory::Product;
+                let operand = Operand { memory, dtype: ty.dtype, offset: 0, strides, swapped: false };
+                LaneOp::Load(self.operand(operand))
+            }
             Root::Parameter(_) | Root::Value(_) => {
                 let Some((memory, start, swapped)) = memory_of(self.graph, access.root) else {
                     unreachable!("parameters and values are in memory")

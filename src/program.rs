@@ -22,6 +22,8 @@ pub(crate) enum Memory {
     Parameter(u32),
     /// What the caller gave for the n-th result.
     Output(u32),
+    /// The matrix product of the step, of which a block is there at a time.
+    Product,
 }
 
 impl fmt::Display for Memory {
@@ -31,6 +33,7 @@ impl fmt::Display for Memory {
             Memory::Buffer(id) => write!(f, "{id}"),
             Memory::Parameter(n) => write!(f, "p{n}"),
             Memory::Output(n) => write!(f, "out{n}"),
+            Memory::Product => f.write_str("product"),
         }
     }
 }
@@ -122,7 +125,10 @@ pub(crate) struct MatrixProduct {
     pub(crate) batch: Dims,
     pub(crate) lhs: Operand,
     pub(crate) rhs: Operand,
-    pub(crate) result: Operand,
+    /// Where the product is stored; `None` when only the epilogue needs it.
+    pub(crate) result: Option<Operand>,
+    /// Elementwise work over the product's elements, in their row-major order.
+    pub(crate) epilogue: Option<LoopNest>,
 }
 
 /// One unit of a program, run to its end before the next.
@@ -172,21 +178,7 @@ impl fmt::Display for Program {
         }
         for (n, step) in self.steps.iter().enumerate() {
             match step {
-                Step::Loop(nest) => {
-                    write!(f, "  step {n}: loop {}", spelled(&nest.dims))?;
-                    if !nest.body.reductions.is_empty() {
-                        write!(
-                            f,
-                            " reducing {} of {} x {} x {}",
-                            nest.reduced, nest.outer, nest.reduced, nest.inner
-                        )?;
-                    }
-                    writeln!(f, ", tile {}", nest.tile.len)?;
-                    for (m, operand) in nest.operands.iter().enumerate() {
-                        writeln!(f, "    m{m} = {operand}")?;
-                    }
-                    write!(f, "{}{}", nest.body, InPlace(nest))?;
-                }
+                Step::Loop(nest) => write!(f, "  step {n}: {nest}")?,
                 Step::Matmul(product) => {
                     let [m, k, n_columns] = product.dims;
                     writeln!(
@@ -194,11 +186,13 @@ impl fmt::Display for Program {
                         "  step {n}: matmul {m} x {k} x {n_columns}, batch {}",
                         spelled(&product.batch)
                     )?;
-                    writeln!(
-                        f,
-                        "    m0 = {}\n    m1 = {}\n    m2 = {}",
-                        product.lhs, product.rhs, product.result
-                    )?;
+                    writeln!(f, "    m0 = {}\n    m1 = {}", product.lhs, product.rhs)?;
+                    if let Some(result) = &product.result {
+                        writeln!(f, "    m2 = {result}")?;
+                    }
+                    if let Some(epilogue) = &product.epilogue {
+                        write!(f, "  step {n}, on each block: {epilogue}")?;
+                    }
                 }
             }
         }
@@ -240,6 +234,20 @@ impl fmt::Display for InPlace<'_> {
             writeln!(f, " -> {source} in place")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for LoopNest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loop {}", spelled(&self.dims))?;
+        if !self.body.reductions.is_empty() {
+            write!(f, " reducing {} of {} x {} x {}", self.reduced, self.outer, self.reduced, self.inner)?;
+        }
+        writeln!(f, ", tile {}", self.tile.len)?;
+        for (m, operand) in self.operands.iter().enumerate() {
+            writeln!(f, "    m{m} = {operand}")?;
+        }
+        write!(f, "{}{}", self.body, InPlace(self))
     }
 }
 

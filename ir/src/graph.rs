@@ -294,6 +294,14 @@ impl Graph {
         edges.iter().map(|edge| NodeId(edge.source().index() as u32)).collect()
     }
 
+    /// Whether `id` is `root`, or has its elements in the same row-major order under other shapes.
+    pub fn is_reshape_of(&self, mut id: NodeId, root: NodeId) -> bool {
+        while id != root && matches!(self.op(id), Op::Reshape(_)) {
+            id = self.operands(id)[0];
+        }
+        id == root
+    }
+
     /// The nodes that have this one as an operand; one entry for each operand position.
     pub fn users(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.dag

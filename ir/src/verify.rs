@@ -9,9 +9,10 @@
 //!    row-major.
 //! 6. Once there are regions, every node except parameters, constants, iotas and views is in exactly one, and those
 //!    are in none. No region is empty; its nodes ascend.
-//! 7. A region is one matmul, one concat, or elementwise nodes and reductions over one iteration space: the shape of
+//! 7. A region is one concat, or elementwise nodes and reductions over one iteration space: the shape of
 //!    its elementwise nodes and of its reductions' operands. Its reductions have the same axes, and no node of the
-//!    region uses their results.
+//!    region uses their results. Instead of reductions there may be one matmul, whose result the others use element by
+//!    element: directly, or reshaped to the space.
 //! 8. Regions are in execution order: what a region uses from elsewhere, directly or through views, is computed by
 //!    an earlier one.
 //! 9. A value's slot exists and has room for the value. A parameter has none: its memory is the caller's.
@@ -182,14 +183,22 @@ fn check_region(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
     let nodes = &graph.regions()[region.0 as usize];
     let mut space: Option<&Shape> = None;
     let mut reduced_axes = None;
+    let product = nodes.iter().copied().find(|&id| *graph.op(id) == Op::Matmul);
     for &id in nodes {
         let op = graph.op(id);
         let own_space = match op {
-            Op::Matmul | Op::Concat(_) => {
+            Op::Concat(_) => {
                 require(nodes.len() == 1, id, || format!("{} shares region {region}", op.name()))?;
                 return Ok(());
             }
+            Op::Matmul => {
+                require(product == Some(id), id, || format!("region {region} has two matrix products"))?;
+                continue;
+            }
             Op::Reduce(_, axes) => {
+                require(product.is_none(), id, || {
+                    format!("{} shares region {region} with a matmul", op.name())
+                })?;
                 let expected = *reduced_axes.get_or_insert(axes);
                 require(axes == expected, id, || {
                     format!("reduces axes {axes:?}, others of region {region} reduce {expected:?}")
@@ -218,7 +227,16 @@ fn check_order(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
         for operand in graph.operands(id) {
             let Some(producer) = roots.region(operand) else { continue };
             let direct = roots.root(operand) == operand;
-            let earlier = producer < region || (direct && producer == region);
+            let product = *graph.op(roots.root(operand)) == Op::Matmul;
+            let in_order = match graph.op(id) {
+                Op::Matmul => false,
+                _ if product => {
+                    graph.is_reshape_of(operand, roots.root(operand))
+                        && graph.shape(operand) == graph.shape(id)
+                }
+                _ => direct,
+            };
+            let earlier = producer < region || (in_order && producer == region);
             require(earlier, id, || {
                 let how = if direct { "" } else { " through a view" };
                 format!("region {region} uses {operand}{how}, which region {producer} computes")

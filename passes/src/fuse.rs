@@ -1,10 +1,12 @@
 //! Fusion: work over one iteration space becomes one region.
 //!
-//! A region is one step: a loop nest over an iteration space, a matrix product, or a concat. The space of an elementwise
-//! node is its shape; that of a reduction is its operand's shape. Walking operands first, a node joins the region of an
-//! operand that has its space, and joins two such regions into one; then regions over one space that read a common
-//! value become one, with several outputs. A join is refused when it would make a region need itself through another
-//! one, and when it would mix reductions over different axes.
+//! A region is one step: a loop nest over an iteration space, a matrix product with an epilogue, or a concat. The space
+//! of an elementwise node is its shape; that of a reduction is its operand's shape. Walking operands first, a node joins
+//! the region of an operand that has its space, and joins two such regions into one; then regions over one space that
+//! read a common value become one, with several outputs. A join is refused when it would make a region need itself through another
+//! one, when it would mix reductions over different axes, and when it would need two matrix products, or a reduction of
+//! one. Elementwise work that uses a matrix product is its epilogue; a reshape in between, as that of a product of
+//! vectors, does not matter.
 //!
 //! What this gives: any tree of elementwise work over broadcast and strided operands is one region, and the reductions
 //! it feeds are in it. What it leaves out: a consumer of a reduction is a region of its own.
@@ -52,10 +54,12 @@ pub fn needs_region(op: &Op) -> bool {
 
 struct Group {
     nodes: Vec<NodeId>,
-    /// The iteration space; `None` for work that is never fused.
+    /// The iteration space; `None` for a concat, and for a matrix product alone.
     space: Option<Shape>,
     /// The reduced axes, once there is a reduction.
     axes: Option<Dims>,
+    /// The matrix product, of which the rest is the epilogue.
+    product: Option<NodeId>,
 }
 
 struct Fuser<'a> {
@@ -80,14 +84,20 @@ impl Fuser<'_> {
             _ => (None, None),
         };
         let own = self.dependence.add();
-        self.groups.push(Group { nodes: vec![id], space, axes });
+        let product = (*graph.op(id) == Op::Matmul).then_some(id);
+        self.groups.push(Group { nodes: vec![id], space, axes, product });
         self.group_of[id.index()] = Some(own);
 
         // A direct operand may be fused with; a value behind a view, or of another space, must be stored first.
         let mut candidates: Vec<usize> = Vec::new();
         for &operand in &operands {
-            if let Some(group) = self.group(root_of(graph, operand)) {
-                let direct = graph.op(operand).is_elementwise() && *graph.shape(operand) == self.space(own);
+            let root = root_of(graph, operand);
+            if let Some(group) = self.group(root) {
+                let in_order = match graph.op(root) {
+                    Op::Matmul => graph.is_reshape_of(operand, root),
+                    _ => graph.op(operand).is_elementwise(),
+                };
+                let direct = in_order && *graph.shape(operand) == self.space(own);
                 if direct && self.groups[own].space.is_some() {
                     candidates.push(group);
                 } else {
@@ -132,24 +142,37 @@ impl Fuser<'_> {
         {
             return Some("reductions over different axes");
         }
+        if first.product.is_some() && second.product.is_some() {
+            return Some("each is of a matrix product of its own");
+        }
+        if first.product.or(second.product).is_some() && (first.axes.is_some() || second.axes.is_some()) {
+            return Some("a reduction needs more than a block of a matrix product");
+        }
+        if let (Some(x), Some(y)) = (&first.space, &second.space)
+            && x != y
+        {
+            return Some("the matrix product is used in another shape");
+        }
         (first.nodes.len() + second.nodes.len() > MAX_NODES).then_some("the region would be too long")
     }
 
     /// Merges two groups and returns the one that is left.
     fn merge(&mut self, a: usize, b: usize) -> usize {
         self.dependence.merge(a, b);
-        let group =
-            std::mem::replace(&mut self.groups[b], Group { nodes: Vec::new(), space: None, axes: None });
+        let empty = Group { nodes: Vec::new(), space: None, axes: None, product: None };
+        let group = std::mem::replace(&mut self.groups[b], empty);
         let target = &mut self.groups[a];
         target.nodes.extend(group.nodes);
+        target.space = target.space.take().or(group.space);
         target.axes = target.axes.take().or(group.axes);
+        target.product = target.product.or(group.product);
         a
     }
 
     /// Joins regions over one space that read a common value, so that it is read once.
     fn merge_siblings(&mut self) {
         let mut by_operand: FxHashMap<(NodeId, Shape), usize> = FxHashMap::default();
-        for id in self.graph.ids() {
+        for id in self.graph.ids().filter(|&id| *self.graph.op(id) != Op::Matmul) {
             let Some(group) = self.group(id) else { continue };
             let Some(space) = self.groups[group].space.clone() else { continue };
             let mut current = group;

@@ -18,7 +18,7 @@ use raptors_ir::{DType, Dims};
 
 use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, ValueId};
 use crate::kernels::{self, Kernel};
-use crate::program::Operand;
+use crate::program::{Memory, Operand};
 use crate::runtime::level::Level;
 
 /// Bytes that the tiles of a program may take together: half of a small first-level cache.
@@ -91,7 +91,10 @@ impl TileProgram {
         dims: &Dims,
         level: Level,
     ) -> Option<TileProgram> {
-        let box_dims = if body.reductions.is_empty() { transposed_dims(body, operands, dims) } else { None };
+        // Reductions and the blocks of a matrix product run over ranges.
+        let in_boxes =
+            body.reductions.is_empty() && operands.iter().all(|operand| operand.memory != Memory::Product);
+        let box_dims = if in_boxes { transposed_dims(body, operands, dims) } else { None };
         let mut program = TileProgram {
             len: 0,
             box_dims,

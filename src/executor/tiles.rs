@@ -12,7 +12,7 @@ use crate::codegen::tile::{Fill, Place, TileOp};
 use crate::error::Error;
 use crate::executor::Bound;
 use crate::kernels::copy;
-use crate::program::{LoopNest, Operand};
+use crate::program::{LoopNest, Memory, Operand};
 use crate::runtime::buffer::Buffer;
 
 /// Bytes between a register and the next beyond its elements, so that equal offsets do not share a cache set.
@@ -128,6 +128,15 @@ impl<'a> TileRunner<'a> {
     /// The address of a value in the tile last computed.
     pub(crate) fn value(&self, value: ValueId) -> *const u8 {
         self.values[value.index()]
+    }
+
+    /// Reads the matrix product at `origin`, where its first element would be if all of it were there.
+    pub(crate) fn set_product(&mut self, origin: *mut u8) {
+        for (base, operand) in self.bases.iter_mut().zip(&self.nest.operands) {
+            if operand.memory == Memory::Product {
+                *base = origin;
+            }
+        }
     }
 
     /// The address of an operand's first element.

@@ -79,18 +79,17 @@ impl MatrixMut {
     }
 
     /// The address of an element of `item` bytes.
-    pub(super) fn at(self, row: usize, column: usize, item: usize) -> *mut u8 {
+    pub(crate) fn at(self, row: usize, column: usize, item: usize) -> *mut u8 {
         let offset = row as isize * self.row_stride + column as isize * self.col_stride;
         self.ptr.wrapping_offset(offset * item as isize)
     }
 
     /// The matrix from a row and a column on.
-    pub(crate) fn from(self, row: usize, column: usize, item: usize) -> MatrixMut {
+    pub(super) fn from(self, row: usize, column: usize, item: usize) -> MatrixMut {
         MatrixMut { ptr: self.at(row, column, item), ..self }
     }
 
-    /// The matrix `elements` of `item` bytes further on.
-    pub(crate) fn offset(self, elements: isize, item: usize) -> MatrixMut {
+    fn offset(self, elements: isize, item: usize) -> MatrixMut {
         MatrixMut { ptr: self.ptr.wrapping_offset(elements * item as isize), ..self }
     }
 }

@@ -14,6 +14,26 @@ use super::ring::Ring;
 use crate::runtime::buffer::{Buffer, OutOfMemory};
 use crate::runtime::team;
 
+/// How many parts the rows and the columns of a product are cut into, evenly, for blocks that stay in cache. The number of
+/// threads has no say in it.
+pub(crate) fn grid([m, k, n]: [usize; 3]) -> [usize; 2] {
+    /// Rows and columns of a block for which packing the operands is a small part of the work.
+    const EDGE: usize = 256;
+    /// Those of a small product, which is to be more than one block.
+    const SMALL_EDGE: usize = 128;
+    /// Products of a block of a thin matrix.
+    const CHUNK: usize = 1 << 18;
+    if m.min(n) <= THIN {
+        let step = (CHUNK / k.max(1)).max(64);
+        return if n <= m { [m.div_ceil(step), 1] } else { [1, n.div_ceil(step)] };
+    }
+    if m.max(n) <= 64 {
+        return [1, 1];
+    }
+    let edge = if m.min(n) >= 2 * EDGE { EDGE } else { SMALL_EDGE };
+    [(m / edge).max(1), (n / edge).max(1)]
+}
+
 /// A product whose blocks are computed one by one, on any thread; each element has the bits [`matmul`] gives it.
 pub(crate) struct Product {
     dtype: DType,
@@ -57,26 +77,6 @@ impl Product {
         Ok(Product { dtype, dims, a, b, _copies: copies })
     }
 
-    /// The rows and columns that the product is cut into for blocks that stay in cache, whatever the number of threads.
-    pub(crate) fn grid(&self) -> [usize; 2] {
-        /// Rows and columns of a block for which packing the operands is a small part of the work.
-        const EDGE: usize = 256;
-        /// Those of a small product, which is to be more than one block.
-        const SMALL_EDGE: usize = 128;
-        /// Products of a block of a thin matrix.
-        const CHUNK: usize = 1 << 18;
-        let [m, k, n] = self.dims;
-        if m.min(n) <= THIN {
-            let step = (CHUNK / k.max(1)).max(64);
-            return if n <= m { [m.div_ceil(step), 1] } else { [1, n.div_ceil(step)] };
-        }
-        if m.max(n) <= 64 {
-            return [1, 1];
-        }
-        let edge = if m.min(n) >= 2 * EDGE { EDGE } else { SMALL_EDGE };
-        [(m / edge).max(1), (n / edge).max(1)]
-    }
-
     /// Computes the block of these rows and columns; `c` is that block.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Product {
     ///
     /// # Safety
     ///
-    /// As for [`matmul`]; the block is within the product, and all of it or one of [`Product::grid`], or of
+    /// As for [`matmul`]; the block is within the product, and all of it or one of its [`grid`], or of
     /// whole rows or columns, at least [`least_edge`] of them.
     pub(crate) unsafe fn block(
         &self,
