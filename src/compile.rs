@@ -25,6 +25,7 @@ use crate::runtime::level::Level;
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) captured: Graph,
+    pub(crate) options: Options,
     pub(crate) optimized: Graph,
     pub(crate) ledger: Ledger,
     pub(crate) passes: Vec<PassRun>,
@@ -56,8 +57,15 @@ pub(crate) fn compile(
     let mut ledger = Ledger::default();
     let (optimized, passes) = raptors_passes::run(&graph, options, &mut ledger);
     let program = lower(&optimized, Level::current())?;
-    let compiled =
-        Arc::new(Compiled { captured: graph, optimized, ledger, passes, program, time: start.elapsed() });
+    let compiled = Arc::new(Compiled {
+        captured: graph,
+        options: *options,
+        optimized,
+        ledger,
+        passes,
+        program,
+        time: start.elapsed(),
+    });
     cache::insert(key, compiled.clone());
     Ok((compiled, CacheState::Miss))
 }

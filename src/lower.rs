@@ -18,6 +18,7 @@ use crate::runtime::level::Level;
 /// The program that computes `graph`, which has been through the passes.
 pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
     let mut steps = Vec::with_capacity(graph.regions().len());
+    let mut region_ends = Vec::with_capacity(graph.regions().len());
     for nodes in graph.regions() {
         if let Some(&product) = nodes.iter().find(|&&node| *graph.op(node) == Op::Matmul) {
             steps.push(Step::Matmul(Box::new(matrix_product(graph, product, nodes, level)?)));
@@ -31,6 +32,7 @@ pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
             }
             _ => steps.push(Step::Loop(Box::new(NestBuilder::new(graph, nodes).lower(level)?))),
         }
+        region_ends.push(steps.len());
     }
     let results = graph
         .outputs()
@@ -49,7 +51,8 @@ pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
         .collect();
     overwritten.sort_unstable();
     overwritten.dedup();
-    Ok(Program { steps, arena: graph.arena(), buffers: graph.buffers().to_vec(), results, overwritten })
+    let (arena, buffers) = (graph.arena(), graph.buffers().to_vec());
+    Ok(Program { steps, region_ends, arena, buffers, results, overwritten })
 }
 
 fn slot_of(graph: &Graph, id: NodeId) -> Slot {

@@ -1,18 +1,42 @@
-//! Plans: what an evaluation does, as text, DOT and JSON.
+//! Plans: what an evaluation does, shown in many forms.
+//!
+//! A [`Plan`] holds the compiled program and how it came to be; each renderer is a file: [`text`], [`explain`], [`json`],
+//! [`svg`], [`mermaid`]. Figures that several of them show are computed in [`kernel`], [`memory`] and
+//! [`history`], once. Nothing here is done unless somebody asks for it.
 
-use std::fmt::Write;
+mod drawing;
+mod explain;
+mod history;
+mod json;
+mod kernel;
+mod layout;
+mod lines;
+mod memory;
+mod mermaid;
+mod picture;
+mod svg;
+mod text;
+
 use std::sync::Arc;
 
-use raptors_ir::Graph;
+use raptors_passes::diff::Names;
 use raptors_passes::{Options, Outcome, Record};
 
 use crate::array::Array;
 use crate::compile::{CacheState, Compiled};
 use crate::error::Error;
 use crate::{eval, source};
+use picture::Picture;
+use svg::Setting;
 
-/// The version of [`Plan::json`]'s layout.
-pub const JSON_VERSION: u32 = 1;
+pub use json::JSON_VERSION;
+
+/// Boxes of a drawing above which kernels are drawn instead of nodes.
+const MOST_NODES: usize = 800;
+/// Likewise of a drawing inside a notebook.
+const MOST_NODES_IN_PAGE: usize = 60;
+/// Kernels of a drawing; others are left out.
+const MOST_KERNELS: usize = 200;
 
 /// What an evaluation of some arrays does: kernels, buffers, and every decision with its reason.
 #[derive(Clone, Debug)]
@@ -60,149 +84,76 @@ impl Plan {
 
     /// Values that are copied because they cannot be read or returned where they are.
     pub fn copies(&self) -> Vec<String> {
-        self.records(|record| record.pass == "copies" && record.outcome == Outcome::Applied)
+        self.lines(|record| record.pass == "copies" && record.outcome == Outcome::Applied)
     }
 
     /// Values that are written over an operand that dies.
     pub fn reuses(&self) -> Vec<String> {
-        self.records(|record| record.pass == "place" && record.outcome == Outcome::Applied)
+        self.lines(|record| record.pass == "place" && record.outcome == Outcome::Applied)
     }
 
     /// What was not done, and why.
     pub fn refusals(&self) -> Vec<String> {
         let mut refusals: Vec<String> = self.withdrawn.iter().map(line).collect();
-        refusals.extend(self.records(|record| record.outcome == Outcome::Refused));
+        refusals.extend(self.lines(|record| record.outcome == Outcome::Refused));
         refusals
     }
 
-    fn records(&self, keep: impl Fn(&Record) -> bool) -> Vec<String> {
+    fn lines(&self, keep: impl Fn(&Record) -> bool) -> Vec<String> {
         self.compiled.ledger.records.iter().filter(|record| keep(record)).map(line).collect()
     }
 
-    /// A summary, the steps, memory, and what was refused.
+    /// A summary, the kernels, memory, and what was refused.
     pub fn text(&self) -> String {
-        let compiled = &self.compiled;
-        let mut text = String::new();
-        let count = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
-        let _ = writeln!(
-            text,
-            "plan: {}, {}, peak {}, compiled in {:.0} us ({})",
-            count(self.kernels(), "kernel", "kernels"),
-            count(self.buffers(), "buffer", "buffers"),
-            bytes(self.peak_bytes()),
-            compiled.time.as_secs_f64() * 1e6,
-            match self.cache {
-                CacheState::Hit => "known before",
-                CacheState::Miss => "new",
-            },
-        );
-        for (number, nodes) in compiled.optimized.regions().iter().enumerate() {
-            let graph = &compiled.optimized;
-            let ops: Vec<&str> = nodes.iter().map(|&node| graph.op(node).name()).collect();
-            let stored: Vec<String> = nodes
-                .iter()
-                .filter_map(|&node| {
-                    let slot = graph.slot(node)?;
-                    let ty = &graph.node(node).ty;
-                    Some(format!("{} {} in {slot}", ty.dtype.numpy_name(), ty.shape))
-                })
-                .collect();
-            let _ = writeln!(text, "  kernel {number}: {}", abbreviated(&ops));
-            let _ = writeln!(text, "    {} -> {}", count(ops.len(), "op", "ops"), stored.join(", "));
-            let lines = source_lines(graph, nodes);
-            if !lines.is_empty() {
-                let _ = writeln!(text, "    from {}", lines.join(", "));
-            }
-        }
-        if compiled.program.arena > 0 {
-            let _ = writeln!(text, "  arena: {}, intermediates", bytes(compiled.program.arena));
-        }
-        for (n, &size) in compiled.program.buffers.iter().enumerate() {
-            let result =
-                compiled.program.results.iter().position(|result| result.slot.to_string() == format!("b{n}"));
-            let role = result.map_or("intermediate".to_owned(), |result| format!("result {result}"));
-            let _ = writeln!(text, "  buffer b{n}: {}, {role}", bytes(size));
-        }
-        for (title, records) in
-            [("copied", self.copies()), ("reused", self.reuses()), ("refused", self.refusals())]
-        {
-            for (record, times) in counted(records) {
-                let times = if times > 1 { format!(" (x{times})") } else { String::new() };
-                let _ = writeln!(text, "  {title}: {record}{times}");
-            }
-        }
-        text.truncate(text.trim_end().len());
-        text
+        text::text(self)
     }
 
-    /// The placed graph, for Graphviz.
+    /// The graph in the language of Graphviz.
     pub fn dot(&self) -> String {
         raptors_ir::dot(&self.compiled.optimized)
     }
 
-    /// Everything as one JSON object, with a version.
-    pub fn json(&self) -> String {
-        let list = |items: Vec<String>| {
-            let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
-            format!("[{}]", items.join(", "))
-        };
-        let passes: Vec<String> = self
-            .compiled
-            .passes
-            .iter()
-            .map(|pass| {
-                format!(
-                    "{{\"name\": {}, \"before\": {}, \"after\": {}, \"microseconds\": {:.3}}}",
-                    quoted(pass.name),
-                    pass.before,
-                    pass.after,
-                    pass.time.as_secs_f64() * 1e6
-                )
-            })
-            .collect();
-        let sizes: Vec<String> = self.compiled.program.buffers.iter().map(usize::to_string).collect();
-        format!(
-            "{{\"version\": {JSON_VERSION}, \"kernels\": {}, \"arena\": {}, \"buffers\": [{}], \"peak_bytes\": {}, \"copies\": {}, \
-             \"reuses\": {}, \"refusals\": {}, \"passes\": [{}], \"captured\": {}, \"graph\": {}, \"program\": {}}}",
-            self.kernels(),
-            self.compiled.program.arena,
-            sizes.join(", "),
-            self.peak_bytes(),
-            list(self.copies()),
-            list(self.reuses()),
-            list(self.refusals()),
-            passes.join(", "),
-            quoted(&self.compiled.captured.to_string()),
-            quoted(&self.compiled.optimized.to_string()),
-            quoted(&self.compiled.program.to_string()),
-        )
+    /// The graph as a picture: boxes are ops, frames are kernels. A graph of many hundred ops is drawn as its kernels.
+    pub fn svg(&self) -> String {
+        svg::svg(&self.picture(MOST_NODES).0, Setting::File)
     }
 
-    /// The captured graph, what each pass did, and the plan.
-    pub fn explain(&self) -> String {
-        let compiled = &self.compiled;
-        let mut text = format!("captured\n{}\npasses\n", indented(&compiled.captured.to_string()));
-        for pass in &compiled.passes {
-            let change = match pass.before == pass.after {
-                true => format!("{} nodes", pass.after),
-                false => format!("{} -> {} nodes", pass.before, pass.after),
-            };
-            let _ = writeln!(
-                text,
-                "  {:<9} {change:<18} {:>7.1} us   {}",
-                pass.name,
-                pass.time.as_secs_f64() * 1e6,
-                pass.about
-            );
-            let records = self.records(|record| record.pass == pass.name);
-            for (record, times) in counted(records) {
-                let times = if times > 1 { format!(" (x{times})") } else { String::new() };
-                let _ = writeln!(text, "    {record}{times}");
-            }
+    /// The picture and the summary as HTML to stand inside a page, as notebooks show it; kernels alone where ops are too many.
+    pub fn notebook_html(&self) -> String {
+        let (picture, left_out) = self.picture(MOST_NODES_IN_PAGE);
+        let svg = svg::svg(&picture, Setting::Page);
+        let summary = self.text();
+        let summary = svg::escaped(summary.lines().next().unwrap_or_default());
+        let note = match left_out {
+            0 => String::new(),
+            count => format!(", {count} kernels not drawn"),
+        };
+        format!("<div>{summary}{note}</div><div style=\"max-height:32em;overflow:auto\">{svg}</div>")
+    }
+
+    /// The graph as a Mermaid flowchart.
+    pub fn mermaid(&self) -> String {
+        mermaid::mermaid(&self.picture(MOST_NODES).0)
+    }
+
+    /// The placed graph as a picture, and how many kernels do not fit in it.
+    fn picture(&self, most: usize) -> (Picture, usize) {
+        let graph = &self.compiled.optimized;
+        if graph.len() > 2 * most {
+            return Picture::of_kernels(graph, MOST_KERNELS);
         }
-        let _ = write!(text, "\noptimized\n{}\n", indented(&compiled.optimized.to_string()));
-        let _ = write!(text, "{}\n{}", indented(&compiled.program.to_string()), self.text());
-        text
+        let picture = Picture::of(graph, Names::of(graph).names());
+        if picture.cards.len() > most { Picture::of_kernels(graph, MOST_KERNELS) } else { (picture, 0) }
+    }
+
+    /// Everything as one JSON object; `docs/explain.md` describes its members.
+    pub fn json(&self) -> String {
+        json::json(self)
+    }
+
+    /// What was written, what each pass changed, what runs in which memory, and why not better.
+    pub fn explain(&self) -> String {
+        explain::explain(self)
     }
 }
 
@@ -218,86 +169,15 @@ impl Array {
         Plan::new(&[self])
     }
 
-    /// The captured graph, what each pass does to it, and the plan, as text.
+    /// [`Plan::explain`] of evaluating this array.
     pub fn explain(&self) -> Result<String, Error> {
         Ok(self.plan()?.explain())
     }
 }
 
+/// A record in one line.
 fn line(record: &Record) -> String {
     let place = record.source.and_then(source::resolve).map(|line| format!(" [{line}]")).unwrap_or_default();
     let refused = if record.outcome == Outcome::Refused { "not " } else { "" };
     format!("{refused}{}: {}: {}{place}", record.rule, record.op, record.detail)
-}
-
-/// Equal lines once, with their number, in order of first appearance.
-fn counted(records: Vec<String>) -> Vec<(String, usize)> {
-    let mut counts: Vec<(String, usize)> = Vec::new();
-    for record in records {
-        match counts.iter_mut().find(|(known, _)| *known == record) {
-            Some((_, times)) => *times += 1,
-            None => counts.push((record, 1)),
-        }
-    }
-    counts
-}
-
-fn source_lines(graph: &Graph, nodes: &[raptors_ir::NodeId]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for &node in nodes {
-        if let Some(line) = graph.node(node).source.and_then(source::resolve) {
-            let line = line.to_string();
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
-        }
-    }
-    const MOST: usize = 6;
-    if lines.len() > MOST {
-        let more = lines.len() - MOST;
-        lines.truncate(MOST);
-        lines.push(format!("{more} more"));
-    }
-    lines
-}
-
-/// Op names in order, repetitions counted, the middle of a long list left out.
-fn abbreviated(ops: &[&str]) -> String {
-    const MOST: usize = 24;
-    if ops.len() <= MOST {
-        return ops.join(", ");
-    }
-    let (head, tail) = (&ops[..MOST - 8], &ops[ops.len() - 7..]);
-    format!("{}, ... {} more ..., {}", head.join(", "), ops.len() - head.len() - tail.len(), tail.join(", "))
-}
-
-fn bytes(count: usize) -> String {
-    match count {
-        0..10_000 => format!("{count} B"),
-        10_000..10_000_000 => format!("{:.1} kB", count as f64 / 1e3),
-        10_000_000..10_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
-        _ => format!("{:.1} GB", count as f64 / 1e9),
-    }
-}
-
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("  {line}\n")).collect()
-}
-
-fn quoted(text: &str) -> String {
-    let mut result = String::with_capacity(text.len() + 2);
-    result.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => result.push_str("\\\""),
-            '\\' => result.push_str("\\\\"),
-            '\n' => result.push_str("\\n"),
-            c if (c as u32) < 0x20 => {
-                let _ = write!(result, "\\u{:04x}", c as u32);
-            }
-            c => result.push(c),
-        }
-    }
-    result.push('"');
-    result
 }

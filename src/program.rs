@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use raptors_ir::{BufferId, DType, Dims, Shape, Slot, Strides, Type};
 
-use crate::codegen::lane::{LaneOp, LaneProgram};
+use crate::codegen::lane::{LaneOp, LaneProgram, OperandId};
 use crate::codegen::tile::TileProgram;
 use crate::runtime::team;
 
@@ -73,6 +73,13 @@ impl Operand {
         }
         start..end
     }
+
+    /// The elements that a step over `dims` touches.
+    fn access(&self, dims: &[usize]) -> Access {
+        let spread = dims.iter().zip(&self.strides).filter(|&(&dim, &stride)| dim == 0 || stride != 0);
+        let bytes = spread.map(|(dim, _)| dim).product::<usize>() * self.dtype.size();
+        Access { memory: self.memory, bytes, span: self.reach(dims) }
+    }
 }
 
 /// One fused loop nest.
@@ -114,6 +121,34 @@ impl LoopNest {
     pub(crate) fn size(&self) -> usize {
         self.dims.iter().product()
     }
+
+    /// What is read, each operand once, but not a product, whose blocks never leave the cache.
+    fn loaded(&self) -> impl Iterator<Item = Access> {
+        let mut loaded: Vec<usize> =
+            self.body.insts.iter().filter_map(|inst| inst.op.loads()).map(OperandId::index).collect();
+        loaded.sort_unstable();
+        loaded.dedup();
+        let operands = loaded.into_iter().map(|n| &self.operands[n]);
+        operands.filter(|operand| operand.memory != Memory::Product).map(|operand| operand.access(&self.dims))
+    }
+
+    /// What is written.
+    fn stored(&self) -> impl Iterator<Item = Access> {
+        let stores =
+            self.body.stores.iter().map(|&(_, operand)| self.operands[operand.index()].access(&self.dims));
+        let reductions = self.body.reductions.iter().map(|reduction| {
+            let operand = &self.operands[reduction.target.index()];
+            let bytes = self.outer * self.inner * operand.dtype.size();
+            Access { memory: operand.memory, bytes, span: 0..bytes as isize }
+        });
+        stores.chain(reductions)
+    }
+
+    /// Elementwise ops, conversions and combining steps of reductions, over all elements.
+    fn lane_ops(&self) -> usize {
+        let computing = self.body.insts.iter().filter(|inst| inst.op.computes()).count();
+        (computing + self.body.reductions.len()) * self.size()
+    }
 }
 
 /// A matrix product, repeated over leading dimensions.
@@ -140,6 +175,89 @@ pub(crate) enum Step {
     Matmul(Box<MatrixProduct>),
 }
 
+impl Step {
+    /// The memory that the step reads, with the bytes of it: an element that is read twice is counted once.
+    pub(crate) fn reads(&self) -> Vec<(Memory, usize)> {
+        match self {
+            Step::Loop(nest) => merged(nest.loaded().collect()),
+            Step::Matmul(product) => {
+                let [rows, inner, columns] = product.dims;
+                let lhs = product.lhs.access(&product.over(rows, inner));
+                let rhs = product.rhs.access(&product.over(inner, columns));
+                merged(
+                    [lhs, rhs]
+                        .into_iter()
+                        .chain(product.epilogue.iter().flat_map(LoopNest::loaded))
+                        .collect(),
+                )
+            }
+        }
+    }
+
+    /// The memory that the step writes, with the bytes of it.
+    pub(crate) fn writes(&self) -> Vec<(Memory, usize)> {
+        match self {
+            Step::Loop(nest) => merged(nest.stored().collect()),
+            Step::Matmul(product) => {
+                let [rows, _, columns] = product.dims;
+                let result = product.result.iter().map(|result| result.access(&product.over(rows, columns)));
+                merged(result.chain(product.epilogue.iter().flat_map(LoopNest::stored)).collect())
+            }
+        }
+    }
+
+    /// Bytes that the step reads.
+    pub(crate) fn bytes_read(&self) -> usize {
+        self.reads().iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Bytes that the step writes.
+    pub(crate) fn bytes_written(&self) -> usize {
+        self.writes().iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Elementwise ops, conversions and combining steps of reductions, each counted once per element; for a matrix
+    /// product, multiplications and additions.
+    pub(crate) fn lane_ops(&self) -> usize {
+        match self {
+            Step::Loop(nest) => nest.lane_ops(),
+            Step::Matmul(product) => {
+                2 * product.dims.iter().product::<usize>() * product.batch.iter().product::<usize>()
+                    + product.epilogue.as_ref().map_or(0, LoopNest::lane_ops)
+            }
+        }
+    }
+}
+
+impl MatrixProduct {
+    /// The batch and two more dimensions.
+    fn over(&self, rows: usize, columns: usize) -> Dims {
+        self.batch.iter().copied().chain([rows, columns]).collect()
+    }
+}
+
+/// Bytes of some memory that a step touches, and where they lie.
+struct Access {
+    memory: Memory,
+    bytes: usize,
+    span: Range<isize>,
+}
+
+/// Each memory once: the bytes of its accesses together, but no more than lie between the first and the last address.
+fn merged(accesses: Vec<Access>) -> Vec<(Memory, usize)> {
+    let mut merged: Vec<Access> = Vec::new();
+    for access in accesses.into_iter().filter(|access| access.bytes > 0) {
+        match merged.iter_mut().find(|known| known.memory == access.memory) {
+            Some(known) => {
+                known.bytes += access.bytes;
+                known.span = known.span.start.min(access.span.start)..known.span.end.max(access.span.end);
+            }
+            None => merged.push(access),
+        }
+    }
+    merged.into_iter().map(|access| (access.memory, access.bytes.min(access.span.len()))).collect()
+}
+
 /// A result of a program.
 #[derive(Clone, Debug)]
 pub(crate) struct ProgramResult {
@@ -153,6 +271,8 @@ pub(crate) struct Program {
     pub(crate) steps: Vec<Step>,
     /// Bytes of the arena, which a run allocates.
     pub(crate) arena: usize,
+    /// For each region of the graph, in order, the number of steps up to its end.
+    pub(crate) region_ends: Vec<usize>,
     /// Bytes of each buffer that a run allocates.
     pub(crate) buffers: Vec<usize>,
     pub(crate) results: Vec<ProgramResult>,

@@ -66,7 +66,7 @@ fn shared_work_is_done_once() {
     let shared = (&x * 3.0f32).sqrt();
     let plan = Plan::new(&[&(&shared + 1.0f32), &(&shared - 1.0f32)]).unwrap();
     assert_eq!((plan.kernels(), plan.buffers()), (1, 2));
-    assert!(plan.json().contains("\"version\": 1"));
+    assert!(plan.json().contains("\"version\": 2"));
     assert!(plan.explain().contains("simplify") && plan.dot().starts_with("digraph"));
 }
 

@@ -31,5 +31,6 @@ pub use infer::{Type, arity, infer};
 pub use literal::Literal;
 pub use op::{Class, DimSlice, ElementwiseOp, Fact, Op, ReduceOp, ResultRule};
 pub use parse::{load, parse};
+pub use print::NodeLine;
 pub use shape::{Dims, MAX_DIMS, Shape, Strides, normalize_axes, normalize_axis};
 pub use verify::verify;

@@ -32,7 +32,7 @@ impl fmt::Display for Graph {
         let region_of = self.region_of();
         for id in self.ids().filter(|&id| !matches!(self.op(id), Op::Parameter(_))) {
             write!(f, "  {id} = ")?;
-            write_node(f, self, id)?;
+            write_node(f, self, id, &|operand| operand)?;
             if let Some(region) = region_of[id.index()] {
                 write!(f, " in {region}")?;
             }
@@ -52,11 +52,41 @@ impl fmt::Display for Graph {
     }
 }
 
-fn write_node(f: &mut fmt::Formatter<'_>, graph: &Graph, id: NodeId) -> fmt::Result {
+/// A node's line of the text form, with nodes under other names; without region and slot.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeLine<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    /// The node.
+    pub id: NodeId,
+    /// The name of each node of the graph.
+    pub names: &'a [NodeId],
+}
+
+impl fmt::Display for NodeLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NodeLine { graph, id, names } = *self;
+        let name = names[id.index()];
+        match graph.op(id) {
+            Op::Parameter(n) => write!(f, "{name}: {}", graph.parameters()[*n as usize]),
+            _ => {
+                write!(f, "{name} = ")?;
+                write_node(f, graph, id, &|operand| names[operand.index()])
+            }
+        }
+    }
+}
+
+fn write_node(
+    f: &mut fmt::Formatter<'_>,
+    graph: &Graph,
+    id: NodeId,
+    name: &dyn Fn(NodeId) -> NodeId,
+) -> fmt::Result {
     let node = graph.node(id);
     f.write_str(node.op.name())?;
-    for (i, operand) in graph.operands(id).iter().enumerate() {
-        write!(f, "{}{operand}", if i > 0 { ", " } else { " " })?;
+    for (i, &operand) in graph.operands(id).iter().enumerate() {
+        write!(f, "{}{}", if i > 0 { ", " } else { " " }, name(operand))?;
     }
     match &node.op {
         // The type of a constant begins with the dtype that is printed anyway.

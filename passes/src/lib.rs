@@ -12,6 +12,7 @@ pub mod copies;
 pub mod cse;
 pub mod dce;
 mod dependence;
+pub mod diff;
 pub mod fuse;
 mod ledger;
 mod manager;
@@ -24,7 +25,7 @@ pub mod views;
 use raptors_ir::Graph;
 
 pub use ledger::{Ledger, Outcome, Record};
-pub use manager::{PassRun, run};
+pub use manager::{PassRun, replay, run};
 pub use options::{FpMode, Options};
 
 /// A row of the pipeline.

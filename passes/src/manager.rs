@@ -2,8 +2,8 @@
 //!
 //! The environment is read here and nowhere else in the crate:
 //! `RAPTORS_VERIFY=1` verifies after each pass also in release builds; `RAPTORS_DUMP=cse` (or `all`, or a comma-separated
-//! list) prints graphs before and after; `RAPTORS_DUMP_DIR=path` writes the same graphs to files instead, named after
-//! the compilation, the pass's place in the pipeline, and the pass; `RAPTORS_PASS_LIMIT=n` runs only the first n
+//! list) prints what each pass changed; `RAPTORS_DUMP_DIR=path` writes graphs before and after to files instead,
+//! named after the compilation, the pass's place in the pipeline, and the pass; `RAPTORS_PASS_LIMIT=n` runs only the first n
 //! optional passes, to find by bisection which one changes a result.
 
 use std::borrow::Cow;
@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use raptors_ir::{Graph, verify};
 
-use crate::{Ledger, Options, PASSES, check_place};
+use crate::diff::{self, Names};
+use crate::{Ledger, Options, PASSES, Pass, check_place};
 
 /// What one pass did to the size of the graph.
 #[derive(Clone, Debug)]
@@ -67,15 +68,8 @@ pub fn run(graph: &Graph, options: &Options, ledger: &mut Ledger) -> (Graph, Vec
     let settings = settings();
     let mut graph = Cow::Borrowed(graph);
     let mut runs = Vec::with_capacity(PASSES.len());
-    let mut optional = 0;
     let compilation = COMPILATIONS.fetch_add(1, Relaxed);
-    for (place, pass) in PASSES.iter().enumerate() {
-        if !pass.required {
-            optional += 1;
-            if optional > settings.limit {
-                continue;
-            }
-        }
+    for (place, pass) in limited(settings.limit) {
         let start = Instant::now();
         let new = (pass.run)(&graph, options, ledger);
         let time = start.elapsed();
@@ -103,6 +97,25 @@ pub fn run(graph: &Graph, options: &Options, ledger: &mut Ledger) -> (Graph, Vec
     (graph.into_owned(), runs)
 }
 
+/// The graph after each pass that [`run`] runs: passes depend on their graph and the options alone.
+pub fn replay(graph: &Graph, options: &Options) -> Vec<Graph> {
+    let mut graphs: Vec<Graph> = Vec::with_capacity(PASSES.len());
+    for (_, pass) in limited(settings().limit) {
+        let new = (pass.run)(graphs.last().unwrap_or(graph), options, &mut Ledger::default());
+        graphs.push(new);
+    }
+    graphs
+}
+
+/// The required passes and the first `limit` optional ones, with their places in the pipeline.
+fn limited(limit: usize) -> impl Iterator<Item = (usize, &'static Pass)> {
+    let mut optional = 0;
+    PASSES.iter().enumerate().filter(move |(_, pass)| {
+        optional += usize::from(!pass.required);
+        pass.required || optional <= limit
+    })
+}
+
 fn check(pass: &str, before: &Graph, after: &Graph) {
     let result = verify(after).and_then(|()| check_place::check(after));
     if let Err(error) = result {
@@ -111,11 +124,13 @@ fn check(pass: &str, before: &Graph, after: &Graph) {
 }
 
 fn dump(name: &str, about: &str, before: &Graph, after: &Graph) {
-    let (old, new) = (before.to_string(), after.to_string());
-    if old == new {
+    let names = Names::of(before);
+    let followed = names.follow(before, after);
+    let changes = diff::unified(&diff::changes((before, &names), (after, &followed)), 2);
+    if changes.is_empty() && before.regions() == after.regions() && before.buffers() == after.buffers() {
         eprintln!("-- {name}: unchanged");
     } else {
-        eprintln!("-- {name}: {about} ({} -> {} nodes)\n{old}-- becomes\n{new}", before.len(), after.len());
+        eprintln!("-- {name}: {about} ({} -> {} nodes)\n{changes}{after}", before.len(), after.len());
     }
 }
 

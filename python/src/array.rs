@@ -21,7 +21,7 @@ use crate::dtype::{self, PyDType};
 use crate::index::{self, Rows};
 use crate::operators::{self as op, in_place};
 use crate::options::{self, of_call};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::reductions::{Spread, axes, converted, kept, mean_of, reduce, spread};
 use crate::value::{deliver, detached, item, lazy_or_out, to_ndarray};
 use crate::views::{clipped, variadic};
@@ -110,8 +110,8 @@ impl Array {
         Plan::of(py, &[&self.0], &of_call("plan", py, options)?)
     }
 
-    /// The captured graph, what each pass does to it, and the plan, as text. Computes nothing. Options are those of
-    /// `options`.
+    /// What was written, what would run in which memory, why not better, and what each pass changed, as text. Computes
+    /// nothing. Options are those of `options`.
     #[pyo3(signature = (**options))]
     fn explain(&self, py: Python<'_>, options: Option<Arguments<'_, '_>>) -> PyResult<String> {
         Ok(Plan::of(py, &[&self.0], &of_call("explain", py, options)?)?.explain())
@@ -485,6 +485,11 @@ impl Array {
     /// Never computes.
     fn __repr__(&self) -> String {
         format!("raptors.{:?}", self.0)
+    }
+
+    /// For notebooks: the graph as it would run. Never computes; an array in memory has no graph.
+    fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
+        plan::array_html(py, &self.0)
     }
 
     /// Computes: the text of the values.

@@ -64,6 +64,16 @@ impl Plan {
         self.0.text()
     }
 
+    /// The graph as an SVG picture: boxes are ops, frames are kernels.
+    fn svg(&self) -> String {
+        self.0.svg()
+    }
+
+    /// The graph as a Mermaid flowchart.
+    fn mermaid(&self) -> String {
+        self.0.mermaid()
+    }
+
     /// The placed graph in DOT, for Graphviz.
     fn dot(&self) -> String {
         self.0.dot()
@@ -74,9 +84,14 @@ impl Plan {
         self.0.json()
     }
 
-    /// The captured graph, what each pass did, and the plan.
+    /// What was written, what runs in which memory, why not better, and what each pass changed, as text.
     pub(crate) fn explain(&self) -> String {
         self.0.explain()
+    }
+
+    /// The picture and the summary, for notebooks.
+    fn _repr_html_(&self) -> String {
+        self.0.notebook_html()
     }
 
     fn __str__(&self) -> String {
@@ -88,6 +103,18 @@ impl Plan {
         let (kernels, buffers, peak) = (plan.kernels(), plan.buffers(), plan.peak_bytes());
         format!("raptors.Plan(kernels={kernels}, buffers={buffers}, peak_bytes={peak})")
     }
+}
+
+/// What a notebook shows of an array: its repr, and the graph where there is one to plan.
+///
+/// An array that cannot be planned (its memory was given away) shows its repr alone.
+pub(crate) fn array_html(py: Python<'_>, array: &raptors::Array) -> PyResult<String> {
+    let repr = format!("raptors.{array:?}").replace('&', "&amp;").replace('<', "&lt;");
+    if array.is_evaluated() {
+        return Ok(format!("<code>{repr}</code>"));
+    }
+    let html = detached(py, || Ok(raptors::Plan::new(&[array]).map(|plan| plan.notebook_html())))?;
+    Ok(format!("<code>{repr}</code>{}", html.unwrap_or_default()))
 }
 
 /// The plan of evaluating arrays together, under options as for `options`. Computes nothing.

@@ -91,6 +91,27 @@ impl LaneOp {
             LaneOp::Copy => "copy",
         }
     }
+
+    /// The operand that is read, if one is.
+    pub(crate) fn loads(&self) -> Option<OperandId> {
+        match self {
+            LaneOp::Load(operand) => Some(*operand),
+            LaneOp::Splat(_)
+            | LaneOp::Index { .. }
+            | LaneOp::Elementwise(..)
+            | LaneOp::Where
+            | LaneOp::Cast(_)
+            | LaneOp::Copy => None,
+        }
+    }
+
+    /// Whether it makes a new number, rather than move or repeat one.
+    pub(crate) fn computes(&self) -> bool {
+        match self {
+            LaneOp::Elementwise(..) | LaneOp::Where | LaneOp::Cast(_) => true,
+            LaneOp::Load(_) | LaneOp::Splat(_) | LaneOp::Index { .. } | LaneOp::Copy => false,
+        }
+    }
 }
 
 /// An instruction: an op, its arguments, and its value's dtype.

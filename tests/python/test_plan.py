@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -107,6 +108,56 @@ def test_forms(x: Any) -> None:
     content = json.loads(plan.json())
     assert content["kernels"] == plan.kernels
     assert content["peak_bytes"] == plan.peak_bytes
+
+
+def test_a_drawing_has_every_node_and_a_frame_for_each_kernel(x: Any) -> None:
+    plan = (x - x.mean(axis=1, keepdims=True)).plan()
+    root = ElementTree.fromstring(plan.svg())
+    spelled = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    for title in [f"kernel {n}" for n in range(plan.kernels)] + ["input 0", "sum over [1]", "subtract"]:
+        assert sum(title in text for text in spelled) == 1, title
+    flowchart = plan.mermaid()
+    assert flowchart.startswith("flowchart")
+    assert flowchart.count("subgraph") == plan.kernels
+
+
+def test_a_large_graph_is_drawn_as_its_kernels() -> None:
+    y = r.lazy(np.eye(8))
+    for _ in range(300):
+        y = y @ y + 1.0
+    plan = y.plan()
+    html = plan._repr_html_()
+    assert len(html) < 200_000
+    assert "kernel 0" in html
+
+
+def test_a_notebook_shows_the_graph_and_computes_nothing() -> None:
+    a = np.ones((4, 4))
+    y = r.lazy(a, donate=True) * 2.0
+    html = y._repr_html_()
+    assert "<svg" in html
+    assert "multiply" in html
+    assert_same(a, np.ones((4, 4)))
+    y.eval()
+    assert "<svg" not in y._repr_html_()  # its memory was given away: there is nothing to plan
+
+
+def test_explain_shows_what_a_pass_changed_as_a_diff(x: Any) -> None:
+    lines = (r.sqrt(x) * 1.0 / 2.0).explain().splitlines()
+    assert any(line.strip().startswith("- %") and "divide" in line for line in lines)
+    assert any(line.strip().startswith("+ %") and "multiply" in line for line in lines)
+    assert any("divide-by-power-of-two" in line and "test_plan.py:" in line for line in lines)
+
+
+def test_bytes_moved_are_those_of_the_arrays(x: Any) -> None:
+    """A sum reads the array once and writes a number a row; a stencil reads an element once."""
+    nbytes = 100 * 120 * 8
+    rows = json.loads(x.sum(axis=1).plan().json())["regions"]
+    assert [(row["bytes_read"], row["bytes_written"], row["lane_ops"]) for row in rows] == [
+        (nbytes, 100 * 8, 100 * 120)
+    ]
+    taps = json.loads((x[:-2] + x[1:-1] + x[2:]).plan().json())["regions"]
+    assert [(row["bytes_read"], row["bytes_written"]) for row in taps] == [(nbytes, 98 * 120 * 8)]
 
 
 def test_plan_computes_nothing_and_consumes_nothing() -> None:

@@ -1,0 +1,87 @@
+//! What each kernel of a plan does: its nodes, its steps, and the memory that it moves.
+
+use raptors_ir::NodeId;
+
+use crate::compile::Compiled;
+use crate::plan::text;
+use crate::program::{Memory, Step};
+use crate::runtime::team;
+
+/// A region of the graph with the steps that it became.
+pub(super) struct Kernel<'a> {
+    pub(super) number: usize,
+    pub(super) nodes: &'a [NodeId],
+    pub(super) steps: &'a [Step],
+}
+
+/// The kernels, in the order they run.
+pub(super) fn kernels(compiled: &Compiled) -> Vec<Kernel<'_>> {
+    let mut first_step = 0;
+    let regions = compiled.optimized.regions().iter().zip(&compiled.program.region_ends).enumerate();
+    regions
+        .map(|(number, (nodes, &end))| {
+            let steps = &compiled.program.steps[first_step..end];
+            let kernel = Kernel { number, nodes, steps };
+            first_step = end;
+            kernel
+        })
+        .collect()
+}
+
+impl Kernel<'_> {
+    pub(super) fn bytes_read(&self) -> usize {
+        self.steps.iter().map(Step::bytes_read).sum()
+    }
+
+    pub(super) fn bytes_written(&self) -> usize {
+        self.steps.iter().map(Step::bytes_written).sum()
+    }
+
+    pub(super) fn lane_ops(&self) -> usize {
+        self.steps.iter().map(Step::lane_ops).sum()
+    }
+
+    /// The most threads that find work.
+    pub(super) fn threads(&self) -> usize {
+        let chunks = |step: &Step| match step {
+            Step::Loop(nest) => nest.size().div_ceil(nest.chunk_elements().max(1)),
+            Step::Matmul(_) => usize::MAX,
+        };
+        let most = self.steps.iter().map(chunks).max().unwrap_or(1);
+        most.clamp(1, team::threads())
+    }
+
+    /// Memory that is read, with the bytes of it: `p0 4.0 MB`.
+    pub(super) fn reads(&self) -> Vec<String> {
+        named(self.steps.iter().flat_map(Step::reads))
+    }
+
+    /// Memory that is written, likewise.
+    pub(super) fn writes(&self) -> Vec<String> {
+        named(self.steps.iter().flat_map(Step::writes))
+    }
+
+    /// The lane programs of the loop nests, and the dimensions of matrix products.
+    pub(super) fn lane_program(&self) -> String {
+        let text = |step: &Step| match step {
+            Step::Loop(nest) => nest.body.to_string(),
+            Step::Matmul(product) => {
+                let [rows, inner, columns] = product.dims;
+                format!("    matmul {rows} x {inner} x {columns}\n")
+            }
+        };
+        self.steps.iter().map(text).collect()
+    }
+}
+
+/// Each memory once, with the bytes that all steps touch of it.
+fn named(accesses: impl Iterator<Item = (Memory, usize)>) -> Vec<String> {
+    let mut found: Vec<(Memory, usize)> = Vec::new();
+    for (memory, bytes) in accesses {
+        match found.iter_mut().find(|(known, _)| *known == memory) {
+            Some((_, sum)) => *sum += bytes,
+            None => found.push((memory, bytes)),
+        }
+    }
+    found.into_iter().map(|(memory, bytes)| format!("{memory} {}", text::bytes(bytes))).collect()
+}
