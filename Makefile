@@ -3,6 +3,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+FUZZ ?= 100000
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
@@ -13,7 +14,7 @@ comma := ,
 stage = @printf '==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench-scale lint fmt build rust-lint rust-test python-lint python-test clean
+.PHONY: help demo test fuzz bench-scale lint fmt build rust-lint rust-test python-lint python-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +25,10 @@ demo: $(VENV)/.built ## develop a photograph with raptors and with NumPy; writes
 
 test: rust-lint python-lint rust-test python-test ## everything: lints, Rust tests, pytest, README examples
 	$(call stage,all passed)
+
+fuzz: ## 100,000 random graphs and as many broken texts; FUZZ=n for another number
+	$(call stage,fuzz with $(FUZZ) graphs)
+	@RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --test raptors fuzz::
 
 bench-scale: $(VENV)/.built ## a * 2.0 against NumPy from 512^2 to 4096^2, with page faults
 	$(call stage,time a * 2.0 against NumPy)

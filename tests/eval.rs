@@ -124,36 +124,6 @@ fn random_graphs_evaluate_to_the_reference() {
     }
 }
 
-/// Fused or one op at a time, with one thread or eight: the same bits.
-#[test]
-fn fusion_and_threads_change_no_bit() {
-    for seed in 0..1500 {
-        let mut random = Random::new(seed + 1_000_000);
-        let graph = random_graph(&mut random);
-        let arguments = arguments(&mut random, &graph);
-        let fused = arrays(&graph, &arguments).unwrap();
-        let results: Vec<&Array> = graph.outputs().iter().map(|output| &fused[output.node.index()]).collect();
-        let together: Vec<Vec<Literal>> = raptors::eval(&results).unwrap().iter().map(elements).collect();
-
-        let single = arrays(&graph, &arguments).unwrap();
-        for array in &single {
-            array.cache().unwrap();
-        }
-        for (n, output) in graph.outputs().iter().enumerate() {
-            let alone = elements(&single[output.node.index()].eval().unwrap());
-            assert_same(&alone, &together[n], seed, &graph);
-        }
-        for threads in [1, 8] {
-            team::set_threads(threads);
-            let again = raptors::eval(&results).unwrap();
-            for (n, tensor) in again.iter().enumerate() {
-                assert_same(&elements(tensor), &together[n], seed, &graph);
-            }
-        }
-        team::set_threads(0);
-    }
-}
-
 /// Large reductions: bits depend on the length alone, not on the axis, the fusion or the threads.
 #[test]
 fn large_reductions_follow_one_tree() {

@@ -3,6 +3,7 @@
 mod api;
 mod donation;
 mod eval;
+mod fuzz;
 mod kernels;
 mod passes;
 mod placement;

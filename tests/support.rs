@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
+mod mutate;
 mod random_graph;
 mod reference;
 
@@ -12,7 +13,8 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-pub(crate) use random_graph::{Random, random_argument, random_graph};
+pub(crate) use mutate::{corpus, mutate};
+pub(crate) use random_graph::{Random, random_argument, random_graph, random_large_graph};
 pub(crate) use reference::{evaluate, same};
 
 /// The top folder of the project.

@@ -1,4 +1,4 @@
-//! The text form: what is printed reads back as the same graph, and no text makes the parser panic.
+//! The text form: what is printed reads back as the same graph.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
@@ -7,7 +7,7 @@ use raptors_ir::{
     Type, parse, verify,
 };
 
-use crate::support::{Random, RirFile, files, random_graph, root};
+use crate::support::{Random, corpus, random_graph};
 
 /// What a graph is, for comparison.
 type Parts = (
@@ -35,24 +35,12 @@ fn parts(graph: &Graph) -> Parts {
 }
 
 #[track_caller]
-fn reads_back(graph: &Graph) {
+pub(crate) fn reads_back(graph: &Graph) {
     for text in [graph.to_string(), format!("{graph:#}")] {
         let read = parse(&text).unwrap_or_else(|error| panic!("{error} in\n{text}"));
         assert_eq!(parts(&read), parts(graph), "{text}");
         assert_eq!(read.to_string(), graph.to_string());
     }
-}
-
-fn corpus() -> Vec<String> {
-    let files = files(&root().join("tests"), "rir");
-    assert!(!files.is_empty(), "no .rir files below tests/");
-    files
-        .iter()
-        .flat_map(|path| {
-            let file = RirFile::read(path);
-            file.graphs().into_iter().map(move |lines| file.text(lines)).collect::<Vec<_>>()
-        })
-        .collect()
 }
 
 #[test]
@@ -78,7 +66,7 @@ fn random_graphs_verify_and_read_back() {
 }
 
 /// Regions and slots, drawn without regard to what they mean.
-fn scatter(random: &mut Random, graph: &mut Graph) {
+pub(crate) fn scatter(random: &mut Random, graph: &mut Graph) {
     let placed: Vec<NodeId> = graph.ids().filter(|&id| !matches!(graph.op(id), Op::Parameter(_))).collect();
     let mut regions = vec![Vec::new(); 1 + random.below(3)];
     let mut slots = vec![None; graph.len()];
@@ -135,94 +123,4 @@ fn any_text_may_name_a_graph() {
         let x = builder.parameter(DType::F32, &[2]).unwrap();
         reads_back(&builder.finish(&[x]));
     }
-}
-
-#[test]
-fn no_text_makes_the_parser_or_the_verifier_panic() {
-    let mut random = Random::new(2);
-    let mut corpus = corpus();
-    for seed in 0..50 {
-        let mut graph = random_graph(&mut Random::new(seed));
-        scatter(&mut random, &mut graph);
-        corpus.push(format!("{graph:#}"));
-    }
-    let mut read = 0;
-    for text in &corpus {
-        for (end, _) in text.char_indices() {
-            read += usize::from(survives(&text[..end]));
-        }
-        for _ in 0..100 {
-            let mut mutant: Vec<char> = text.chars().collect();
-            for _ in 0..1 + random.below(3) {
-                mutate(&mut random, &mut mutant);
-            }
-            read += usize::from(survives(&mutant.iter().collect::<String>()));
-        }
-    }
-    assert!(read > 0, "no mutant was a graph");
-}
-
-/// Changes one place: a character, a number, or a word that is somewhere else in the text.
-fn mutate(random: &mut Random, text: &mut Vec<char>) {
-    const CHARACTERS: &[char] =
-        &['%', '@', '[', ']', '(', ')', ':', ',', '-', '.', '0', '9', 'e', '"', '\\', '/', 'π', '\n'];
-    const NUMBERS: &[&str] = &[
-        "0",
-        "1",
-        "-1",
-        "4294967295",
-        "4294967296",
-        "9223372036854775807",
-        "9223372036854775808",
-        "99999999999999999999",
-    ];
-    if text.is_empty() {
-        return;
-    }
-    let at = random.below(text.len());
-    match random.below(5) {
-        0 => drop(text.remove(at)),
-        1 => text.insert(at, random.pick(CHARACTERS)),
-        2 => text[at] = random.pick(CHARACTERS),
-        3 => {
-            let is_digit = |at: &usize| text[*at].is_ascii_digit();
-            let Some(start) = (at..text.len()).find(is_digit) else { return };
-            let end = (start..text.len()).find(|at| !is_digit(at)).unwrap_or(text.len());
-            text.splice(start..end, random.pick(NUMBERS).chars());
-        }
-        _ => {
-            let words: Vec<std::ops::Range<usize>> = words(text);
-            let (from, to) = (random.pick(&words), random.pick(&words));
-            let word = text[from].to_vec();
-            text.splice(to, word);
-        }
-    }
-}
-
-/// Runs of characters other than spaces; of all of them where there are none.
-fn words(text: &[char]) -> Vec<std::ops::Range<usize>> {
-    let mut words = Vec::new();
-    let mut start = 0;
-    for (i, c) in text.iter().chain(&[' ']).enumerate() {
-        if c.is_whitespace() {
-            if start < i {
-                words.push(start..i);
-            }
-            start = i + 1;
-        }
-    }
-    if words.is_empty() {
-        words.push(0..text.len());
-    }
-    words
-}
-
-/// Whether the text was a graph; one that verifies must read back.
-fn survives(text: &str) -> bool {
-    let Ok(graph) = parse(text) else { return false };
-    if verify(&graph).is_ok() {
-        reads_back(&graph);
-    }
-    let _ = raptors_ir::dot(&graph);
-    true
 }

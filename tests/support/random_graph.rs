@@ -1,19 +1,34 @@
 //! Random graphs of ops whose results are exact: every backend must agree on them to the last bit.
 //!
 //! Drawn: parameters of every layout, constants, elementwise ops that promise 0 ULP, `where`, casts, reductions, views,
-//! concats and copies; shapes of up to three dimensions with lengths 0, 1 and a few more; values used once, often and
-//! never. Left out: matrix products and transcendentals.
+//! concats, copies and matrix products of integers; shapes of up to three dimensions with lengths 0, 1 and a few more;
+//! values used once, often and never. New nodes like to build on those just made, so that views of views, and work on
+//! what a reduction gave, are common. Left out: float matrix products and transcendentals.
 
 use raptors_ir::{
     DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output,
     Parameter, ReduceOp, Shape, Strides, Type, arity,
 };
 
-/// Values get no larger than this many elements.
+/// Values of a small graph get no larger than this many elements, those of a large one than [`LARGEST`].
 const MAX_SIZE: usize = 2048;
 
-const DTYPES: [DType; 7] =
-    [DType::Bool, DType::I8, DType::I32, DType::I64, DType::U16, DType::F32, DType::F64];
+/// Enough for several tiles, blocks of a reduction, and chunks of parallel work.
+const LARGEST: usize = 150_000;
+
+const DTYPES: [DType; 11] = [
+    DType::Bool,
+    DType::I8,
+    DType::I16,
+    DType::I32,
+    DType::I64,
+    DType::U8,
+    DType::U16,
+    DType::U32,
+    DType::U64,
+    DType::F32,
+    DType::F64,
+];
 
 /// Xorshift64* numbers: the same for the same seed, everywhere.
 #[derive(Clone, Debug)]
@@ -42,22 +57,32 @@ impl Random {
         choices[self.below(choices.len())].clone()
     }
 
-    fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 }
 
 /// Returns a graph that verifies, of a few dozen nodes at most.
 pub(crate) fn random_graph(random: &mut Random) -> Graph {
-    let mut graph = Graph::new("random");
     let base: Vec<usize> = (0..random.below(4)).map(|_| random.pick(&[0, 1, 2, 3, 5, 8, 17])).collect();
+    graph_over(random, &base, MAX_SIZE)
+}
+
+/// As [`random_graph`], with values too large for one thread.
+pub(crate) fn random_large_graph(random: &mut Random) -> Graph {
+    let base = random.pick(&[vec![40_000], vec![200, 230], vec![7, 5000], vec![3000, 13], vec![30, 31, 33]]);
+    graph_over(random, &base, LARGEST)
+}
+
+fn graph_over(random: &mut Random, base: &[usize], largest: usize) -> Graph {
+    let mut graph = Graph::new("random");
     for _ in 0..1 + random.below(4) {
-        let parameter = parameter(random, &base);
+        let parameter = parameter(random, base);
         graph.push_parameter(parameter, None);
     }
     let len = graph.len() + 1 + random.below(30);
     while graph.len() < len {
-        let Some((op, operands)) = node(random, &graph) else { continue };
+        let Some((op, operands)) = node(random, &graph, largest) else { continue };
         // What does not type adds nothing, and is drawn again.
         let _ = graph.push(op, &operands, None);
     }
@@ -114,11 +139,12 @@ fn any(random: &mut Random, graph: &Graph) -> NodeId {
 }
 
 /// An op with operands that may or may not fit it.
-fn node(random: &mut Random, graph: &Graph) -> Option<(Op, Vec<NodeId>)> {
-    let x = any(random, graph);
+fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<NodeId>)> {
+    let recent = graph.len() - random.below(graph.len().min(3)) - 1;
+    let x = if random.one_in(3) { NodeId(recent as u32) } else { any(random, graph) };
     let shape = graph.shape(x);
     let axes = |random: &mut Random| -> Dims { (0..shape.len()).filter(|_| random.one_in(2)).collect() };
-    let op = match random.below(16) {
+    let op = match random.below(17) {
         0..6 => Op::Elementwise(random.pick(ElementwiseOp::ALL)),
         6 => Op::Where,
         7 => Op::Cast(random.pick(&DTYPES)),
@@ -142,10 +168,12 @@ fn node(random: &mut Random, graph: &Graph) -> Option<(Op, Vec<NodeId>)> {
             let dtype = random.pick(&DTYPES);
             Op::Constant(random_literal(random, dtype))
         }
+        15 => Op::Matmul,
         _ if random.one_in(3) => Op::Iota(random.below(9)),
         _ => Op::Copy,
     };
-    if matches!(op, Op::Elementwise(op) if op.ulp() > 0) {
+    let inexact = matches!(op, Op::Elementwise(op) if op.ulp() > 0);
+    if inexact || op == Op::Matmul && graph.node(x).ty.dtype.is_float() {
         return None;
     }
     // Operands of one dtype are what most ops need.
@@ -158,9 +186,18 @@ fn node(random: &mut Random, graph: &Graph) -> Option<(Op, Vec<NodeId>)> {
         operands[0] = any(random, graph);
         operands[1] = x;
     }
+    if op == Op::Matmul {
+        let columns = shape.last().copied();
+        let fits = |id: &&NodeId| {
+            let shape = graph.shape(**id);
+            shape.len() > 1 && columns == Some(shape[shape.len() - 2])
+        };
+        let fitting: Vec<NodeId> = alike.iter().filter(fits).copied().collect();
+        operands[1] = (!fitting.is_empty()).then(|| random.pick(&fitting))?;
+    }
     let sizes = operands.iter().map(|&operand| graph.shape(operand).clone());
     let combined = sizes.reduce(|a, b| a.broadcast(&b).unwrap_or_default());
-    (combined.map_or(0, |shape| shape.size()) * 3 <= MAX_SIZE).then_some((op, operands))
+    (combined.map_or(0, |shape| shape.size()) * 3 <= largest).then_some((op, operands))
 }
 
 fn dim_slice(random: &mut Random, len: usize) -> DimSlice {

@@ -1,0 +1,254 @@
+//! Random texts and random graphs: nothing panics, and nothing that should not changes a bit.
+//!
+//! A run takes a bounded sample of fixed seeds; `RAPTORS_FUZZ=n` (`make fuzz`) is the number of graphs instead.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
+
+use std::hash::Hasher;
+use std::process::Command;
+
+use raptors::array::Array;
+use raptors::eval::{Evaluated, OutMemory, eval_into};
+use raptors::ir::{DType, Destination, Graph, Layout, Literal, Type, parse, verify};
+use raptors::runtime::team;
+use raptors::{Options, random_inputs, run_graph};
+use raptors_passes::{Ledger, PASSES, check_place};
+
+use crate::eval::{arguments, arrays, elements};
+use crate::support::{Random, corpus, mutate, random_graph, random_large_graph, same};
+use crate::text::{reads_back, scatter};
+
+/// How many graphs to try: what is asked for, or this many.
+fn count(usual: u64) -> u64 {
+    std::env::var("RAPTORS_FUZZ").map_or(usual, |count| count.parse().unwrap())
+}
+
+/// The texts of graphs of every kind.
+fn texts() -> Vec<String> {
+    let mut texts = corpus();
+    let mut random = Random::new(2);
+    for seed in 0..50 {
+        let mut graph = random_graph(&mut Random::new(seed));
+        texts.push(graph.to_string());
+        let (placed, _) = raptors_passes::run(&graph, &Options::default(), &mut Ledger::default());
+        texts.push(placed.to_string());
+        scatter(&mut random, &mut graph);
+        texts.push(format!("{graph:#}"));
+    }
+    texts
+}
+
+fn mutant(random: &mut Random, text: &str) -> String {
+    let mut mutant: Vec<char> = text.chars().collect();
+    for _ in 0..1 + random.below(3) {
+        mutate(random, &mut mutant);
+    }
+    mutant.into_iter().collect()
+}
+
+/// Whether the text was a graph that verifies; such a one must read back.
+fn survives(text: &str) -> bool {
+    let Ok(graph) = parse(text) else { return false };
+    let _ = raptors::ir::dot(&graph);
+    if verify(&graph).is_err() {
+        return false;
+    }
+    reads_back(&graph);
+    true
+}
+
+#[test]
+fn every_beginning_of_a_text_is_read_or_refused() {
+    let mut random = Random::new(3);
+    for text in texts() {
+        if random.one_in(4) {
+            for (end, _) in text.char_indices() {
+                survives(&text[..end]);
+            }
+        }
+    }
+}
+
+#[test]
+fn almost_graphs_are_refused_or_run() {
+    let texts = texts();
+    let mut random = Random::new(4);
+    let mut ran = 0;
+    for n in 0..count(20_000) {
+        let text = mutant(&mut random, &texts[n as usize % texts.len()]);
+        if survives(&text) {
+            ran += usize::from(runs(&parse(&text).unwrap(), n));
+        }
+    }
+    assert!(ran > 0, "no mutant ran");
+}
+
+/// Runs each pass on a graph that verifies, and all of it where it is small. Whether a result came out.
+fn runs(graph: &Graph, seed: u64) -> bool {
+    let mut current = graph.clone();
+    for pass in PASSES {
+        let new = (pass.run)(&current, &Options::default(), &mut Ledger::default());
+        let checked = verify(&new).and_then(|()| check_place::check(&new));
+        checked.unwrap_or_else(|error| panic!("{}: {error}\n{graph}\nbecame\n{new}", pass.name));
+        current = new;
+    }
+    /// Larger graphs would take long, or more memory than there is.
+    const MOST_BYTES: u128 = 1 << 20;
+    let values = graph.ids().map(|id| graph.bytes(id) as u128);
+    let memory = graph.parameters().iter().map(|parameter| match &parameter.layout {
+        Layout::Strided { strides, .. } => {
+            let spans = parameter.ty.shape.iter().zip(strides);
+            spans.map(|(&dim, stride)| (dim.max(1) - 1) as u128 * stride.unsigned_abs() as u128).sum()
+        }
+        Layout::RowMajor | Layout::Scalar => 0,
+    });
+    if values.chain(memory).sum::<u128>() > MOST_BYTES {
+        return false;
+    }
+    let inputs = random_inputs(graph, seed).unwrap();
+    run_graph(graph, &inputs).is_ok()
+}
+
+#[test]
+fn threads_fusion_and_memory_change_no_bit() {
+    for seed in 0..count(1200) {
+        let (graph, arguments) = drawn(seed);
+        let together = evaluated(&graph, &arguments);
+
+        for (name, results) in variants(&graph, &arguments) {
+            for (n, (found, expected)) in results.iter().zip(&together).enumerate() {
+                assert_eq!(found.len(), expected.len(), "seed {seed}, {name}: result {n}\n{graph}");
+                let differs = found.iter().zip(expected).position(|(&a, &b)| !same(a, b));
+                let differs = differs.map(|i| (i, found[i], expected[i]));
+                assert_eq!(differs, None, "seed {seed}, {name}: result {n}\n{graph}");
+            }
+        }
+    }
+}
+
+/// The graph of a seed and its arguments; one in twenty is large enough to be shared out.
+fn drawn(seed: u64) -> (Graph, Vec<Vec<Literal>>) {
+    let mut random = Random::new(seed + 1_000_000);
+    let graph = if seed % 20 == 7 { random_large_graph(&mut random) } else { random_graph(&mut random) };
+    let arguments = arguments(&mut random, &graph);
+    (graph, arguments)
+}
+
+/// The results, evaluated together.
+fn evaluated(graph: &Graph, arguments: &[Vec<Literal>]) -> Vec<Vec<Literal>> {
+    let arrays = arrays(graph, arguments).unwrap();
+    let results: Vec<&Array> = graph.outputs().iter().map(|output| &arrays[output.node.index()]).collect();
+    raptors::eval(&results).unwrap().iter().map(elements).collect()
+}
+
+/// Other ways to the same results.
+fn variants(graph: &Graph, arguments: &[Vec<Literal>]) -> Vec<(String, Vec<Vec<Literal>>)> {
+    let mut variants = vec![
+        ("one op at a time".to_owned(), one_op_at_a_time(graph, arguments)),
+        ("in memory of inputs and callers".to_owned(), in_given_memory(graph, arguments)),
+    ];
+    for threads in [1, 2, 8] {
+        team::set_threads(threads);
+        variants.push((format!("{threads} threads"), evaluated(graph, arguments)));
+    }
+    team::set_threads(0);
+    variants
+}
+
+/// Without fusion, and without memory that is used again.
+fn one_op_at_a_time(graph: &Graph, arguments: &[Vec<Literal>]) -> Vec<Vec<Literal>> {
+    let arrays = arrays(graph, arguments).unwrap();
+    arrays.iter().for_each(|array| array.cache().unwrap());
+    let results = graph.outputs().iter().map(|output| &arrays[output.node.index()]);
+    results.map(|result| elements(&result.eval().unwrap())).collect()
+}
+
+/// Donated inputs are overwritten, and results go where the graph says.
+fn in_given_memory(graph: &Graph, arguments: &[Vec<Literal>]) -> Vec<Vec<Literal>> {
+    let arrays = arrays(graph, arguments).unwrap();
+    let parameter_memory = |n: u32| {
+        let id = graph.ids().find(|&id| *graph.op(id) == raptors::ir::Op::Parameter(n)).unwrap();
+        arrays[id.index()].cached_leaf(&Options::default()).unwrap().memory.pointer()
+    };
+    let results: Vec<&Array> = graph.outputs().iter().map(|output| &arrays[output.node.index()]).collect();
+    let mut owned: Vec<Vec<u128>> = Vec::new();
+    let outs: Vec<Option<OutMemory>> = graph
+        .outputs()
+        .iter()
+        .map(|output| {
+            let Type { dtype, shape } = graph.node(output.node).ty.clone();
+            let pointer = match output.destination {
+                Destination::Fresh => return None,
+                Destination::Provided => {
+                    owned.push(vec![0; shape.size() + 1]);
+                    owned.last_mut().unwrap().as_mut_ptr().cast()
+                }
+                Destination::Parameter(n) => parameter_memory(n),
+            };
+            let strides = shape.row_major_strides(dtype.size());
+            Some(OutMemory { pointer, dtype, shape, strides, swapped: false, writable: true })
+        })
+        .collect();
+    // SAFETY: the memory is that of `owned` or of a leaf, whose box is as large as its elements, and is used by this
+    // call alone.
+    let evaluated = unsafe { eval_into(&results, &outs, &Options::default()) }.unwrap();
+    let read = |evaluated: &Evaluated, out: &Option<OutMemory>| match (evaluated, out) {
+        (Evaluated::Tensor(tensor), _) => elements(tensor),
+        (Evaluated::Donated(leaf, ty), _) => row_major(leaf.memory.pointer(), ty.dtype, ty.shape.size()),
+        (Evaluated::Out, Some(out)) => row_major(out.pointer, out.dtype, out.shape.size()),
+        (Evaluated::Out, None) => unreachable!("no memory was given"),
+    };
+    evaluated.iter().zip(&outs).map(|(evaluated, out)| read(evaluated, out)).collect()
+}
+
+fn row_major(pointer: *const u8, dtype: DType, len: usize) -> Vec<Literal> {
+    let element = |n: usize| {
+        let mut bytes = [0u8; 16];
+        // SAFETY: the memory holds `len` elements, and lives in its leaf or `owned`.
+        unsafe {
+            pointer.add(n * dtype.size()).copy_to_nonoverlapping(bytes.as_mut_ptr(), dtype.size());
+        }
+        Literal::from_bits(dtype, u128::from_le_bytes(bytes))
+    };
+    (0..len).map(element).collect()
+}
+
+/// Each number of passes, each SIMD level: settings of a process, which one of its own has.
+#[test]
+fn passes_and_levels_change_no_bit() {
+    let count = count(400);
+    let digests = |name: &str, value: &str| -> Vec<String> {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["fuzz::print_digests", "--exact", "--ignored", "--nocapture"]);
+        let done = child.env("RAPTORS_FUZZ", count.to_string()).env(name, value).output().unwrap();
+        let said = String::from_utf8(done.stdout).unwrap();
+        assert!(done.status.success(), "{name}={value}: {said}\n{}", String::from_utf8_lossy(&done.stderr));
+        said.lines().filter(|line| line.starts_with("seed ")).map(str::to_owned).collect()
+    };
+    let expected = digests("RAPTORS_PASS_LIMIT", "99");
+    assert_eq!(expected.len() as u64, count);
+    let optional = PASSES.iter().filter(|pass| !pass.required).count();
+    let limits = (0..optional).map(|limit| ("RAPTORS_PASS_LIMIT", limit.to_string()));
+    let levels = ["baseline", "avx2"].map(|level| ("RAPTORS_LEVEL", level.to_owned()));
+    for (name, value) in limits.chain(levels) {
+        let found = digests(name, &value);
+        let differs = found.iter().zip(&expected).find(|(found, expected)| found != expected);
+        assert_eq!(differs, None, "{name}={value}");
+        assert_eq!(found.len(), expected.len(), "{name}={value}");
+    }
+}
+
+/// What [`passes_and_levels_change_no_bit`] runs in processes of their own.
+#[test]
+#[ignore = "prints what another test compares"]
+fn print_digests() {
+    for seed in 0..count(1) {
+        let (graph, arguments) = drawn(seed);
+        let mut hasher = rustc_hash::FxHasher::default();
+        for element in evaluated(&graph, &arguments).into_iter().flatten() {
+            let is_nan = element.to_f64().is_some_and(f64::is_nan);
+            hasher.write_u128(if is_nan { u128::MAX } else { element.bits() });
+        }
+        println!("seed {seed}: {:x}", hasher.finish());
+    }
+}
