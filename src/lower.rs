@@ -20,6 +20,10 @@ pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
     let mut steps = Vec::with_capacity(graph.regions().len());
     let mut region_ends = Vec::with_capacity(graph.regions().len());
     for nodes in graph.regions() {
+        // Without `dce` there is work for nobody, which has no memory to go to.
+        if nodes.iter().all(|&node| graph.slot(node).is_none()) {
+            continue;
+        }
         if let Some(&product) = nodes.iter().find(|&&node| *graph.op(node) == Op::Matmul) {
             steps.push(Step::Matmul(Box::new(matrix_product(graph, product, nodes, level)?)));
             continue;
@@ -215,6 +219,7 @@ impl<'a> NestBuilder<'a> {
                 Op::Cast(_) if operand_dtype == dtype => LaneOp::Copy,
                 Op::Cast(_) => LaneOp::Cast(operand_dtype),
                 Op::Copy => LaneOp::Copy,
+                Op::Reduce(..) if self.graph.slot(id).is_none() => continue,
                 Op::Reduce(op, _) => {
                     let target = self.operand(Operand {
                         strides: Strides::from_elem(0, self.space.len()),
