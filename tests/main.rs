@@ -4,6 +4,7 @@ mod api;
 mod donation;
 mod eval;
 mod fuzz;
+mod huge;
 mod kernels;
 mod passes;
 mod placement;
