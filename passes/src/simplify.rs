@@ -19,6 +19,8 @@ mod relaxed;
 mod rules;
 mod selection;
 
+use std::borrow::Cow;
+
 use raptors_ir::{Graph, Node, NodeId, Op, Operands, Type, infer};
 use smallvec::SmallVec;
 
@@ -74,6 +76,12 @@ impl Effect {
 }
 
 impl Rule {
+    /// `exact`, or the names of its effects.
+    pub fn effects(&self) -> String {
+        let names: Vec<&str> = self.effects.iter().map(|effect| effect.name()).collect();
+        if names.is_empty() { "exact".to_owned() } else { names.join(", ") }
+    }
+
     /// Whether the rule runs in a mode.
     pub fn allowed(&self, mode: FpMode) -> bool {
         self.effects.iter().all(|effect| effect.mode() <= mode)
@@ -94,7 +102,11 @@ pub fn run(graph: &Graph, options: &Options, ledger: &mut Ledger) -> Graph {
             let candidate = Candidate { graph: new, node: &node, operands: &operands };
             let applied = rules.iter().find_map(|rule| Some((rule, (rule.apply)(&candidate)?)));
             let Some((rule, expr)) = applied else { break };
-            ledger.applied("simplify", rule.name, graph, id, rule.algebra);
+            let detail = match rule.effects {
+                [] => Cow::Borrowed(rule.algebra),
+                _ => Cow::Owned(format!("{} ({})", rule.algebra, rule.effects())),
+            };
+            ledger.applied("simplify", rule.name, graph, id, detail);
             let (op, arguments) = match expr {
                 Expr::Value(value) => return with_shape(new, value, &node),
                 Expr::Constant(literal) => {

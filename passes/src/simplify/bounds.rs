@@ -1,7 +1,7 @@
 //! Minimum and maximum, which keep the second of two equal operands, and NaN.
 
 use ElementwiseOp::{Maximum, Minimum};
-use raptors_ir::ElementwiseOp;
+use raptors_ir::{ElementwiseOp, NodeId};
 
 use super::pattern::{Candidate, Expr};
 
@@ -37,6 +37,6 @@ pub(super) fn repeated_clip(candidate: &Candidate<'_>) -> Option<Expr> {
 }
 
 /// Whether two nodes are one value: a scalar is another node at each use.
-fn same_value(candidate: &Candidate<'_>, x: raptors_ir::NodeId, y: raptors_ir::NodeId) -> bool {
+fn same_value(candidate: &Candidate<'_>, x: NodeId, y: NodeId) -> bool {
     x == y || candidate.literal(x).is_some_and(|literal| candidate.is(y, literal))
 }

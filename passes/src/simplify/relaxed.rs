@@ -13,11 +13,13 @@ use super::pattern::{Candidate, Expr, binary, unary};
 pub(super) fn fused_multiply_add(candidate: &Candidate<'_>) -> Option<Expr> {
     let (op, x, y) = float_binary(candidate)?;
     let fma = |a: Expr, b: NodeId, c: Expr| Expr::Op(Op::Elementwise(Fma), vec![a, b.into(), c]);
+    let pays = |x| !candidate.is_scalar(x) || candidate.literal(x).is_some() || candidate.is_worth_a_step();
     match (op, candidate.arguments(Multiply, x), candidate.arguments(Multiply, y)) {
         (Add, Some((a, b)), _) => Some(fma(a.into(), b, y.into())),
         (Add, None, Some((a, b))) => Some(fma(a.into(), b, x.into())),
-        (Subtract, Some((a, b)), _) => Some(fma(a.into(), b, unary(Negative, y))),
-        (Subtract, None, Some((a, b))) => Some(fma(unary(Negative, a), b, x.into())),
+        (Subtract, Some((a, b)), _) if pays(y) => Some(fma(a.into(), b, unary(Negative, y))),
+        (Subtract, None, Some((a, b))) if pays(a) => Some(fma(unary(Negative, a), b, x.into())),
+        (Subtract, None, Some((a, b))) if pays(b) => Some(fma(unary(Negative, b), a, x.into())),
         _ => None,
     }
 }
@@ -50,13 +52,8 @@ pub(super) fn common_factor(candidate: &Candidate<'_>) -> Option<Expr> {
         return None;
     }
     let ((a, b), (c, d)) = (candidate.arguments(Multiply, x)?, candidate.arguments(Multiply, y)?);
-    let (first, second, factor) = match () {
-        () if b == d => (a, c, b),
-        () if b == c => (a, d, b),
-        () if a == c => (b, d, a),
-        () if a == d => (b, c, a),
-        () => return None,
-    };
+    let pairings = [(b, d, a, c), (b, c, a, d), (a, c, b, d), (a, d, b, c)];
+    let (factor, _, first, second) = pairings.into_iter().find(|(factor, other, ..)| factor == other)?;
     Some(binary(Multiply, binary(op, first, second), factor))
 }
 
