@@ -2,11 +2,13 @@
 //!
 //! A region becomes a loop nest: nodes become a lane program, views under its operands become offsets and strides. The
 //! iteration space is ordered (kept, reduced, kept), dimensions of length 1 are dropped, and neighbours that every
-//! operand strides through evenly are collapsed into one. A concat becomes one copying nest per operand. A matrix product
-//! takes the elementwise work of its region as its epilogue, a nest over the elements of the product.
+//! operand strides through evenly are collapsed into one. A concat becomes a nest per
+//! part, which computes the part where the concat has it; parts with common work are one. A matrix product takes the elementwise work of its region as its epilogue, a nest over the elements of the product.
+
+use std::collections::BTreeSet;
 
 use raptors_ir::{DType, Dims, ElementwiseOp, Encoding, Graph, Layout, NodeId, Op, Shape, Slot, Strides};
-use raptors_passes::access::{Access, Root, access, broadcast_strides};
+use raptors_passes::access::{Access, Root, access, broadcast_strides, reshape_strides, root_of};
 use rustc_hash::FxHashMap;
 
 use crate::codegen::lane::{LaneOp, LaneProgram, OperandId, Reduction, Scalar, ValueId};
@@ -28,9 +30,9 @@ pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
             steps.push(Step::Matmul(Box::new(matrix_product(graph, product, nodes, level)?)));
             continue;
         }
-        match graph.op(nodes[0]) {
-            Op::Concat(axis) => {
-                for nest in concat(graph, nodes[0], *axis, level)? {
+        match nodes.last() {
+            Some(&last) if matches!(graph.op(last), Op::Concat(_)) => {
+                for nest in concat(graph, last, nodes, level)? {
                     steps.push(Step::Loop(Box::new(nest)));
                 }
             }
@@ -153,24 +155,75 @@ fn last_two(shape: &Shape) -> &[usize; 2] {
     }
 }
 
-fn concat(graph: &Graph, id: NodeId, axis: usize, level: Level) -> Result<Vec<LoopNest>, Error> {
-    let target = stored(graph, id);
-    let mut start = 0;
-    let mut nests = Vec::new();
+/// The nests that write the parts of the concat `id`, the last of the `nodes` of its region.
+fn concat(graph: &Graph, id: NodeId, nodes: &[NodeId], level: Level) -> Result<Vec<LoopNest>, Error> {
+    let mut parts = Vec::new();
+    add_parts(graph, nodes, id, stored(graph, id), &mut parts);
+    parts.into_iter().map(|part| part.lower(graph, level)).collect()
+}
+
+/// What one nest of a concat computes.
+struct Part {
+    nodes: BTreeSet<NodeId>,
+    /// What of it is stored, and where.
+    stores: Vec<(NodeId, Operand)>,
+}
+
+/// Adds the parts of the concat `id`, whose value is `target`.
+fn add_parts(graph: &Graph, nodes: &[NodeId], id: NodeId, target: Operand, parts: &mut Vec<Part>) {
+    let Op::Concat(axis) = *graph.op(id) else { unreachable!("{} is not a concat", graph.op(id).name()) };
+    let mut offset = target.offset;
     for operand in graph.operands(id) {
-        let shape = graph.shape(operand).clone();
-        let mut builder =
-            NestBuilder { graph, space: shape.clone(), axes: Dims::new(), ..NestBuilder::new(graph, &[]) };
-        let value = builder.value(operand);
-        let copied = builder.body.push(LaneOp::Copy, &[value], target.dtype);
-        let offset = target.offset + target.strides[axis] * start as isize;
         let slot = Operand { offset, ..target.clone() };
-        let slot = builder.operand(slot);
-        builder.body.stores.push((copied, slot));
-        nests.push(builder.finish(level)?);
-        start += shape[axis];
+        offset += target.strides[axis] * graph.shape(operand)[axis] as isize;
+        let root = root_of(graph, operand);
+        if nodes.binary_search(&root).is_err() {
+            parts.push(Part { nodes: BTreeSet::new(), stores: vec![(operand, slot)] });
+            continue;
+        }
+        // The same but for dimensions of length 1.
+        let strides = reshape_strides(graph.shape(operand), &slot.strides, graph.shape(root));
+        let Some(strides) = strides else { unreachable!("{operand} is a part of {id}") };
+        let slot = Operand { strides, ..slot };
+        if matches!(graph.op(root), Op::Concat(_)) {
+            add_parts(graph, nodes, root, slot, parts);
+            continue;
+        }
+        let mut part = Part { nodes: BTreeSet::new(), stores: vec![(root, slot)] };
+        let mut pending = vec![root];
+        while let Some(node) = pending.pop() {
+            if nodes.binary_search(&node).is_ok() && part.nodes.insert(node) {
+                pending.extend(graph.operands(node));
+            }
+        }
+        // Parts with common work are computed together.
+        let (common, others) =
+            parts.drain(..).partition(|other: &Part| !other.nodes.is_disjoint(&part.nodes));
+        *parts = others;
+        for other in common {
+            part.nodes.extend(other.nodes);
+            part.stores.extend(other.stores);
+        }
+        parts.push(part);
     }
-    Ok(nests)
+}
+
+impl Part {
+    fn lower(self, graph: &Graph, level: Level) -> Result<LoopNest, Error> {
+        let nodes: Vec<NodeId> = self.nodes.into_iter().collect();
+        let mut builder = NestBuilder::new(graph, &nodes);
+        builder.space = graph.shape(self.stores[0].0).clone();
+        builder.compute();
+        for (node, slot) in self.stores {
+            let mut value = builder.value(node);
+            if nodes.is_empty() {
+                value = builder.body.push(LaneOp::Copy, &[value], slot.dtype);
+            }
+            let slot = builder.operand(slot);
+            builder.body.stores.push((value, slot));
+        }
+        builder.finish(level)
+    }
 }
 
 struct NestBuilder<'a> {
@@ -208,6 +261,12 @@ impl<'a> NestBuilder<'a> {
     }
 
     fn lower(mut self, level: Level) -> Result<LoopNest, Error> {
+        self.compute();
+        self.finish(level)
+    }
+
+    /// Adds the nodes to the lane program, and their stores.
+    fn compute(&mut self) {
         for &id in self.nodes.iter().filter(|&&id| *self.graph.op(id) != Op::Matmul) {
             let args: Vec<ValueId> =
                 self.graph.operands(id).iter().map(|&operand| self.value(operand)).collect();
@@ -237,7 +296,6 @@ impl<'a> NestBuilder<'a> {
                 self.body.stores.push((value, target));
             }
         }
-        self.finish(level)
     }
 
     /// The value of a node: computed in the nest, or read.

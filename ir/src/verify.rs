@@ -9,10 +9,11 @@
 //!    row-major.
 //! 6. Once there are regions, every node except parameters, constants, iotas and views is in exactly one, and those
 //!    are in none. No region is empty; its nodes ascend.
-//! 7. A region is one concat, or elementwise nodes and reductions over one iteration space: the shape of
+//! 7. A region is elementwise nodes and reductions over one iteration space: the shape of
 //!    its elementwise nodes and of its reductions' operands. Its reductions have the same axes, and no node of the
 //!    region uses their results. Instead of reductions there may be one matmul, whose result the others use element by
-//!    element: directly, or reshaped to the space.
+//!    element: directly, or reshaped to the space. Or it is a concat, and elementwise nodes and further concats that
+//!    nothing else uses; what a concat uses of them, it uses directly or with other dimensions of length 1.
 //! 8. Regions are in execution order: what a region uses from elsewhere, directly or through views, is computed by
 //!    an earlier one.
 //! 9. A value's slot exists and has room for the value. A parameter has none: its memory is the caller's.
@@ -183,14 +184,13 @@ fn check_region(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
     let nodes = &graph.regions()[region.0 as usize];
     let mut space: Option<&Shape> = None;
     let mut reduced_axes = None;
+    if nodes.iter().any(|&id| matches!(graph.op(id), Op::Concat(_))) {
+        return check_concat(graph, region, roots);
+    }
     let product = nodes.iter().copied().find(|&id| *graph.op(id) == Op::Matmul);
     for &id in nodes {
         let op = graph.op(id);
         let own_space = match op {
-            Op::Concat(_) => {
-                require(nodes.len() == 1, id, || format!("{} shares region {region}", op.name()))?;
-                return Ok(());
-            }
             Op::Matmul => {
                 require(product == Some(id), id, || format!("region {region} has two matrix products"))?;
                 continue;
@@ -222,6 +222,46 @@ fn check_region(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
     Ok(())
 }
 
+/// Invariant 7 for the region of a concat, its last node.
+fn check_concat(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
+    let nodes = &graph.regions()[region.0 as usize];
+    let Some((&last, parts)) = nodes.split_last() else { return Ok(()) };
+    let is_concat = |id: NodeId| matches!(graph.op(id), Op::Concat(_));
+    require(is_concat(last), last, || {
+        format!("{} uses no concat of region {region}", graph.op(last).name())
+    })?;
+    for &id in parts {
+        let op = graph.op(id);
+        require(is_concat(id) || op.is_elementwise(), id, || {
+            format!("{} shares region {region} with a concat", op.name())
+        })?;
+        let outlives = graph.outputs().iter().any(|output| output.node == id);
+        require(!outlives, id, || format!("shares region {region} with a concat, but is a result"))?;
+    }
+    for id in graph.ids() {
+        let own = roots.region_of[id.index()] == Some(region);
+        if graph.op(id).is_view() {
+            continue;
+        }
+        for operand in graph.operands(id) {
+            let root = roots.root(operand);
+            let inside = roots.region_of[root.index()] == Some(region) && root != last;
+            require(!inside || own, id, || {
+                format!("uses {operand}, a part of the concat of region {region}")
+            })?;
+            let same_space = is_concat(id) || graph.shape(operand) == graph.shape(id);
+            require(!inside || same_space, id, || {
+                format!(
+                    "runs over shape {}, {operand} of region {region} over {}",
+                    graph.shape(id),
+                    graph.shape(operand)
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
 fn check_order(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
     for &id in &graph.regions()[region.0 as usize] {
         for operand in graph.operands(id) {
@@ -230,6 +270,10 @@ fn check_order(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
             let product = *graph.op(roots.root(operand)) == Op::Matmul;
             let in_order = match graph.op(id) {
                 Op::Matmul => false,
+                Op::Concat(_) => {
+                    let root = roots.root(operand);
+                    graph.is_reshape_of(operand, root) && graph.shape(operand).is_alike(graph.shape(root))
+                }
                 _ if product => {
                     graph.is_reshape_of(operand, roots.root(operand))
                         && graph.shape(operand) == graph.shape(id)

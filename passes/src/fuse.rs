@@ -3,10 +3,12 @@
 //! A region is one step: a loop nest over an iteration space, a matrix product with an epilogue, or a concat. The space
 //! of an elementwise node is its shape; that of a reduction is its operand's shape. Walking operands first, a node joins
 //! the region of an operand that has its space, and joins two such regions into one; then regions over one space that
-//! read a common value become one, with several outputs. A join is refused when it would make a region need itself through another
-//! one, when it would mix reductions over different axes, and when it would need two matrix products, or a reduction of
-//! one. Elementwise work that uses a matrix product is its epilogue; a reshape in between, as that of a product of
-//! vectors, does not matter.
+//! read a common value become one, with several outputs.
+//!
+//! A join is refused when it would make a region need itself through another one, when it would mix reductions over
+//! different axes, and when it would need two matrix products, or a reduction of one. Elementwise work that uses a
+//! matrix product is its epilogue; a reshape in between, as that of a product of vectors, does not matter. Elementwise
+//! work and concats that only a concat uses are parts of it, computed where it has them.
 //!
 //! What this gives: any tree of elementwise work over broadcast and strided operands is one region, and the reductions
 //! it feeds are in it. What it leaves out: a consumer of a reduction is a region of its own.
@@ -34,7 +36,11 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
         groups: Vec::new(),
         dependence: Dependence::default(),
         group_of: vec![None; graph.len()],
+        is_output: vec![false; graph.len()],
     };
+    for output in graph.outputs() {
+        fuser.is_output[output.node.index()] = true;
+    }
     for id in graph.ids() {
         if needs_region(graph.op(id)) {
             fuser.visit(id);
@@ -54,12 +60,18 @@ pub fn needs_region(op: &Op) -> bool {
 
 struct Group {
     nodes: Vec<NodeId>,
-    /// The iteration space; `None` for a concat, and for a matrix product alone.
+    /// The iteration space; `None` for a concat and its parts, and for a matrix product alone.
     space: Option<Shape>,
     /// The reduced axes, once there is a reduction.
     axes: Option<Dims>,
-    /// The matrix product, of which the rest is the epilogue.
-    product: Option<NodeId>,
+    /// The matrix product, of which the rest is the epilogue, or the concat, of which it is parts.
+    core: Option<NodeId>,
+}
+
+impl Group {
+    fn is_product(&self, graph: &Graph) -> bool {
+        self.core.is_some_and(|core| *graph.op(core) == Op::Matmul)
+    }
 }
 
 struct Fuser<'a> {
@@ -68,6 +80,7 @@ struct Fuser<'a> {
     groups: Vec<Group>,
     dependence: Dependence,
     group_of: Vec<Option<usize>>,
+    is_output: Vec<bool>,
 }
 
 impl Fuser<'_> {
@@ -84,8 +97,8 @@ impl Fuser<'_> {
             _ => (None, None),
         };
         let own = self.dependence.add();
-        let product = (*graph.op(id) == Op::Matmul).then_some(id);
-        self.groups.push(Group { nodes: vec![id], space, axes, product });
+        let core = matches!(graph.op(id), Op::Matmul | Op::Concat(_)).then_some(id);
+        self.groups.push(Group { nodes: vec![id], space, axes, core });
         self.group_of[id.index()] = Some(own);
 
         // A direct operand may be fused with; a value behind a view, or of another space, must be stored first.
@@ -98,7 +111,11 @@ impl Fuser<'_> {
                     _ => graph.op(operand).is_elementwise(),
                 };
                 let direct = in_order && *graph.shape(operand) == self.space(own);
-                if direct && self.groups[own].space.is_some() {
+                let joins = match graph.op(id) {
+                    Op::Concat(_) => self.is_part(group, operand, id),
+                    _ => direct && self.groups[own].space.is_some(),
+                };
+                if joins {
                     candidates.push(group);
                 } else {
                     self.dependence.require(own, group);
@@ -131,6 +148,27 @@ impl Fuser<'_> {
         self.groups[group].space.clone().unwrap_or_default()
     }
 
+    /// Whether the nodes of `group` are elementwise or concats, and only there for `operand` of `concat`, which is one of
+    /// them but for dimensions of length 1: then they can be computed where the concat has them.
+    fn is_part(&self, group: usize, operand: NodeId, concat: NodeId) -> bool {
+        let graph = self.graph;
+        let root = root_of(graph, operand);
+        let is_part_of_it = |user: NodeId| {
+            user == concat
+                || self.group(user) == Some(group)
+                || matches!(graph.op(user), Op::Reshape(_)) && graph.users(user).all(|user| user == concat)
+        };
+        let is_unused_elsewhere =
+            |node: NodeId| !self.is_output[node.index()] && graph.users(node).all(is_part_of_it);
+        let group = &self.groups[group];
+        graph.is_reshape_of(operand, root)
+            && graph.shape(operand).is_alike(graph.shape(root))
+            && group.nodes.iter().all(|&node| {
+                let op = graph.op(node);
+                (op.is_elementwise() || matches!(op, Op::Concat(_))) && is_unused_elsewhere(node)
+            })
+    }
+
     /// Why two groups of one space cannot be one region.
     fn refusal(&self, a: usize, b: usize) -> Option<&'static str> {
         let (first, second) = (&self.groups[a], &self.groups[b]);
@@ -142,10 +180,12 @@ impl Fuser<'_> {
         {
             return Some("reductions over different axes");
         }
-        if first.product.is_some() && second.product.is_some() {
+        if first.is_product(self.graph) && second.is_product(self.graph) {
             return Some("each is of a matrix product of its own");
         }
-        if first.product.or(second.product).is_some() && (first.axes.is_some() || second.axes.is_some()) {
+        if (first.is_product(self.graph) || second.is_product(self.graph))
+            && (first.axes.is_some() || second.axes.is_some())
+        {
             return Some("a reduction needs more than a block of a matrix product");
         }
         if let (Some(x), Some(y)) = (&first.space, &second.space)
@@ -159,13 +199,17 @@ impl Fuser<'_> {
     /// Merges two groups and returns the one that is left.
     fn merge(&mut self, a: usize, b: usize) -> usize {
         self.dependence.merge(a, b);
-        let empty = Group { nodes: Vec::new(), space: None, axes: None, product: None };
+        let empty = Group { nodes: Vec::new(), space: None, axes: None, core: None };
         let group = std::mem::replace(&mut self.groups[b], empty);
         let target = &mut self.groups[a];
         target.nodes.extend(group.nodes);
         target.space = target.space.take().or(group.space);
         target.axes = target.axes.take().or(group.axes);
-        target.product = target.product.or(group.product);
+        // A concat may have others as parts; the last one is the region's.
+        target.core = target.core.max(group.core);
+        if target.core.is_some_and(|core| matches!(self.graph.op(core), Op::Concat(_))) {
+            target.space = None;
+        }
         a
     }
 
