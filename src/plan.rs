@@ -108,6 +108,11 @@ impl Plan {
         text::text(self)
     }
 
+    /// The program: its steps with their loops, lane programs and operands, as the executor runs them.
+    pub fn program(&self) -> String {
+        self.compiled.program.to_string()
+    }
+
     /// The graph in the language of Graphviz.
     pub fn dot(&self) -> String {
         raptors_ir::dot(&self.compiled.optimized)

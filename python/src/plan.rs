@@ -64,6 +64,11 @@ impl Plan {
         self.0.text()
     }
 
+    /// The program that runs: its steps with their loops, lane programs and operands.
+    fn program(&self) -> String {
+        self.0.program()
+    }
+
     /// The graph as an SVG picture: boxes are ops, frames are kernels.
     fn svg(&self) -> String {
         self.0.svg()

@@ -35,7 +35,7 @@ def test_everything_that_evaluates_takes_options(y: Any) -> None:
     assert y.eval(out, fp="fast") is out
     assert np.array_equal(r.eval(y, y, fp="fast")[0], out)
     assert r.plan(y, fp="fast").kernels == y.plan(fp="fast").kernels == 1
-    assert y.explain(fp="fast").startswith("captured")
+    assert y.explain(fp="fast").startswith("plan")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_contract_rounds_a_product_and_a_sum_once() -> None:
     y = r.lazy(x) * r.lazy(x) - r.lazy(np.array([1.0 + 2.0**-29]))
     assert y.eval(fp="strict") == x * x - (1.0 + 2.0**-29) == 0.0
     assert y.eval(fp="contract") == 2.0**-60
-    assert "fused-multiply-add: subtract: x * y + z = fma(x, y, z) (contracts)" in y.explain(fp="contract")
+    assert "fused-multiply-add subtract: x * y + z = fma(x, y, z) (contracts)" in y.explain(fp="contract")
 
 
 def test_wider_modes_stay_close(rng: np.random.Generator) -> None:

@@ -70,7 +70,7 @@ def test_the_command_reads_and_writes_files(scale, tmp_path):
     outs = [tmp_path / "scaled.npy", tmp_path / "sum.npy"]
     done = run(scale, "--input", tmp_path / "x.npy", "2.5", "--out", *outs, "--explain")
     assert done.returncode == 0, done.stderr
-    assert f"{scale}:2" in done.stdout
+    assert f"{scale.name}:2" in done.stdout
     np.testing.assert_array_equal(np.load(outs[0]), x * np.float32(2.5))
     np.testing.assert_array_equal(np.load(outs[1]), [17.5])
 
