@@ -8,8 +8,8 @@ use raptors::{Array, lazy};
 const STACK_BYTES: usize = 512 << 10;
 
 /// Nodes of the chains, and of the graph that shares.
-const CHAIN: usize = 10_000;
-const FIBONACCI: usize = 5_000;
+const CHAIN: usize = 100_000;
+const FIBONACCI: usize = 50_000;
 
 fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work).unwrap().join().unwrap();

@@ -20,6 +20,7 @@ mod rules;
 mod selection;
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use raptors_ir::{Graph, Node, NodeId, Op, Operands, Type, infer};
 use smallvec::SmallVec;
@@ -39,7 +40,47 @@ pub struct Rule {
     pub algebra: &'static str,
     /// What it gives up; nothing, if it is exact.
     pub effects: &'static [Effect],
+    on: On,
     apply: fn(&Candidate<'_>) -> Option<Expr>,
+}
+
+/// The nodes that a rule may apply to: others are not shown to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum On {
+    Any,
+    /// Elementwise, of one operand.
+    Unary,
+    /// Elementwise, of two.
+    Binary,
+    /// Elementwise, of two of which one is a known scalar.
+    Literal,
+    Where,
+    Cast,
+    Reduce,
+}
+
+impl On {
+    const ALL: [On; 7] = [On::Any, On::Unary, On::Binary, On::Literal, On::Where, On::Cast, On::Reduce];
+
+    /// The narrowest kind that a node is of.
+    fn of(candidate: &Candidate<'_>) -> On {
+        match (&candidate.node.op, candidate.operands.as_slice()) {
+            (Op::Elementwise(_), [_]) => On::Unary,
+            (Op::Elementwise(_), [x, y]) => {
+                let is_known = [x, y].into_iter().any(|&operand| candidate.literal(operand).is_some());
+                if is_known { On::Literal } else { On::Binary }
+            }
+            (Op::Where, _) => On::Where,
+            (Op::Cast(_), _) => On::Cast,
+            (Op::Reduce(..), _) => On::Reduce,
+            _ => On::Any,
+        }
+    }
+
+    /// Whether a rule on these nodes is shown nodes of the narrowest kind `node`.
+    fn includes(self, node: On) -> bool {
+        self == node || self == On::Any || (self == On::Binary && node == On::Literal)
+    }
 }
 
 /// A property of float arithmetic that a rule gives up.
@@ -92,15 +133,23 @@ impl Rule {
 /// does not.
 const MAX_REWRITES: usize = 16;
 
+/// The rules that nodes of each kind are shown to, by mode.
+static SHOWN: LazyLock<[[Vec<&Rule>; On::ALL.len()]; FpMode::ALL.len()]> = LazyLock::new(|| {
+    FpMode::ALL.map(|mode| {
+        On::ALL.map(|node| RULES.iter().filter(|rule| rule.on.includes(node) && rule.allowed(mode)).collect())
+    })
+});
+
 /// Returns `graph` simplified.
 pub fn run(graph: &Graph, options: &Options, ledger: &mut Ledger) -> Graph {
-    let rules: Vec<&Rule> = RULES.iter().filter(|rule| rule.allowed(options.fp)).collect();
+    let rules = &SHOWN[options.fp as usize];
     rewrite(graph, |new, id, node, operands| {
         let mut node = node.clone();
         let mut operands = operands.clone();
         for _ in 0..MAX_REWRITES {
             let candidate = Candidate { graph: new, node: &node, operands: &operands };
-            let applied = rules.iter().find_map(|rule| Some((rule, (rule.apply)(&candidate)?)));
+            let mut shown = rules[On::of(&candidate) as usize].iter();
+            let applied = shown.find_map(|rule| Some((rule, (rule.apply)(&candidate)?)));
             let Some((rule, expr)) = applied else { break };
             let detail = match rule.effects {
                 [] => Cow::Borrowed(rule.algebra),
