@@ -24,25 +24,43 @@ rules! {
     "identity-function": Unary [] "positive(x) = conj(x) = real(x) = x; abs(n) = n, for unsigned n"
         => identities::identity_function;
     "integral-round": Unary [] "floor(n) = ceil(n) = trunc(n) = round(n) = n" => identities::integral_round;
-    "constant-function": Unary [] "isnan(n) = isinf(n) = false; isfinite(n) = true; imag(x) = 0"
+    "constant-function": Unary [] "isnan(n) = isinf(n) = false; isfinite(n) = true, also of cast(n); imag(x) = 0"
         => identities::constant_function;
     "neutral-operand": Literal [] "x * 1 = x / 1 = x ** 1 = x - 0 = x + -0.0 = n & ~0 = n | 0 = n << 0 = x"
         => identities::neutral_operand;
-    "absorbing-operand": Literal [] "n * 0 = n & 0 = n % 1 = 0; n | ~0 = ~0; n ** 0 = 1; b or true = true"
+    "absorbing-operand": Literal [] "n * 0 = n & 0 = n % 1 = n % -1 = 0; n | ~0 = ~0; n ** 0 = 1; b or true = true"
         => identities::absorbing_operand;
-    "idempotent": Any [] "f(f(x)) = f(x); min(x, x) = n & n = x" => identities::idempotent;
+    "idempotent": Any [] "f(f(x)) = f(x); min(x, x) = n & n = x; b and b = b" => identities::idempotent;
+    "rounded-twice": Unary [] "floor(ceil(x)) = ceil(x), and any of floor, ceil, trunc, round of another, of sign(x), of cast(n)"
+        => identities::rounded_twice;
+    "abs-of-nonnegative": Unary [] "abs(square(x)) = square(x), and abs of exp, cosh, hypot, for floats"
+        => identities::abs_of_nonnegative;
     "involution": Unary [] "-(-x) = ~(~n) = x" => identities::involution;
     "same-integers": Binary [] "n - n = n ^ n = 0; n == n is true; n < n is false" => identities::same_integers;
+    "same-floats-compared": Binary [] "x != x is isnan(x); x < x = x > x = false" => identities::same_floats_compared;
+    "complement": Binary [] "n & ~n = 0; n | ~n = n ^ ~n = ~0; b and not b = false; b or not b = true"
+        => identities::complement;
 
     "negated-operand": Binary [] "x + (-y) = x - y; x - (-y) = x + y; (-x) * (-y) = x * y; (-x) / (-y) = x / y"
         => arithmetic::negated_operand;
-    "negation": Literal [] "x * -1 = x / -1 = -0.0 - x = -x; 0 - n = -n" => arithmetic::negation;
+    "negation": Literal [] "x * -1 = x / -1 = n // -1 = -0.0 - x = -x; 0 - n = -n" => arithmetic::negation;
     "even-function": Unary [] "abs(-x) = abs(x); square(-x) = square(abs(x)) = square(x)"
         => arithmetic::even_function;
+    "copied-sign": Binary [] "copysign(-x, y) = copysign(abs(x), y) = copysign(x, y); copysign(x, x) = x"
+        => arithmetic::copied_sign;
+    "fma-of-one": Any [] "fma(x, 1, z) = x + z; fma(x, -1, z) = z - x; fma(x, y, -0.0) = x * y; fma(-x, -y, z) = fma(x, y, z)"
+        => arithmetic::fma_of_one;
+    "cancelled-integers": Binary [] "(n + m) - m = (n - m) + m = n ^ m ^ m = n; n - (n - m) = m"
+        => arithmetic::cancelled_integers;
+    "shifts": Literal [] "(n << s) << t = n << (s + t); (n >> s) >> t = n >> (s + t)" => arithmetic::shifts;
     "divide-by-power-of-two": Literal [] "x / 2**k = x * 2**-k" => arithmetic::divide_by_power_of_two;
     "integer-power-of-two": Literal [] "n * 2 = n + n; n * 2**k = n << k; n // 2**k = n >> k; n % 2**k = n & (2**k - 1)"
         => arithmetic::integer_power_of_two;
     "integer-square": Literal [] "n ** 2 = square(n)" => arithmetic::integer_square;
+    "absorbed-bound": Binary [] "min(n, max(n, m)) = n & (n | m) = n; max(n, min(n, m)) = n | (n & m) = n"
+        => bounds::absorbed_bound;
+    "implied-bound": Literal [] "max(v, s) = v, for v = min(max(x, t), u) and the like that is no less than s; min likewise"
+        => bounds::implied_bound;
     "associative-scalars": Binary [] "(x ∘ s) ∘ t = x ∘ (s ∘ t), for min, max, &, |, ^, and integer + and *"
         => arithmetic::associative_scalars;
 
@@ -55,6 +73,7 @@ rules! {
     "where-nested": Where [] "where(b, where(b, x, y), z) = where(b, x, where(b, y, z)) = where(b, x, z)"
         => selection::where_nested;
     "where-bool": Where [] "where(b, true, false) = b; where(b, false, true) = not b" => selection::where_bool;
+    "where-number": Where [] "where(b, 1, 0) = cast(b); where(b, 0, 1) = cast(not b)" => selection::where_number;
     "double-not": Unary [] "not (not b) = b" => selection::double_not;
     "not-comparison": Unary [] "not (x == y) = (x != y); not (n < m) = (n >= m), for integers"
         => selection::not_comparison;
@@ -72,6 +91,10 @@ rules! {
         => reductions::reduce_broadcast;
     "reduce-reduce": Reduce [] "any(any(x)) = any(x), and all; sum(sum(n)) = sum(n), and prod, min, max"
         => reductions::reduce_reduce;
+    "reduce-reshape": Reduce [] "sum(reshape(x)) = reshape(sum(x)), and prod, min, max, any, all, where the reshape would be a copy"
+        => reductions::reduce_reshape;
+
+    "concat-one": Any [] "concat(x) = x; operands without elements are left out" => identities::concat_one;
 
     "common-factor": Binary [Reassociates] "x * z + y * z = (x + y) * z" => relaxed::common_factor;
     "fused-multiply-add": Binary [Contracts] "x * y + z = fma(x, y, z)" => relaxed::fused_multiply_add;
