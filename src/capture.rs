@@ -49,21 +49,28 @@ const LOOK_THROUGH: usize = 24;
 
 /// The values that rules look for: these are part of the graph, any other scalar is a parameter.
 ///
-/// Integers are divided by powers of two without a division, which is worth a plan for each: there are 63 at most.
+/// A division by a power of two is none, which is worth a plan for each, and so is a product of 64-bit integers.
 fn is_rule_value(literal: Literal, user: Option<&Node>) -> bool {
-    let integer = !literal.dtype().is_float();
+    let dtype = literal.dtype();
     let small = [0.0, 1.0, -1.0, 2.0, 0.5];
-    let divides = || {
-        let op = user.map(|user| &user.kind);
-        let division = matches!(
-            op,
-            Some(Kind::Op(Op::Elementwise(ElementwiseOp::FloorDivide | ElementwiseOp::Remainder)))
-        );
-        division && literal.dtype().is_integer() && literal.bits().is_power_of_two()
+    let is_power_of_two = || match dtype.is_float() {
+        true => literal.to_f64().is_some_and(|value| value.is_normal() && value.to_bits() << 12 == 0),
+        false => literal.bits().is_power_of_two(),
     };
-    literal.dtype().is_complex()
-        || literal.to_f64().is_some_and(|value| small.contains(&value) && !(integer && value == 0.5))
-        || divides()
+    let saves_work = || match user.map(|user| &user.kind) {
+        Some(Kind::Op(Op::Elementwise(op))) => match op {
+            ElementwiseOp::FloorDivide | ElementwiseOp::Remainder => dtype.is_integer(),
+            ElementwiseOp::Divide => dtype.is_float(),
+            ElementwiseOp::Multiply => dtype.is_integer() && dtype.size() == 8,
+            _ => false,
+        },
+        _ => false,
+    };
+    dtype.is_complex()
+        || literal
+            .to_f64()
+            .is_some_and(|value| small.contains(&value) && !(dtype.is_integer() && value == 0.5))
+        || (saves_work() && is_power_of_two())
 }
 
 impl<'a> Captured<'a> {

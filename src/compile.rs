@@ -30,6 +30,10 @@ pub(crate) struct Compiled {
     pub(crate) ledger: Ledger,
     pub(crate) passes: Vec<PassRun>,
     pub(crate) program: Program,
+    /// Time to make the graph of the captured nodes.
+    pub(crate) graph_time: Duration,
+    /// Time to lower the placed graph.
+    pub(crate) lower_time: Duration,
     /// Time of all stages together.
     pub(crate) time: Duration,
 }
@@ -54,8 +58,10 @@ pub(crate) fn compile(
     }
     let start = Instant::now();
     let graph = captured.graph();
+    let graph_time = start.elapsed();
     let mut ledger = Ledger::default();
     let (optimized, passes) = raptors_passes::run(&graph, options, &mut ledger);
+    let placed = Instant::now();
     let program = lower(&optimized, Level::current())?;
     let compiled = Arc::new(Compiled {
         captured: graph,
@@ -64,6 +70,8 @@ pub(crate) fn compile(
         ledger,
         passes,
         program,
+        graph_time,
+        lower_time: placed.elapsed(),
         time: start.elapsed(),
     });
     cache::insert(key, compiled.clone());

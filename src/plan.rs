@@ -18,6 +18,7 @@ mod svg;
 mod text;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use raptors_passes::diff::Names;
 use raptors_passes::{Options, Outcome, Record};
@@ -72,9 +73,21 @@ impl Plan {
         self.compiled.optimized.regions().len()
     }
 
+    /// Nodes of the graph as it was captured.
+    pub fn nodes(&self) -> usize {
+        self.compiled.captured.len()
+    }
+
     /// Blocks of memory that a run allocates: one for each result that needs one, and one for all that is between.
     pub fn buffers(&self) -> usize {
         self.compiled.program.buffers.len() + usize::from(self.compiled.program.arena > 0)
+    }
+
+    /// How long each stage of planning took, in the order they ran: a known structure was planned when it was new.
+    pub fn stages(&self) -> Vec<(&'static str, Duration)> {
+        let passes = self.compiled.passes.iter().map(|pass| (pass.name, pass.time));
+        let (graph, lower) = (self.compiled.graph_time, self.compiled.lower_time);
+        [("graph", graph)].into_iter().chain(passes).chain([("lower", lower)]).collect()
     }
 
     /// Bytes of those blocks together: the most a run holds beyond its inputs, but for scratch of the size of a cache.

@@ -45,6 +45,19 @@ fn integers_that_do_not_fit_are_refused_and_compared_exactly() {
     assert_eq!(mixed.item("bool", &Options::default()).unwrap(), Literal::new(raptors::ir::Bool::from(true)));
 }
 
+/// What rules look for is part of a plan; what they do not is an argument of it.
+#[test]
+fn division_by_a_power_of_two_is_none() {
+    let program = |array: Array| array.plan().unwrap().program();
+    let (x, n) = (lazy(&[3.0f32, -0.0]), lazy(&[3i64, -5]));
+    let quarter = program(&x / 4.0f32);
+    assert!(quarter.contains("multiply") && !quarter.contains("divide"), "{quarter}");
+    assert!(program(&x / 3.0f32).contains("divide"));
+    assert!(program(&n * 4i64).contains("bitwise_left_shift"));
+    assert_eq!(program(&x / 3.0f32), program(&x / 5.0f32));
+    assert_eq!(floats(&(&x / -0.25f32)), [-12.0, 0.0]);
+}
+
 #[test]
 fn a_chain_is_one_kernel_and_a_cached_value_is_a_leaf() {
     let x = lazy(vec![0.25f32; 1000]);

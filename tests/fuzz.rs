@@ -9,7 +9,7 @@ use std::process::Command;
 
 use raptors::array::Array;
 use raptors::eval::{Evaluated, OutMemory, eval_into};
-use raptors::ir::{DType, Destination, Graph, Layout, Literal, Type, parse, verify};
+use raptors::ir::{DType, Destination, Graph, Layout, Literal, NodeId, Op, Output, Type, parse, verify};
 use raptors::runtime::team;
 use raptors::{Options, random_inputs, run_graph};
 use raptors_passes::{Ledger, PASSES, check_place};
@@ -46,9 +46,18 @@ fn mutant(random: &mut Random, text: &str) -> String {
     mutant.into_iter().collect()
 }
 
-/// Whether the text was a graph that verifies; such a one must read back.
+/// Whether the text was a graph that verifies; such a one must read back, and what is wrong with another is somewhere in
+/// the text.
 fn survives(text: &str) -> bool {
-    let Ok(graph) = parse(text) else { return false };
+    let graph = match parse(text) {
+        Ok(graph) => graph,
+        Err(error) => {
+            let line = text.split('\n').nth(error.line - 1);
+            let is_in_line = line.is_some_and(|line| error.column <= line.chars().count() + 1);
+            assert!(is_in_line && error.column > 0 && !error.problem.is_empty(), "{error}\n{text}");
+            return false;
+        }
+    };
     let _ = raptors::ir::dot(&graph);
     if verify(&graph).is_err() {
         return false;
@@ -81,6 +90,70 @@ fn almost_graphs_are_refused_or_run() {
         }
     }
     assert!(ran > 0, "no mutant ran");
+}
+
+/// Graphs that no text says: the verifier, not the parser, must find what is wrong.
+#[test]
+fn almost_right_graphs_are_refused_or_run() {
+    let (mut refused, mut ran) = (0, 0);
+    for seed in 0..count(5_000) {
+        let mut random = Random::new(seed + 2_000_000);
+        let right = random_graph(&mut random);
+        let graph = miswritten(&mut random, &right);
+        match verify(&graph) {
+            Err(error) => {
+                assert!(!error.problem.is_empty() && error.node.index() < graph.len(), "{error}\n{graph}");
+                refused += 1;
+            }
+            Ok(()) => {
+                reads_back(&graph);
+                ran += usize::from(runs(&graph, seed));
+            }
+        }
+    }
+    assert!(refused > 100 && ran > 100, "{refused} refused, {ran} ran");
+}
+
+/// The graph, but for one node's op, type, operands or parameter, or an output.
+fn miswritten(random: &mut Random, graph: &Graph) -> Graph {
+    let any = |random: &mut Random| NodeId(random.below(graph.len()) as u32);
+    let (at, other) = (any(random), any(random));
+    let change = random.below(8);
+    let mut new = Graph::new("miswritten");
+    for id in graph.ids() {
+        let (mut node, mut operands) = (graph.node(id).clone(), graph.operands(id));
+        let lower = |random: &mut Random| NodeId(random.below(id.index().max(1)) as u32);
+        if id == at {
+            match change {
+                0 => node.op = graph.op(other).clone(),
+                1 => node.ty.dtype = graph.node(other).ty.dtype,
+                2 => node.ty.shape = graph.shape(other).clone(),
+                3 if !operands.is_empty() => drop(operands.pop()),
+                4 if id.index() > 0 => operands.push(lower(random)),
+                5 | 6 if !operands.is_empty() => {
+                    let n = random.below(operands.len());
+                    operands[n] = lower(random);
+                }
+                _ => {}
+            }
+        }
+        match node.op {
+            Op::Parameter(n) if id != at || change == 7 => {
+                let mut parameter = graph.parameters()[n as usize].clone();
+                if id == at {
+                    parameter.layout =
+                        graph.parameters()[random.below(graph.parameters().len())].layout.clone();
+                }
+                new.push_parameter(parameter, None);
+            }
+            _ => drop(new.push_node(node, &operands)),
+        }
+    }
+    for output in graph.outputs() {
+        let node = if random.one_in(8) { other } else { output.node };
+        new.push_output(Output { node, ..*output });
+    }
+    new
 }
 
 /// Runs each pass on a graph that verifies, and all of it where it is small. Whether a result came out.
@@ -167,7 +240,7 @@ fn one_op_at_a_time(graph: &Graph, arguments: &[Vec<Literal>]) -> Vec<Vec<Litera
 fn in_given_memory(graph: &Graph, arguments: &[Vec<Literal>]) -> Vec<Vec<Literal>> {
     let arrays = arrays(graph, arguments).unwrap();
     let parameter_memory = |n: u32| {
-        let id = graph.ids().find(|&id| *graph.op(id) == raptors::ir::Op::Parameter(n)).unwrap();
+        let id = graph.ids().find(|&id| *graph.op(id) == Op::Parameter(n)).unwrap();
         arrays[id.index()].cached_leaf(&Options::default()).unwrap().memory.pointer()
     };
     let results: Vec<&Array> = graph.outputs().iter().map(|output| &arrays[output.node.index()]).collect();

@@ -8,8 +8,11 @@ use raptors::{Array, lazy};
 const STACK_BYTES: usize = 512 << 10;
 
 /// Nodes of the chains, and of the graph that shares.
-const CHAIN: usize = 10_000;
-const FIBONACCI: usize = 5_000;
+const CHAIN: usize = 100_000;
+const FIBONACCI: usize = 50_000;
+
+/// Kernels, operands and results of those that have many.
+const KERNELS: usize = 5_000;
 
 fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new().stack_size(STACK_BYTES).spawn(work).unwrap().join().unwrap();
@@ -66,5 +69,57 @@ fn a_chain_is_dropped() {
             x = -x;
         }
         drop(x);
+    });
+}
+
+/// As many kernels as nodes: each waits for the one before.
+#[test]
+fn a_chain_of_kernels_is_computed() {
+    on_a_small_stack(|| {
+        let ones = lazy(vec![1.0f32; 4]).reshape(&[2, 2]);
+        let half = lazy(vec![0.5f32; 4]).reshape(&[2, 2]);
+        let mut x = ones;
+        for _ in 0..KERNELS {
+            x = x.matmul(&half);
+        }
+        assert_eq!(x.plan().unwrap().kernels(), KERNELS);
+        assert_eq!(computed(x), 4.0);
+    });
+}
+
+/// One kernel that reads many values, and many results of few kernels.
+#[test]
+fn a_wide_graph_is_computed() {
+    on_a_small_stack(|| {
+        let parts: Vec<Array> = (0..KERNELS).map(|n| lazy(&[n as f32]).sqrt()).collect();
+        let together: Vec<&Array> = parts.iter().collect();
+        let joined = raptors::ops::concat(&together, None, None).unwrap();
+        let expected: f32 = (0..KERNELS).map(|n| (n as f32).sqrt()).sum();
+        let found = computed(joined);
+        assert!((found - expected).abs() < 1e-3 * expected, "{found} {expected}");
+
+        let x = lazy(&[1.0f32, 2.0]);
+        let many: Vec<Array> = (0..KERNELS).map(|n| &x + n as f32).collect();
+        let many: Vec<&Array> = many.iter().collect();
+        let plan = raptors::Plan::new(&many).unwrap();
+        assert!(plan.kernels() <= KERNELS / 64, "{}", plan.kernels());
+        let results = raptors::eval(&many).unwrap();
+        let last = results.last().unwrap().as_slice::<f32>().unwrap();
+        assert_eq!(last, [KERNELS as f32, KERNELS as f32 + 1.0]);
+    });
+}
+
+/// What explains a plan walks it too.
+#[test]
+fn a_plan_of_many_nodes_is_explained() {
+    on_a_small_stack(|| {
+        let mut x = lazy(&[1.0f32, 2.0]);
+        for _ in 0..KERNELS {
+            x = (&x + 1.0f32) * x;
+        }
+        let plan = x.plan().unwrap();
+        assert!(plan.explain().contains("more nodes"));
+        assert!(plan.text().contains("kernel 0"));
+        assert!(plan.svg().contains("<svg"));
     });
 }

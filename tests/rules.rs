@@ -2,7 +2,7 @@
 //!
 //! Every case of `tests/passes/simplify` in which a rule applies is taken again in every dtype of its family. Where the
 //! graph is elementwise, it is computed before and after for all values of 8-bit dtypes, in all combinations; for all
-//! values of 16-bit ones, alone; else for zeros, ones, extremes, infinities, NaN, subnormals, powers of two and their
+//! values of 16-bit ones, alone; alone also for floats of all signs, exponents and first digits; else for zeros, ones, extremes, infinities, NaN, subnormals, powers of two and their
 //! neighbours, halfway points and random bits, in all combinations. Other graphs are computed for random draws of these.
 
 use raptors_ir::{DType, Graph, Kind, Literal, NodeId, Op, Parameter, parse, scalar, verify};
@@ -215,6 +215,17 @@ fn values(dtype: DType, count: usize) -> Vec<Literal> {
         (DType::Bool, _) => vec![Literal::zero(dtype), Literal::one(dtype)],
         (DType::I8 | DType::U8, ..=2) => all(8),
         (DType::I16 | DType::U16, 1) => all(16),
+        // A float of each sign, each exponent, and as many first digits as 16 bits have room for.
+        (DType::F32 | DType::F64, 1) => {
+            let lower = 8 * dtype.size() as u32 - 16;
+            let mut draw = Random::new(5);
+            let upper = (0..1u128 << 16).map(|bits| bits << lower);
+            let numbers = upper.map(|bits| match draw.one_in(2) {
+                true => bits,
+                false => bits | u128::from(draw.bits()) & ((1 << lower) - 1),
+            });
+            numbers.map(|bits| Literal::from_bits(dtype, bits)).chain(boundaries(dtype, 0)).collect()
+        }
         (_, 1) => boundaries(dtype, 20_000),
         (_, 2) => boundaries(dtype, 80),
         _ => thinned(boundaries(dtype, 0), 40),

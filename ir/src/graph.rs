@@ -10,7 +10,7 @@
 use std::fmt;
 
 use petgraph::Direction;
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::graph::{DiGraph, Edge, NodeIndex};
 use smallvec::SmallVec;
 
 use crate::{IrError, Op, Shape, Strides, Type, infer};
@@ -291,7 +291,14 @@ impl Graph {
             index => self.edge_ends[index - 1] as usize,
         };
         let edges = &self.dag.raw_edges()[start..self.edge_ends[id.index()] as usize];
-        edges.iter().map(|edge| NodeId(edge.source().index() as u32)).collect()
+        let source = |edge: &Edge<()>| NodeId(edge.source().index() as u32);
+        // Few ops have more than two operands; to collect an iterator takes longer than to look at them.
+        match edges {
+            [] => Operands::new(),
+            [x] => Operands::from_slice(&[source(x)]),
+            [x, y] => Operands::from_slice(&[source(x), source(y)]),
+            edges => edges.iter().map(source).collect(),
+        }
     }
 
     /// Whether `id` is `root`, or has its elements in the same row-major order under other shapes.

@@ -7,10 +7,11 @@
 
 use std::hash::BuildHasher;
 
-use raptors_ir::{Fact, Graph, NodeId, Op, Operands};
+use raptors_ir::{Graph, NodeId};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::rewrite::rewrite;
+use crate::values::ordered;
 use crate::{Ledger, Options};
 
 /// Returns `graph` with equal nodes merged.
@@ -35,14 +36,4 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
             }
         }
     })
-}
-
-/// The operands, in an order that says nothing where the op does not look at it.
-fn ordered(op: &Op, mut operands: Operands) -> Operands {
-    if let Op::Elementwise(op) = op
-        && op.has(Fact::Commutative)
-    {
-        operands.sort_unstable();
-    }
-    operands
 }

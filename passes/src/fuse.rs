@@ -13,7 +13,7 @@
 //! What this gives: any tree of elementwise work over broadcast and strided operands is one region, and the reductions
 //! it feeds are in it. What it leaves out: a consumer of a reduction is a region of its own.
 //!
-//! Linear in nodes, but for the sets of needed regions, which cost a bit per pair of regions.
+//! O(n log n) in nodes and operands, but for [`Dependence`]'s searches.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -126,9 +126,7 @@ impl Fuser<'_> {
         candidates.dedup();
         // An operand that another operand is computed from must be finished first. Noted before any join, so that what
         // is joined afterwards neither needs nor is needed by another candidate.
-        let (needed, joinable): (Vec<usize>, Vec<usize>) = candidates
-            .iter()
-            .partition(|&&candidate| candidates.iter().any(|&other| self.dependence.needs(other, candidate)));
+        let (needed, joinable): (Vec<usize>, Vec<usize>) = self.dependence.needed_by_others(&candidates);
         for candidate in needed {
             self.dependence.require(own, candidate);
         }
@@ -228,7 +226,14 @@ impl Fuser<'_> {
                 }
                 let sibling = *by_operand.entry((root, space.clone())).or_insert(current);
                 let sibling = self.dependence.find(sibling);
-                if sibling != current && self.refusal(sibling, current).is_none() {
+                if sibling == current {
+                    continue;
+                }
+                let both = self.groups[sibling].nodes.len() + self.groups[current].nodes.len();
+                if both > MAX_NODES || self.dependence.needs(current, sibling) {
+                    // Those that follow have more room, and less between, with this one.
+                    by_operand.insert((root, space.clone()), current);
+                } else if self.refusal(sibling, current).is_none() {
                     let detail = "regions that read one value became one, with several outputs";
                     self.ledger.applied("fuse", "siblings", self.graph, id, detail);
                     current = self.merge(sibling.min(current), sibling.max(current));
@@ -250,18 +255,22 @@ impl Fuser<'_> {
             })
             .collect();
         regions.sort_by_key(|(_, nodes)| nodes[0]);
-        let needs = |i: usize, j: usize| self.dependence.needs(regions[i].0, regions[j].0);
         let count = regions.len();
+        let mut rank = vec![0; self.group_of.len()];
+        for (i, &(group, _)) in regions.iter().enumerate() {
+            rank[group] = i;
+        }
         let mut missing: Vec<usize> =
-            (0..count).map(|i| (0..count).filter(|&j| needs(i, j)).count()).collect();
+            regions.iter().map(|&(group, _)| self.dependence.needs_of(group).count()).collect();
         let mut ready: BinaryHeap<Reverse<usize>> =
             (0..count).filter(|&i| missing[i] == 0).map(Reverse).collect();
         let mut order = Vec::with_capacity(count);
         while let Some(Reverse(next)) = ready.pop() {
             order.push(next);
-            for (i, missing) in missing.iter_mut().enumerate().filter(|&(i, _)| needs(i, next)) {
-                *missing -= 1;
-                if *missing == 0 {
+            for fed in self.dependence.feeds_of(regions[next].0) {
+                let i = rank[fed];
+                missing[i] -= 1;
+                if missing[i] == 0 {
                     ready.push(Reverse(i));
                 }
             }

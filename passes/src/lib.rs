@@ -20,6 +20,7 @@ mod options;
 pub mod place;
 mod rewrite;
 pub mod simplify;
+mod values;
 pub mod views;
 
 use raptors_ir::Graph;

@@ -44,6 +44,9 @@ impl Reads {
             }
         }
         let mut readers: Vec<SmallVec<[u32; 2]>> = vec![SmallVec::new(); graph.len()];
+        // The last read of each operand; one that is the same says nothing new.
+        let mut last: Vec<Option<(u32, Option<NodeId>)>> = vec![None; graph.len()];
+        let shape = |space: Option<NodeId>| space.map(|space| graph.shape(space));
         let mut of_region = Vec::with_capacity(graph.regions().len());
         let mut phases = vec![0; graph.len()];
         let mut last_phases = Vec::with_capacity(graph.regions().len());
@@ -64,6 +67,10 @@ impl Reads {
                         Op::Reduce(..) => Some(operand),
                         op => op.is_elementwise().then_some(node),
                     };
+                    let known = last[operand.index()].replace((region as u32, space));
+                    if known.is_some_and(|known| known.0 == region as u32 && shape(known.1) == shape(space)) {
+                        continue;
+                    }
                     reads.push(Read { root, operand, space });
                     let readers = &mut readers[root.index()];
                     if readers.last() != Some(&(region as u32)) {

@@ -1,10 +1,10 @@
 //! Arithmetic by cheaper ops.
 
 use ElementwiseOp::{
-    Abs, Add, BitwiseAnd, BitwiseLeftShift, BitwiseRightShift, Divide, FloorDivide, Multiply, Negative, Pow,
-    Remainder, Square, Subtract,
+    Abs, Add, BitwiseAnd, BitwiseLeftShift, BitwiseRightShift, BitwiseXor, Copysign, Divide, FloorDivide,
+    Fma, Multiply, Negative, Pow, Remainder, Square, Subtract,
 };
-use raptors_ir::{DType, ElementwiseOp, Fact, Kind, Literal};
+use raptors_ir::{DType, ElementwiseOp, Fact, Kind, Literal, NodeId, Op};
 
 use super::pattern::{Candidate, Expr, binary, unary};
 
@@ -24,7 +24,7 @@ pub(super) fn negated_operand(candidate: &Candidate<'_>) -> Option<Expr> {
     }
 }
 
-/// `x * -1 = x / -1 = -0.0 - x = -x, 0 - n = -n`.
+/// `x * -1 = x / -1 = n // -1 = -0.0 - x = -x, 0 - n = -n`.
 pub(super) fn negation(candidate: &Candidate<'_>) -> Option<Expr> {
     let (op, x, y) = candidate.binary()?;
     let dtype = candidate.dtype(x);
@@ -37,6 +37,7 @@ pub(super) fn negation(candidate: &Candidate<'_>) -> Option<Expr> {
     };
     let zero = if dtype.is_float() { Literal::from_f64(dtype, -0.0) } else { Literal::zero(dtype) };
     match op {
+        FloorDivide if dtype.kind() == Kind::Signed && candidate.is(y, minus_one) => Some(unary(Negative, x)),
         Multiply | Divide if candidate.is(y, minus_one) => Some(unary(Negative, x)),
         Multiply if candidate.is(x, minus_one) => Some(unary(Negative, y)),
         Subtract if candidate.is(x, zero) => Some(unary(Negative, y)),
@@ -53,6 +54,74 @@ pub(super) fn even_function(candidate: &Candidate<'_>) -> Option<Expr> {
         Square => Some(unary(Square, without_sign.or_else(|| candidate.argument(Abs, x))?)),
         _ => None,
     }
+}
+
+/// `copysign(-x, y) = copysign(abs(x), y) = copysign(x, y), copysign(x, x) = x`.
+pub(super) fn copied_sign(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (Copysign, x, y) = candidate.binary()? else { return None };
+    if candidate.same(x, y) {
+        return Some(x.into());
+    }
+    let size = candidate.argument(Negative, x).or_else(|| candidate.argument(Abs, x))?;
+    Some(binary(Copysign, size, y))
+}
+
+/// `fma(x, 1, z) = x + z, fma(x, -1, z) = z - x, fma(x, y, -0.0) = x * y, fma(-x, -y, z) = fma(x, y, z)`.
+pub(super) fn fma_of_one(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (Fma, &[x, y, z]) = (candidate.elementwise()?, candidate.operands.as_slice()) else { return None };
+    let of = |value| Literal::from_f64(candidate.dtype(x), value);
+    for (x, y) in [(x, y), (y, x)] {
+        if candidate.is(y, of(1.0)) {
+            return Some(binary(Add, x, z));
+        }
+        if candidate.is(y, of(-1.0)) {
+            return Some(binary(Subtract, z, x));
+        }
+    }
+    if candidate.is(z, of(-0.0)) {
+        return Some(binary(Multiply, x, y));
+    }
+    let (x, y) = (candidate.argument(Negative, x)?, candidate.argument(Negative, y)?);
+    Some(Expr::Op(Op::Elementwise(Fma), vec![x.into(), y.into(), z.into()]))
+}
+
+/// `(n + m) - m = (n - m) + m = n ^ m ^ m = n, n - (n - m) = m`: integers wrap back.
+pub(super) fn cancelled_integers(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (op, x, y) = candidate.binary()?;
+    let dtype = candidate.dtype(x);
+    let without = |inner, sum: NodeId, m: NodeId| {
+        let (a, b) = candidate.arguments(inner, sum)?;
+        match (candidate.same(a, m), candidate.same(b, m)) {
+            (_, true) => Some(a),
+            (true, false) if inner.has(Fact::Commutative) => Some(b),
+            (true | false, false) => None,
+        }
+    };
+    let left = match op {
+        BitwiseXor => without(op, x, y).or_else(|| without(op, y, x)),
+        Subtract if dtype.is_integer() => without(Add, x, y).or_else(|| {
+            let (n, m) = candidate.arguments(Subtract, y)?;
+            candidate.same(n, x).then_some(m)
+        }),
+        Add if dtype.is_integer() => without(Subtract, x, y).or_else(|| without(Subtract, y, x)),
+        _ => None,
+    };
+    left.map(Expr::from)
+}
+
+/// `(n << s) << t = n << (s + t), (n >> s) >> t = n >> (s + t)`, for counts that are no less than 0.
+pub(super) fn shifts(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (op, x, t) = candidate.binary()?;
+    if !matches!(op, BitwiseLeftShift | BitwiseRightShift) {
+        return None;
+    }
+    let (x, s) = candidate.arguments(op, x)?;
+    let dtype = candidate.dtype(x);
+    let width = 8 * dtype.size() as u128;
+    let count = |literal: Literal| Some(literal.bits()).filter(|bits| bits >> (width - 1) == 0);
+    let (s, t) = (count(candidate.literal(s)?)?, count(candidate.literal(t)?)?);
+    // A count of the width shifts all bits out, as every larger one does.
+    Some(binary(op, x, Literal::from_bits(dtype, (s + t).min(width))))
 }
 
 /// `x / 2^k = x * 2^-k`.

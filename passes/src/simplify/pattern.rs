@@ -3,10 +3,12 @@
 use raptors_ir::{DType, ElementwiseOp, Graph, Literal, Node, NodeId, Op, Operands};
 
 use crate::rewrite::WORTH_A_STEP;
+use crate::values::Values;
 
 /// A node that a rule may replace. Its operands are in the graph, itself it is not yet.
 pub(super) struct Candidate<'a> {
     pub(super) graph: &'a Graph,
+    pub(super) values: &'a Values,
     pub(super) node: &'a Node,
     pub(super) operands: &'a Operands,
 }
@@ -103,6 +105,12 @@ impl Candidate<'_> {
                 _ => return None,
             }
         }
+    }
+
+    /// Whether two nodes compute the same, be they written once or twice.
+    pub(super) fn same(&self, x: NodeId, y: NodeId) -> bool {
+        let both_known = || self.literal(x).is_some_and(|literal| self.is(y, literal));
+        self.values.of(x) == self.values.of(y) || both_known()
     }
 
     /// Whether a value is this scalar everywhere.

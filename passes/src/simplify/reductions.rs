@@ -1,7 +1,9 @@
 //! Reductions of nothing, of repeated elements, and of reductions.
 
 use ElementwiseOp::{Add, Multiply};
-use raptors_ir::{DType, Dims, ElementwiseOp, Literal, NodeId, Op, ReduceOp};
+use raptors_ir::{DType, Dims, ElementwiseOp, Literal, NodeId, Op, ReduceOp, Shape};
+
+use crate::access::{access, reshape_strides};
 
 use super::pattern::{Candidate, Expr, binary};
 
@@ -73,6 +75,62 @@ fn wrapped(dtype: DType, count: usize) -> Literal {
         true => Literal::from_bits(dtype, count as u128),
         false => Literal::from_f64(dtype, count as f64),
     }
+}
+
+/// `sum(reshape(x)) = reshape(sum(x))`, and prod, min, max, any, all, where the reshape would be a copy: the elements
+/// meet in the same order.
+pub(super) fn reduce_reshape(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (op, axes, x) = reduction(candidate)?;
+    let (Op::Reshape(target), false) =
+        (candidate.graph.op(x), matches!(op, ReduceOp::Argmin | ReduceOp::Argmax))
+    else {
+        return None;
+    };
+    let inner = candidate.graph.operands(x)[0];
+    let is_free = access(candidate.graph, inner).is_some_and(|access| {
+        reshape_strides(candidate.graph.shape(inner), &access.strides, target).is_some()
+    });
+    if is_free {
+        // Other work over the new shape reads the operand beside the reduction.
+        return None;
+    }
+    let reduced = axes_before_reshape(candidate.graph.shape(inner), target, axes)?;
+    let reduced = Expr::Op(Op::Reduce(op, reduced), vec![inner.into()]);
+    Some(Expr::Op(Op::Reshape(candidate.node.ty.shape.clone()), vec![reduced]))
+}
+
+/// The axes of `shape` that hold the elements of `axes` of `target`, where all of these and no others are in them.
+fn axes_before_reshape(shape: &Shape, target: &Shape, axes: &[usize]) -> Option<Dims> {
+    if shape.size() == 0 {
+        return None;
+    }
+    let mut reduced = Dims::new();
+    let (mut from, mut to) = (0, 0);
+    while from < shape.len() || to < target.len() {
+        // A group of axes on either side with as many elements.
+        let (first_from, first_to) = (from, to);
+        let (mut size, mut target_size) = (1, 1);
+        loop {
+            if size <= target_size && from < shape.len() {
+                size *= shape[from];
+                from += 1;
+            } else {
+                target_size *= target.get(to)?;
+                to += 1;
+            }
+            if size == target_size {
+                break;
+            }
+        }
+        let is_reduced = |&axis: &usize| axes.contains(&axis);
+        let longer = || (first_to..to).filter(|&axis| target[axis] != 1);
+        match (longer().all(|axis| is_reduced(&axis)), longer().any(|axis| is_reduced(&axis))) {
+            (true, true) => reduced.extend(first_from..from),
+            (true, false) | (false, false) => {}
+            (false, true) => return None,
+        }
+    }
+    Some(reduced)
 }
 
 /// `any(any(x)) = any(x)`, and all; sum, prod, min and max of integers.

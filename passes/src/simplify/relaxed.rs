@@ -53,7 +53,8 @@ pub(super) fn common_factor(candidate: &Candidate<'_>) -> Option<Expr> {
     }
     let ((a, b), (c, d)) = (candidate.arguments(Multiply, x)?, candidate.arguments(Multiply, y)?);
     let pairings = [(b, d, a, c), (b, c, a, d), (a, c, b, d), (a, d, b, c)];
-    let (factor, _, first, second) = pairings.into_iter().find(|(factor, other, ..)| factor == other)?;
+    let (factor, _, first, second) =
+        pairings.into_iter().find(|(factor, other, ..)| candidate.same(*factor, *other))?;
     Some(binary(Multiply, binary(op, first, second), factor))
 }
 
@@ -98,7 +99,7 @@ pub(super) fn same_floats(candidate: &Candidate<'_>) -> Option<Expr> {
     let (op, x, y) = float_binary(candidate)?;
     let dtype = candidate.dtype(x);
     match op {
-        _ if x != y => None,
+        _ if !candidate.same(x, y) => None,
         Subtract => Some(Literal::zero(dtype).into()),
         Divide => Some(Literal::one(dtype).into()),
         Equal | LessEqual | GreaterEqual => Some(Literal::one(DType::Bool).into()),

@@ -9,7 +9,7 @@ use super::pattern::{Candidate, Expr, binary, unary};
 /// `where(true, x, y) = x, where(b, x, x) = x`.
 pub(super) fn where_constant(candidate: &Candidate<'_>) -> Option<Expr> {
     let (condition, x, y) = choice(candidate)?;
-    if x == y {
+    if candidate.same(x, y) {
         return Some(x.into());
     }
     let chosen = if candidate.literal(condition)?.bits() != 0 { x } else { y };
@@ -28,7 +28,8 @@ pub(super) fn where_nested(candidate: &Candidate<'_>) -> Option<Expr> {
     let (condition, x, y) = choice(candidate)?;
     let same = |inner: NodeId, arm: usize| {
         let operands = candidate.graph.operands(inner);
-        (*candidate.graph.op(inner) == Op::Where && operands[0] == condition).then(|| operands[arm])
+        (*candidate.graph.op(inner) == Op::Where && candidate.same(operands[0], condition))
+            .then(|| operands[arm])
     };
     let (taken, other) = match (same(x, 1), same(y, 2)) {
         (None, None) => return None,
@@ -48,6 +49,22 @@ pub(super) fn where_bool(candidate: &Candidate<'_>) -> Option<Expr> {
         (false, true) => Some(unary(LogicalNot, condition)),
         (true, true) | (false, false) => None,
     }
+}
+
+/// `where(b, 1, 0) = cast(b), where(b, 0, 1) = cast(not b)`.
+pub(super) fn where_number(candidate: &Candidate<'_>) -> Option<Expr> {
+    let (condition, x, y) = choice(candidate)?;
+    let dtype = candidate.result_dtype();
+    if dtype.is_complex() {
+        return None;
+    }
+    let (zero, one) = (Literal::zero(dtype), Literal::one(dtype));
+    let condition = match (candidate.literal(x)?, candidate.literal(y)?) {
+        (x, y) if (x, y) == (one, zero) => condition.into(),
+        (x, y) if (x, y) == (zero, one) => unary(LogicalNot, condition),
+        _ => return None,
+    };
+    Some(Expr::Op(Op::Cast(dtype), vec![condition]))
 }
 
 /// `not (not b) = b`.
