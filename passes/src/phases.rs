@@ -59,7 +59,8 @@ pub enum Over {
     Rows,
 }
 
-/// The number of a nest before those without work are left out: even over elements, odd over rows.
+/// The number of a nest before those without work are left out. What waits for `n` reductions, one after the other, is
+/// computed over rows at level `2 n`, over elements at `2 n + 1`.
 type Level = u32;
 
 impl Phases {
@@ -67,18 +68,20 @@ impl Phases {
     /// `None` where no node uses a reduction of its own region.
     pub fn of(graph: &Graph, nodes: &[NodeId], is_stored: impl Fn(NodeId) -> bool) -> Option<Phases> {
         let rows = Rows::of(graph, nodes)?;
-        let mut region = Region { graph, nodes, rows, levels: FxHashMap::default(), dear: FxHashSet::default() };
+        let mut region =
+            Region { graph, nodes, rows, levels: FxHashMap::default(), dear: FxHashSet::default() };
         region.set_levels();
-        if region.levels.values().all(|&level| level == 0) {
+        if region.levels.values().all(|&level| level == 1) {
             return None;
         }
         region.find_dear(&is_stored);
         Some(region.phases(&is_stored))
     }
 
-    /// Whether a row and what is computed from it stay in cache.
+    /// Whether a row and what is computed from it stay in cache, or are passed over once.
     pub fn fits(&self) -> bool {
-        self.fixed_bytes.saturating_add(self.row_bytes) <= BLOCK_BYTES
+        let passes = self.nests.iter().filter(|nest| nest.over == Over::Elements).count();
+        passes <= 1 || self.fixed_bytes.saturating_add(self.row_bytes) <= BLOCK_BYTES
     }
 }
 
@@ -111,15 +114,11 @@ impl Region<'_> {
     fn set_levels(&mut self) {
         for &id in self.nodes {
             let over_rows = !self.is_reduction(id) && self.is_per_row(id);
-            let mut level = Level::from(over_rows);
-            for (_, root) in self.operands(id) {
-                let Some(&own) = self.levels.get(&root) else { continue };
-                level = level.max(match (over_rows, self.is_per_row(root)) {
-                    (true, _) => own | 1,
-                    (false, true) => (own | 1) + 1,
-                    (false, false) => own,
-                });
-            }
+            let waits = self.operands(id).filter_map(|(_, root)| {
+                let level = *self.levels.get(&root)?;
+                Some(level / 2 + Level::from(self.is_reduction(root)))
+            });
+            let level = 2 * waits.max().unwrap_or(0) + Level::from(!over_rows);
             self.levels.insert(id, level);
         }
     }
@@ -163,9 +162,10 @@ impl Region<'_> {
 
     fn op_ns(&self, id: NodeId) -> f64 {
         let graph = self.graph;
-        let dtype = graph.operands(id).first().map_or(graph.node(id).ty.dtype, |&operand| {
-            graph.node(operand).ty.dtype
-        });
+        let dtype = graph
+            .operands(id)
+            .first()
+            .map_or(graph.node(id).ty.dtype, |&operand| graph.node(operand).ty.dtype);
         cost::op_ns(graph.op(id), dtype, graph.node(id).ty.dtype.size())
     }
 
@@ -187,13 +187,14 @@ impl Region<'_> {
             // Waits for what it needs alone, unless it is stored, or feeds a reduction that others wait for.
             let first = if self.is_per_row(id) { own } else { demanded[0] };
             let again = !self.is_per_row(id) && !self.dear.contains(&id);
-            let levels: SmallVec<[Level; 4]> = if again { demanded.clone() } else { SmallVec::from_elem(first, 1) };
+            let levels: SmallVec<[Level; 4]> =
+                if again { demanded.clone() } else { SmallVec::from_elem(first, 1) };
             let keeps = !again && demanded.iter().any(|&level| level != first);
             if keeps {
                 kept.insert(id);
             }
             for (n, &level) in levels.iter().enumerate() {
-                let over = if level % 2 == 0 { Over::Elements } else { Over::Rows };
+                let over = if level % 2 == 0 { Over::Rows } else { Over::Elements };
                 let empty = || Nest { over, nodes: Vec::new(), results: Vec::new() };
                 let nest = nests.entry(level).or_insert_with(empty);
                 nest.nodes.push(id);

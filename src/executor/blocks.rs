@@ -58,7 +58,11 @@ struct Worker<'a> {
 enum Nest<'a> {
     /// Without elements.
     Empty(&'a LoopNest),
-    Map { nest: &'a LoopNest, runner: TileRunner<'a>, tile: usize },
+    Map {
+        nest: &'a LoopNest,
+        runner: TileRunner<'a>,
+        tile: usize,
+    },
     Reduce(RowReducer<'a>),
 }
 

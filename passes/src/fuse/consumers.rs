@@ -18,7 +18,7 @@ use crate::phases::{BLOCK_BYTES, Phases};
 /// With fewer rows than this, threads would find no work.
 const FEW_ROWS: usize = 8;
 
-/// Nanoseconds of work below which one thread does it all anyway.
+/// Nanoseconds of a row up to which it is nothing to share out.
 const ONE_THREAD_NS: f64 = 20e3;
 
 impl Fuser<'_> {
@@ -43,7 +43,12 @@ impl Fuser<'_> {
                     }
                     Some(reason) => {
                         let rule = "phase";
-                        self.refusals.push(Refusal { rule, node: id, groups: (producer, consumer), reason: reason.into() });
+                        self.refusals.push(Refusal {
+                            rule,
+                            node: id,
+                            groups: (producer, consumer),
+                            reason: reason.into(),
+                        });
                     }
                 }
             }
@@ -100,7 +105,7 @@ impl Fuser<'_> {
             ));
         }
         let count = rows.kept().size();
-        let few = count < FEW_ROWS && phases.row_ns * count as f64 > ONE_THREAD_NS;
+        let few = count < FEW_ROWS && phases.row_ns > ONE_THREAD_NS;
         few.then(|| match count {
             1 => "all is one row, which threads share only between kernels".to_owned(),
             _ => format!("there are only {count} rows, which is too few to share out"),
