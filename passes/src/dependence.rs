@@ -116,12 +116,18 @@ impl Dependence {
         }
     }
 
-    /// Merges `other` into `group`; neither may need the other.
+    /// Whether `group` needs `other` through further groups; yes, where that takes too long to find out.
+    pub(crate) fn needs_through_others(&self, group: usize, other: usize) -> bool {
+        self.needs_of(group).any(|needed| needed != other && self.needs(needed, other))
+    }
+
+    /// Merges `other` into `group`; neither may need the other through further groups.
     pub(crate) fn merge(&mut self, group: usize, other: usize) {
         let first_is_group = self.positions[group] < self.positions[other];
         let (first, last) = if first_is_group { (group, other) } else { (other, group) };
         let (low, high) = (self.positions[first], self.positions[last]);
-        let before = self.between(&self.needs, last, low..high);
+        let before = self.between(&self.needs, last, low + 1..high);
+        let is_edge_between = self.met[first].get() == self.searches.get();
         if before.is_empty() {
             self.positions[group] = low;
         } else {
@@ -139,6 +145,17 @@ impl Dependence {
             }
             edges[group].extend(joined);
         }
+        if is_edge_between {
+            let needs = std::mem::take(&mut self.needs[group]);
+            self.needs[group] = self.without(group, needs);
+            let feeds = std::mem::take(&mut self.feeds[group]);
+            self.feeds[group] = self.without(group, feeds);
+        }
+    }
+
+    /// The edges that lead to other groups than `group`.
+    fn without(&self, group: usize, edges: Edges) -> Edges {
+        edges.into_iter().filter(|&edge| self.find(edge as usize) != group).collect()
     }
 
     /// The groups that edges lead to from `start`, itself not among them, at these positions; ascending.
@@ -193,7 +210,7 @@ mod tests {
     fn closure(count: usize, edges: &[(usize, usize)], find: impl Fn(usize) -> usize) -> Vec<Vec<bool>> {
         let mut needs = vec![vec![false; count]; count];
         for &(group, other) in edges {
-            needs[find(group)][find(other)] = true;
+            needs[find(group)][find(other)] |= find(group) != find(other);
         }
         for k in 0..count {
             for i in 0..count {
@@ -229,7 +246,11 @@ mod tests {
                 some.dedup();
                 let needed = |&group: &usize| some.iter().any(|&other| needs[other][group]);
                 assert_eq!(dependence.needed_by_others(&some), some.iter().partition(|group| needed(group)));
-                match (needs[a][b] || needs[b][a], random(3)) {
+                let is_between = |k: usize| needs[a][k] && needs[k][b] || needs[b][k] && needs[k][a];
+                let through_others = (0..count).any(is_between);
+                let needs_through_others = (0..count).any(|k| needs[a][k] && needs[k][b]);
+                assert_eq!(dependence.needs_through_others(a, b), needs_through_others);
+                match (through_others, random(3)) {
                     _ if a == b => {}
                     (false, 0) => {
                         dependence.merge(a, b);
