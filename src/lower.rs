@@ -24,10 +24,12 @@ pub(crate) fn lower(graph: &Graph, level: Level) -> Result<Program, Error> {
     for nodes in graph.regions() {
         // Without `dce` there is work for nobody, which has no memory to go to.
         if nodes.iter().all(|&node| graph.slot(node).is_none()) {
+            region_ends.push(steps.len());
             continue;
         }
         if let Some(&product) = nodes.iter().find(|&&node| *graph.op(node) == Op::Matmul) {
             steps.push(Step::Matmul(Box::new(matrix_product(graph, product, nodes, level)?)));
+            region_ends.push(steps.len());
             continue;
         }
         match nodes.last() {

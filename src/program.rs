@@ -297,29 +297,31 @@ impl fmt::Display for Program {
             writeln!(f, "  buffer b{n}: {bytes} bytes")?;
         }
         for (n, step) in self.steps.iter().enumerate() {
-            match step {
-                Step::Loop(nest) => write!(f, "  step {n}: {nest}")?,
-                Step::Matmul(product) => {
-                    let [m, k, n_columns] = product.dims;
-                    writeln!(
-                        f,
-                        "  step {n}: matmul {m} x {k} x {n_columns}, batch {}",
-                        spelled(&product.batch)
-                    )?;
-                    writeln!(f, "    m0 = {}\n    m1 = {}", product.lhs, product.rhs)?;
-                    if let Some(result) = &product.result {
-                        writeln!(f, "    m2 = {result}")?;
-                    }
-                    if let Some(epilogue) = &product.epilogue {
-                        write!(f, "  step {n}, on each block: {epilogue}")?;
-                    }
-                }
-            }
+            write!(f, "  step {n}: {step}")?;
         }
         for (n, result) in self.results.iter().enumerate() {
             writeln!(f, "  result {n}: {} {} in {}", result.ty.dtype, result.ty.shape, result.slot)?;
         }
         writeln!(f, "}}")
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let product = match self {
+            Step::Loop(nest) => return nest.fmt(f),
+            Step::Matmul(product) => product,
+        };
+        let [m, k, n] = product.dims;
+        writeln!(f, "matmul {m} x {k} x {n}, batch {}", spelled(&product.batch))?;
+        writeln!(f, "    m0 = {}\n    m1 = {}", product.lhs, product.rhs)?;
+        if let Some(result) = &product.result {
+            writeln!(f, "    m2 = {result}")?;
+        }
+        if let Some(epilogue) = &product.epilogue {
+            write!(f, "  on each block: {epilogue}")?;
+        }
+        Ok(())
     }
 }
 
