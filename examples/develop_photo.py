@@ -193,11 +193,12 @@ def compare(image: np.ndarray, written: list[Path]) -> bool:
     lazy_pixels, lazy_code = develop(r, r.lazy(image))
     print(f"captured  {op_count(lazy_pixels)} ops: {lazy_pixels!r}")
 
-    plan = lazy_pixels.plan().text()
-    print("plan\n" + "\n".join("  " + line for line in plan.splitlines()))
+    plan = lazy_pixels.plan()
+    print("plan\n" + "\n".join("  " + line for line in plan.text().splitlines()))
     OUT.mkdir(exist_ok=True)
-    (OUT / "plan.txt").write_text(plan + "\n", encoding="utf-8")
-    written.append(OUT / "plan.txt")
+    for name, text in {"plan.txt": plan.explain() + "\n", "plan.html": plan.html()}.items():
+        (OUT / name).write_text(text, encoding="utf-8")
+        written.append(OUT / name)
 
     pixels, code = r.eval(lazy_pixels, lazy_code)
     want_pixels, want_code = develop(np, image)

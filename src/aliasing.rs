@@ -12,7 +12,7 @@
 
 use std::ops::Range;
 
-use raptors_ir::{Destination, Layout, Shape, Type};
+use raptors_ir::{Destination, Layout, NodeId, Shape, Type};
 use raptors_passes::{Outcome, Record};
 use smallvec::SmallVec;
 
@@ -41,6 +41,8 @@ pub(crate) fn withdraw_donations(captured: &mut Captured<'_>) -> Vec<Record> {
             pass: "capture",
             rule: "donate",
             outcome: Outcome::Refused,
+            // Parameters are the first nodes of a graph.
+            node: NodeId(parameter as u32),
             op: "lazy",
             source: captured.source(parameter),
             detail: reason.into(),

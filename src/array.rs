@@ -145,6 +145,8 @@ pub(crate) struct Node {
     pub(crate) source: Option<Source>,
     /// The value, once `cache` has computed it.
     pub(crate) value: OnceLock<Arc<Leaf>>,
+    /// Whether an evaluation has computed it.
+    pub(crate) computed: AtomicBool,
 }
 
 impl Node {
@@ -193,7 +195,8 @@ pub struct Array {
 
 impl Array {
     pub(crate) fn new(kind: Kind, operands: SmallVec<[Array; 2]>, ty: Type, source: Option<Source>) -> Array {
-        Array { node: Arc::new(Node { kind, operands, ty, source, value: OnceLock::new() }) }
+        let (value, computed) = (OnceLock::new(), AtomicBool::new(false));
+        Array { node: Arc::new(Node { kind, operands, ty, source, value, computed }) }
     }
 
     /// An array over memory; `strides` of the leaf has an entry per dimension.

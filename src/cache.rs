@@ -42,6 +42,13 @@ pub(crate) fn insert(key: Key, compiled: Arc<Compiled>) {
     }
 }
 
+/// Every plan, oldest first.
+pub(crate) fn all() -> Vec<Arc<Compiled>> {
+    let plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(plans) = plans.as_ref() else { return Vec::new() };
+    plans.oldest_first.iter().filter_map(|key| plans.by_key.get(key).cloned()).collect()
+}
+
 /// Forgets every plan.
 pub fn clear() {
     *PLANS.lock().unwrap_or_else(PoisonError::into_inner) = None;

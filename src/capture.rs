@@ -6,6 +6,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use raptors_ir::{
     Destination, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter, Source, Type,
@@ -17,6 +18,7 @@ use smallvec::SmallVec;
 use crate::array::{Array, Donation, Kind, Leaf, Node};
 use crate::error::Error;
 use crate::executor::Argument;
+use crate::{recomputed, source};
 
 /// What a parameter of the plan is at this evaluation.
 #[derive(Clone, Debug)]
@@ -31,6 +33,16 @@ struct Step<'a> {
     operands: SmallVec<[u32; 3]>,
     /// The parameter that stands for the node, if it is an input.
     parameter: Option<u32>,
+}
+
+impl Step<'_> {
+    /// The op, unless the node is an input.
+    fn op(&self) -> Option<&Op> {
+        match (self.parameter, &self.node.kind) {
+            (None, Kind::Op(op)) => Some(op),
+            (Some(_), _) | (None, Kind::Leaf(_) | Kind::Scalar(_) | Kind::Invalid(_)) => None,
+        }
+    }
 }
 
 /// The nodes under some results, numbered.
@@ -251,6 +263,34 @@ impl<'a> Captured<'a> {
             graph.push_output(Output { node: ids[result as usize], destination });
         }
         graph
+    }
+
+    /// Notes that the ops have been computed, and records those that had been before.
+    pub(crate) fn note_computed(&self) {
+        if !source::is_recording() {
+            return;
+        }
+        let ops = || self.steps.iter().filter(|step| step.op().is_some());
+        if !ops().any(|step| step.node.computed.load(Relaxed)) {
+            ops().for_each(|step| step.node.computed.store(true, Relaxed));
+            return;
+        }
+        // The topmost op that had been computed, above each op that had been.
+        let mut tops: SmallVec<[Option<u32>; 32]> = SmallVec::from_elem(None, self.steps.len());
+        let mut counts: SmallVec<[u32; 32]> = SmallVec::from_elem(0, self.steps.len());
+        for (number, step) in self.steps.iter().enumerate().rev() {
+            let Some(op) = step.op().filter(|_| step.node.computed.swap(true, Relaxed)) else { continue };
+            let top = *tops[number].get_or_insert(number as u32);
+            if recomputed::computes(op) {
+                counts[top as usize] += 1;
+            }
+            for &operand in &step.operands {
+                tops[operand as usize].get_or_insert(top);
+            }
+        }
+        for (step, &ops) in self.steps.iter().zip(&counts).filter(|(_, ops)| **ops > 0) {
+            recomputed::record(step.node.op_name(), step.node.source, u64::from(ops));
+        }
     }
 
     /// The run-time arguments, one per parameter.

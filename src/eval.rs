@@ -98,15 +98,21 @@ pub unsafe fn eval_into(
     unsafe { run(captured, outs, options) }
 }
 
-/// What an evaluation of `arrays` would do, and the donations that it would not use.
-pub(crate) fn plan(
-    arrays: &[&Array],
-    options: &Options,
-) -> Result<(Arc<Compiled>, CacheState, Vec<Record>), Error> {
+/// What an evaluation of `arrays` would do.
+pub(crate) struct Planned<'a> {
+    pub(crate) captured: Captured<'a>,
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) cache: CacheState,
+    /// Donations that it would not use.
+    pub(crate) withdrawn: Vec<Record>,
+}
+
+/// Plans an evaluation of `arrays`.
+pub(crate) fn plan<'a>(arrays: &[&'a Array], options: &Options) -> Result<Planned<'a>, Error> {
     let mut captured = Captured::new(arrays)?;
     let withdrawn = aliasing::withdraw_donations(&mut captured);
     let (compiled, cache) = compile(&captured, options)?;
-    Ok((compiled, cache, withdrawn))
+    Ok(Planned { captured, compiled, cache, withdrawn })
 }
 
 /// # Safety
@@ -143,6 +149,7 @@ unsafe fn run(
     // SAFETY: leaves promise readable memory, and writable if donated; outs are checked above, and writable by this
     // function's contract.
     let outcomes = unsafe { executor::run(program, &arguments, &pointers)? };
+    captured.note_computed();
     let mut evaluated = Vec::with_capacity(outs.len());
     for (n, outcome) in outcomes.into_iter().enumerate() {
         let ty = captured.result_type(n).clone();

@@ -40,6 +40,21 @@ pub(crate) unsafe fn run(
     arguments: &[Argument],
     outputs: &[Option<*mut u8>],
 ) -> Result<Vec<Outcome>, Error> {
+    // SAFETY: as for this function.
+    unsafe { run_watched(program, arguments, outputs, || {}) }
+}
+
+/// [`run`], with `after` called at the end of each step.
+///
+/// # Safety
+///
+/// As for [`run`].
+pub(crate) unsafe fn run_watched(
+    program: &Program,
+    arguments: &[Argument],
+    outputs: &[Option<*mut u8>],
+    mut after: impl FnMut(),
+) -> Result<Vec<Outcome>, Error> {
     let mut bound = Bound::new(program, arguments, outputs)?;
     for step in &program.steps {
         // SAFETY: `bound` names memory as this function's caller promises, and its own buffers.
@@ -51,6 +66,7 @@ pub(crate) unsafe fn run(
                 Step::Matmul(product) => matmul::run(product, &bound)?,
             }
         }
+        after();
     }
     let outcomes = program
         .results

@@ -35,6 +35,7 @@ mod cache;
 pub mod eval;
 mod aliasing;
 mod peak;
+pub mod recomputed;
 mod run;
 mod lower;
 mod program;

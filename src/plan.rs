@@ -1,18 +1,22 @@
 //! Plans: what an evaluation does, shown in many forms.
 //!
 //! A [`Plan`] holds the compiled program and how it came to be; each renderer is a file: [`text`], [`explain`], [`json`],
-//! [`svg`], [`mermaid`]. Figures that several of them show are computed in [`kernel`], [`memory`] and
+//! [`html`], [`svg`], [`mermaid`]. Figures that several of them show are computed in [`kernel`], [`memory`] and
 //! [`history`], once. Nothing here is done unless somebody asks for it.
 
+mod compare;
 mod drawing;
 mod explain;
 mod history;
+mod html;
 mod json;
 mod kernel;
 mod layout;
 mod lines;
+mod measure;
 mod memory;
 mod mermaid;
+mod nearest;
 mod picture;
 mod svg;
 mod text;
@@ -26,11 +30,15 @@ use raptors_passes::{Options, Outcome, Record};
 use crate::array::Array;
 use crate::compile::{CacheState, Compiled};
 use crate::error::Error;
-use crate::{eval, source};
+use crate::eval::{self, Planned};
+use crate::{cache, source};
 use picture::Picture;
 use svg::Setting;
 
+pub use crate::kernels::roof::Roof;
+pub use explain::Level;
 pub use json::JSON_VERSION;
+pub use measure::{KernelTime, Measured};
 
 /// Boxes of a drawing above which kernels are drawn instead of nodes.
 const MOST_NODES: usize = 800;
@@ -46,6 +54,9 @@ pub struct Plan {
     cache: CacheState,
     /// Donations that are not used, which the compiled program does not know of.
     withdrawn: Vec<Record>,
+    /// What the nearest known plan had otherwise, when this one was made.
+    nearest: Option<String>,
+    measured: Option<Arc<Measured>>,
 }
 
 impl Plan {
@@ -64,8 +75,48 @@ impl Plan {
     ///
     /// As [`Plan::new`].
     pub fn with_options(arrays: &[&Array], options: &Options) -> Result<Plan, Error> {
-        let (compiled, cache, withdrawn) = eval::plan(arrays, options)?;
-        Ok(Plan { compiled, cache, withdrawn })
+        Ok(Plan::of(eval::plan(arrays, options)?))
+    }
+
+    /// As [`Plan::with_options`], and runs it: a few times, on copies of what it overwrites, dropping the results. The
+    /// texts and the page then say what it took, beside what this machine does at most.
+    ///
+    /// # Errors
+    ///
+    /// As the evaluation.
+    pub fn analyze(arrays: &[&Array], options: &Options) -> Result<Plan, Error> {
+        let planned = eval::plan(arrays, options)?;
+        let measured = measure::measure(&planned.captured, &planned.compiled, options)?;
+        Ok(Plan { measured: Some(Arc::new(measured)), ..Plan::of(planned) })
+    }
+
+    fn of(planned: Planned<'_>) -> Plan {
+        let Planned { compiled, cache, withdrawn, .. } = planned;
+        let nearest = match cache {
+            CacheState::Hit => None,
+            CacheState::Miss => nearest::difference_to_nearest(&compiled, &cache::all()),
+        };
+        Plan { compiled, cache, withdrawn, nearest, measured: None }
+    }
+
+    /// Whether the plan was known when it was asked for.
+    pub fn is_known(&self) -> bool {
+        self.cache == CacheState::Hit
+    }
+
+    /// Of a plan that was not known: what the nearest known one had otherwise.
+    pub fn nearest_known(&self) -> Option<&str> {
+        self.nearest.as_deref()
+    }
+
+    /// What runs of it took, if it was made by [`Plan::analyze`].
+    pub fn measured(&self) -> Option<&Measured> {
+        self.measured.as_deref()
+    }
+
+    /// What differs from this plan in another one, as text: figures, ops, rules and refusals. Empty when nothing does.
+    pub fn diff(&self, other: &Plan) -> String {
+        compare::diff(self, other)
     }
 
     /// Passes over memory: loop nests, matrix products, concats.
@@ -149,6 +200,12 @@ impl Plan {
         format!("<div>{summary}{note}</div><div style=\"max-height:32em;overflow:auto\">{svg}</div>")
     }
 
+    /// One HTML file for a browser, which needs nothing else: the graph after each pass, memory over time, and the
+    /// details of each node and kernel.
+    pub fn html(&self) -> String {
+        html::html(self)
+    }
+
     /// The graph as a Mermaid flowchart.
     pub fn mermaid(&self) -> String {
         mermaid::mermaid(&self.picture(MOST_NODES).0)
@@ -171,7 +228,12 @@ impl Plan {
 
     /// What was written, what each pass changed, what runs in which memory, and why not better.
     pub fn explain(&self) -> String {
-        explain::explain(self)
+        self.explain_at(Level::Plan)
+    }
+
+    /// As [`Plan::explain`], down to a level.
+    pub fn explain_at(&self, level: Level) -> String {
+        explain::explain(self, level)
     }
 }
 

@@ -367,36 +367,35 @@ impl fmt::Display for Program {
             writeln!(f, "  buffer b{n}: {bytes} bytes")?;
         }
         for (n, step) in self.steps.iter().enumerate() {
-            match step {
-                Step::Loop(nest) => write!(f, "  step {n}: {nest}")?,
-                Step::Blocks(blocks) => {
-                    let Blocks { rows, rows_per_block, nests, .. } = &**blocks;
-                    writeln!(f, "  step {n}: {rows} rows, blocks of {rows_per_block}")?;
-                    for nest in nests {
-                        write!(f, "  step {n}, on each block: {nest}")?;
-                    }
-                }
-                Step::Matmul(product) => {
-                    let [m, k, n_columns] = product.dims;
-                    writeln!(
-                        f,
-                        "  step {n}: matmul {m} x {k} x {n_columns}, batch {}",
-                        spelled(&product.batch)
-                    )?;
-                    writeln!(f, "    m0 = {}\n    m1 = {}", product.lhs, product.rhs)?;
-                    if let Some(result) = &product.result {
-                        writeln!(f, "    m2 = {result}")?;
-                    }
-                    if let Some(epilogue) = &product.epilogue {
-                        write!(f, "  step {n}, on each block: {epilogue}")?;
-                    }
-                }
-            }
+            write!(f, "  step {n}: {step}")?;
         }
         for (n, result) in self.results.iter().enumerate() {
             writeln!(f, "  result {n}: {} {} in {}", result.ty.dtype, result.ty.shape, result.slot)?;
         }
         writeln!(f, "}}")
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let product = match self {
+            Step::Loop(nest) => return nest.fmt(f),
+            Step::Blocks(blocks) => {
+                writeln!(f, "{} rows, blocks of {}", blocks.rows, blocks.rows_per_block)?;
+                return blocks.nests.iter().try_for_each(|nest| write!(f, "  on each block: {nest}"));
+            }
+            Step::Matmul(product) => product,
+        };
+        let [m, k, n] = product.dims;
+        writeln!(f, "matmul {m} x {k} x {n}, batch {}", spelled(&product.batch))?;
+        writeln!(f, "    m0 = {}\n    m1 = {}", product.lhs, product.rhs)?;
+        if let Some(result) = &product.result {
+            writeln!(f, "    m2 = {result}")?;
+        }
+        if let Some(epilogue) = &product.epilogue {
+            write!(f, "  on each block: {epilogue}")?;
+        }
+        Ok(())
     }
 }
 

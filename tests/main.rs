@@ -3,6 +3,7 @@
 mod api;
 mod donation;
 mod eval;
+mod explain;
 mod fuzz;
 mod huge;
 mod kernels;

@@ -22,7 +22,9 @@ pub struct Record {
     pub rule: &'static str,
     /// Whether it was applied.
     pub outcome: Outcome,
-    /// The op it was about.
+    /// The node it was about: one of the graph that the pass read, or of the graph that it made.
+    pub node: NodeId,
+    /// The node's op.
     pub op: &'static str,
     /// Where the user wrote that op, when known.
     pub source: Option<Source>,
@@ -68,10 +70,11 @@ impl Ledger {
         rule: &'static str,
         outcome: Outcome,
         graph: &Graph,
-        node: NodeId,
+        id: NodeId,
         detail: Cow<'static, str>,
     ) {
-        let node = graph.node(node);
-        self.records.push(Record { pass, rule, outcome, op: node.op.name(), source: node.source, detail });
+        let node = graph.node(id);
+        let (op, source) = (node.op.name(), node.source);
+        self.records.push(Record { pass, rule, outcome, node: id, op, source, detail });
     }
 }

@@ -18,12 +18,13 @@ use raptors::{ops, views};
 
 use crate::buffer::Export;
 use crate::dtype::{self, PyDType};
+use crate::evaluations::Wanted;
 use crate::index::{self, Rows};
 use crate::operators::{self as op, in_place};
-use crate::options::{self, of_call};
+use crate::options::of_call;
 use crate::plan::{self, Plan};
 use crate::reductions::{Spread, axes, converted, kept, mean_of, reduce, spread};
-use crate::value::{deliver, detached, item, lazy_or_out, to_ndarray};
+use crate::value::{self, deliver, item, lazy_or_out, to_ndarray};
 use crate::views::{clipped, variadic};
 use crate::{dlpack, lazy, protocols, source, ufunc};
 
@@ -94,37 +95,47 @@ impl Array {
     /// strides; it may be one of the inputs, but not overlap one in part. Options are those of `options`.
     #[pyo3(signature = (out=None, **options))]
     fn eval(&self, py: Python<'_>, out: Optional<'_, '_>, options: Option<Arguments<'_, '_>>) -> Captured {
-        deliver(py, &self.0, out, &of_call("eval", py, options)?)
+        deliver(py, Wanted::Eval, &self.0, out, &of_call("eval", py, options)?)
     }
 
     /// Compute the array now and keep the value for later uses; returns the array itself.
     fn cache<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        let (array, options) = (&slf.get().0, options::current(slf.py())?);
-        detached(slf.py(), || array.cached_leaf(&options))?;
+        value::cache(slf.py(), &slf.get().0)?;
         Ok(slf)
     }
 
-    /// What evaluating this array would do, under options as for `options`. Computes nothing.
-    #[pyo3(signature = (**options))]
-    fn plan(&self, py: Python<'_>, options: Option<Arguments<'_, '_>>) -> PyResult<Plan> {
-        Plan::of(py, &[&self.0], &of_call("plan", py, options)?)
+    /// What evaluating this array would do, under options as for `options`. Computes nothing, unless `analyze` asks for
+    /// it: then the plan is run a few times, on copies of what it overwrites, and knows what that took.
+    #[pyo3(signature = (*, analyze=false, **options))]
+    fn plan(&self, py: Python<'_>, analyze: bool, options: Option<Arguments<'_, '_>>) -> PyResult<Plan> {
+        Plan::of("plan", py, &[&self.0], analyze, options)
     }
 
-    /// What was written, what would run in which memory, why not better, and what each pass changed, as text. Computes
-    /// nothing. Options are those of `options`.
-    #[pyo3(signature = (**options))]
-    fn explain(&self, py: Python<'_>, options: Option<Arguments<'_, '_>>) -> PyResult<String> {
-        Ok(Plan::of(py, &[&self.0], &of_call("explain", py, options)?)?.explain())
+    /// What was written, what would run in which memory, why not better, and what each pass changed, as text. Options are
+    /// those of `options`.
+    ///
+    /// `level`: 'plan', or 'lane' for also what each kernel does to an element. `analyze`: as for `plan`; then the text
+    /// also has the time of each kernel, beside what this machine does at most. Otherwise nothing is computed.
+    #[pyo3(signature = (level="plan", *, analyze=false, **options))]
+    fn explain(
+        &self,
+        py: Python<'_>,
+        level: &str,
+        analyze: bool,
+        options: Option<Arguments<'_, '_>>,
+    ) -> PyResult<String> {
+        plan::level(level)?;
+        Plan::of("explain", py, &[&self.0], analyze, options)?.explain(level)
     }
 
     /// The value of an array of one element, as a Python number.
     fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        item(py, "item", &self.0)
+        item(py, Wanted::Item, &self.0)
     }
 
     /// The elements as nested lists of Python numbers; a number for a 0-d array.
     fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_ndarray(py, &self.0)?.into_bound(py).call_method0(intern!(py, "tolist"))
+        to_ndarray(py, Wanted::ToList, &self.0)?.into_bound(py).call_method0(intern!(py, "tolist"))
     }
 
     /// Converted to a dtype: integers wrap, floats lose their fraction.
@@ -463,7 +474,7 @@ impl Array {
     }
 
     fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
-        item(py, "bool", &self.0)?.is_truthy()
+        item(py, Wanted::Bool, &self.0)?.is_truthy()
     }
 
     fn __int__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -471,7 +482,7 @@ impl Array {
     }
 
     fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
-        item(py, "float", &self.0)?.extract()
+        item(py, Wanted::Float, &self.0)?.extract()
     }
 
     fn __complex__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -494,7 +505,7 @@ impl Array {
 
     /// Computes: the text of the values.
     fn __str__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        to_ndarray(py, &self.0)?.bind(py).str()
+        to_ndarray(py, Wanted::Str, &self.0)?.bind(py).str()
     }
 
     fn __format__<'py>(&self, py: Python<'py>, spec: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
@@ -562,12 +573,12 @@ impl Array {
 
     /// Computes: the copy has memory of its own.
     fn __deepcopy__(&self, py: Python<'_>, _memo: Object<'_, '_>) -> PyResult<Array> {
-        lazy::snapshot(py, &self.0).map(Array)
+        lazy::snapshot(py, Wanted::Deepcopy, &self.0).map(Array)
     }
 
     /// Computes: what is pickled are the values.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Py<PyAny>,))> {
         let lazy = py.import(intern!(py, "raptors"))?.getattr(intern!(py, "lazy"))?;
-        Ok((lazy, (to_ndarray(py, &self.0)?,)))
+        Ok((lazy, (to_ndarray(py, Wanted::Pickle, &self.0)?,)))
     }
 }

@@ -15,6 +15,7 @@ use raptors::ir::Strides;
 use raptors::{DType, Shape};
 
 use crate::error::{OrRaise, type_name};
+use crate::evaluations::Wanted;
 use crate::value::{Keep, Value, fresh, in_memory};
 use crate::{lazy, source};
 
@@ -176,9 +177,9 @@ impl Export {
         view: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
-        let mut export = Export::new(in_memory(py, array)?);
+        let mut export = Export::new(in_memory(py, Wanted::AsArray, array)?);
         if !export.suits(flags) {
-            export = Export::new(fresh(py, array)?);
+            export = Export::new(fresh(py, Wanted::AsArray, array)?);
         }
         // SAFETY: as for this function.
         unsafe { Export::fill(Bound::new(py, export)?, view, flags) }

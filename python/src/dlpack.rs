@@ -18,6 +18,7 @@ use raptors::ir::{Kind, Strides};
 use raptors::{DType, Shape};
 
 use crate::error::{OrRaise, type_name};
+use crate::evaluations::Wanted;
 use crate::source;
 use crate::value::{Keep, Value, fresh, in_memory};
 
@@ -146,7 +147,11 @@ pub(crate) fn export<'py>(
     }
     let versioned = request.max_version.is_some_and(|(major, _)| major >= 1);
     let exists = array.is_evaluated();
-    let mut value = if request.copy == Some(true) { fresh(py, array)? } else { in_memory(py, array)? };
+    let mut value = if request.copy == Some(true) {
+        fresh(py, Wanted::DLPack, array)?
+    } else {
+        in_memory(py, Wanted::DLPack, array)?
+    };
     let mut flags = if request.copy == Some(true) { IS_COPIED } else { 0 };
     if exists && request.copy != Some(true) && (!versioned || !is_expressible(&value)) {
         if request.copy == Some(false) {
@@ -154,7 +159,7 @@ pub(crate) fn export<'py>(
                            DLPack cannot say";
             return Err(PyBufferError::new_err(message));
         }
-        (value, flags) = (fresh(py, array)?, IS_COPIED);
+        (value, flags) = (fresh(py, Wanted::DLPack, array)?, IS_COPIED);
     }
     if !value.writable {
         flags |= READ_ONLY;

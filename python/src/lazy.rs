@@ -13,6 +13,7 @@ use raptors::ops::{self, Weak};
 
 use crate::array::Array;
 use crate::error::{OrRaise, type_name};
+use crate::evaluations::{self, Wanted};
 use crate::numpy::{self, Header};
 use crate::operand::{self, array_like, python_number};
 use crate::value::detached;
@@ -50,7 +51,7 @@ pub(crate) fn lazy(
         Ok(array) => array.get().0.clone(),
         Err(_) => convert(obj, if donate { Donation::Yes } else { Donation::No }, dtype)?,
     };
-    let array = if copy { snapshot(py, &array)? } else { array };
+    let array = if copy { snapshot(py, Wanted::Copy, &array)? } else { array };
     match dtype {
         Some(dtype) => ops::cast(&array, dtype, source::here(py)).or_raise().map(Array),
         None => Ok(Array(array)),
@@ -148,7 +149,10 @@ pub(crate) fn scalar(
 }
 
 /// An array of the values that an array has now.
-pub(crate) fn snapshot(py: Python<'_>, array: &raptors::Array) -> PyResult<raptors::Array> {
+pub(crate) fn snapshot(py: Python<'_>, wanted: Wanted, array: &raptors::Array) -> PyResult<raptors::Array> {
+    if !array.is_evaluated() {
+        evaluations::note(py, wanted);
+    }
     let options = options::current(py)?;
     Ok(detached(py, || array.eval_with(&options))?.into_lazy())
 }

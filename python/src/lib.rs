@@ -23,6 +23,7 @@ mod ufunc;
 mod protocols;
 mod value;
 mod plan;
+mod evaluations;
 mod graph;
 mod memory;
 mod error;
@@ -36,6 +37,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<array::Array>()?;
     module.add_class::<dtype::PyDType>()?;
     module.add_class::<plan::Plan>()?;
+    module.add_class::<evaluations::Evaluations>()?;
     module.add_class::<options::ScopedOptions>()?;
     module.add_class::<graph::Graph>()?;
     operators::name_in_place(&module.py().get_type::<array::Array>())?;
@@ -48,7 +50,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ($($function:path)*) => { $(module.add_function(wrap_pyfunction!($function, module)?)?;)* };
     }
     add! {
-        lazy::lazy lazy::asarray value::eval plan::plan plan::clear_plan_cache
+        lazy::lazy lazy::asarray value::eval plan::plan plan::diff plan::clear_plan_cache
+        evaluations::evaluations evaluations::reset_evaluations
         plan::get_num_threads plan::set_num_threads elementwise::op_table
         memory::memory_stats memory::memory_trim memory::memory_set_limit memory::memory_reset_peak
     }

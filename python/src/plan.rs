@@ -1,8 +1,11 @@
 //! The class `Plan`, and the module functions about plans.
 
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use raptors::Options;
+use raptors::plan::{KernelTime, Level, Measured, Roof};
 
 use crate::array::Array;
 use crate::error::wrong_type;
@@ -14,9 +17,17 @@ use crate::value::detached;
 pub(crate) struct Plan(raptors::Plan);
 
 impl Plan {
-    /// The plan of evaluating `arrays` together under options.
-    pub(crate) fn of(py: Python<'_>, arrays: &[&raptors::Array], options: &Options) -> PyResult<Plan> {
-        detached(py, || raptors::Plan::with_options(arrays, options)).map(Plan)
+    /// The plan of evaluating `arrays` together, under the options of a call of `op`; `analyze` runs it.
+    pub(crate) fn of(
+        op: &str,
+        py: Python<'_>,
+        arrays: &[&raptors::Array],
+        analyze: bool,
+        options: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Plan> {
+        let options = of_call(op, py, options)?;
+        let of = if analyze { raptors::Plan::analyze } else { raptors::Plan::with_options };
+        detached(py, || of(arrays, &options)).map(Plan)
     }
 }
 
@@ -74,6 +85,12 @@ impl Plan {
         self.0.svg()
     }
 
+    /// One HTML file for a browser, which needs nothing else: the graph after each pass, memory over time, and the
+    /// details of each node and kernel.
+    fn html(&self) -> String {
+        self.0.html()
+    }
+
     /// The graph as a Mermaid flowchart.
     fn mermaid(&self) -> String {
         self.0.mermaid()
@@ -90,8 +107,31 @@ impl Plan {
     }
 
     /// What was written, what runs in which memory, why not better, and what each pass changed, as text.
-    pub(crate) fn explain(&self) -> String {
-        self.0.explain()
+    ///
+    /// `level`: 'plan', or 'lane' for also what each kernel does to an element.
+    #[pyo3(signature = (level="plan"))]
+    pub(crate) fn explain(&self, level: &str) -> PyResult<String> {
+        Ok(self.0.explain_at(self::level(level)?))
+    }
+
+    /// Whether the plan was known when it was asked for.
+    #[getter]
+    fn is_known(&self) -> bool {
+        self.0.is_known()
+    }
+
+    /// Of a plan that was not known, what the nearest known one had otherwise.
+    #[getter]
+    fn nearest_known(&self) -> Option<&str> {
+        self.0.nearest_known()
+    }
+
+    /// What runs took, if the plan was made with `analyze=True`: a dict with the number of `runs`, nanoseconds of the
+    /// `first` and the `fastest`, `page_faults` in the first and the last run, nanoseconds and threads of each of the
+    /// `kernels`, and the `roof`: what this machine does a second at most.
+    #[getter]
+    fn measured<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.0.measured().map(|measured| measured_dict(py, measured)).transpose()
     }
 
     /// The picture and the summary, for notebooks.
@@ -110,6 +150,13 @@ impl Plan {
     }
 }
 
+/// The level of this name.
+pub(crate) fn level(name: &str) -> PyResult<Level> {
+    let allowed = Level::ALL.map(|level| format!("{:?}", level.name())).join(", ");
+    let unknown = || PyValueError::new_err(format!("explain: level is {name:?}, needs one of {allowed}"));
+    Level::from_name(name).ok_or_else(unknown)
+}
+
 /// What a notebook shows of an array: its repr, and the graph where there is one to plan.
 ///
 /// An array that cannot be planned (its memory was given away) shows its repr alone.
@@ -122,14 +169,52 @@ pub(crate) fn array_html(py: Python<'_>, array: &raptors::Array) -> PyResult<Str
     Ok(format!("<code>{repr}</code>{}", html.unwrap_or_default()))
 }
 
-/// The plan of evaluating arrays together, under options as for `options`. Computes nothing.
+fn measured_dict<'py>(py: Python<'py>, measured: &Measured) -> PyResult<Bound<'py, PyDict>> {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let Measured { runs, first, fastest, page_faults, kernels, roof } = measured;
+    let kernel = |kernel: &KernelTime| {
+        let dict = PyDict::new(py);
+        dict.set_item("nanoseconds", nanoseconds(kernel.time))?;
+        dict.set_item("threads", kernel.threads)?;
+        Ok(dict)
+    };
+    let kernels: PyResult<Vec<_>> = kernels.iter().map(kernel).collect();
+    let Roof { bytes_per_second, f32_ops_per_second, f64_ops_per_second, threads } = *roof;
+    let limits = PyDict::new(py);
+    limits.set_item("bytes", bytes_per_second)?;
+    limits.set_item("float32_ops", f32_ops_per_second)?;
+    limits.set_item("float64_ops", f64_ops_per_second)?;
+    limits.set_item("threads", threads)?;
+    let dict = PyDict::new(py);
+    dict.set_item("runs", runs)?;
+    dict.set_item("first", nanoseconds(*first))?;
+    dict.set_item("fastest", nanoseconds(*fastest))?;
+    dict.set_item("page_faults", *page_faults)?;
+    dict.set_item("kernels", kernels?)?;
+    dict.set_item("roof", limits)?;
+    Ok(dict)
+}
+
+/// What differs from the first plan in the second, as text: figures, ops, rules and refusals. Empty when nothing does.
 #[pyfunction]
-#[pyo3(signature = (*arrays, **options))]
-pub(crate) fn plan(arrays: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Plan> {
+#[pyo3(signature = (first, second, /))]
+pub(crate) fn diff(first: &Plan, second: &Plan) -> String {
+    first.0.diff(&second.0)
+}
+
+/// The plan of evaluating arrays together, under options as for `options`. Computes nothing, unless `analyze` asks for it:
+/// then the plan is run a few times, on copies of what it overwrites, and knows what that took.
+#[pyfunction]
+#[pyo3(signature = (*arrays, analyze=false, **options))]
+pub(crate) fn plan(
+    arrays: &Bound<'_, PyTuple>,
+    analyze: bool,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Plan> {
     let py = arrays.py();
     let arrays: Vec<Bound<'_, Array>> = lazy_arrays("plan", arrays)?;
     let handles: Vec<&raptors::Array> = arrays.iter().map(|array| &array.get().0).collect();
-    Plan::of(py, &handles, &of_call("plan", py, options)?)
+    Plan::of("plan", py, &handles, analyze, options)
 }
 
 /// The arguments, all of which must be lazy arrays.

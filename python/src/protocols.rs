@@ -8,6 +8,7 @@ use raptors::ir::{ElementwiseOp, ReduceOp};
 use raptors::ops::{self, Axes, Operand};
 
 use crate::error::OrRaise;
+use crate::evaluations::Wanted;
 use crate::value::{fresh, in_memory, item, to_ndarray};
 use crate::{dtype, numpy, operand, source};
 
@@ -19,17 +20,17 @@ pub(crate) fn contains(array: &raptors::Array, value: &Bound<'_, PyAny>) -> PyRe
     let pair = [Operand::Array(array), operand.operand()];
     let equal = ops::elementwise(ElementwiseOp::Equal, &pair, source).or_raise()?;
     let any = ops::reduce(ReduceOp::Any, &equal, None, Axes::Drop, None, source).or_raise()?;
-    item(py, "in", &any)?.is_truthy()
+    item(py, Wanted::In, &any)?.is_truthy()
 }
 
 /// `int(array)`: floats lose their fraction; NaN and infinities have no integer.
 pub(crate) fn int<'py>(py: Python<'py>, array: &raptors::Array) -> PyResult<Bound<'py, PyAny>> {
-    item(py, "int", array)?.call_method0(intern!(py, "__int__"))
+    item(py, Wanted::Int, array)?.call_method0(intern!(py, "__int__"))
 }
 
 /// `complex(array)`.
 pub(crate) fn complex<'py>(py: Python<'py>, array: &raptors::Array) -> PyResult<Bound<'py, PyAny>> {
-    let item = item(py, "complex", array)?;
+    let item = item(py, Wanted::Complex, array)?;
     match item.is_instance_of::<PyComplex>() {
         true => Ok(item),
         false => Ok(PyComplex::from_doubles(py, item.extract()?, 0.0).into_any()),
@@ -44,7 +45,7 @@ pub(crate) fn index<'py>(py: Python<'py>, array: &raptors::Array) -> PyResult<Bo
             format!("index: an array of shape {shape} and {name} is no index, only 0-d integers are");
         return Err(PyTypeError::new_err(message));
     }
-    item(py, "index", array)
+    item(py, Wanted::Index, array)
 }
 
 /// `format(array, spec)`: a 0-d array as its number.
@@ -54,10 +55,10 @@ pub(crate) fn format<'py>(
     spec: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyAny>> {
     if array.ndim() == 0 {
-        return item(py, "format", array)?.call_method1(intern!(py, "__format__"), (spec,));
+        return item(py, Wanted::Format, array)?.call_method1(intern!(py, "__format__"), (spec,));
     }
     if spec.is_empty()? {
-        return to_ndarray(py, array)?.bind(py).str().map(Bound::into_any);
+        return to_ndarray(py, Wanted::Format, array)?.bind(py).str().map(Bound::into_any);
     }
     let shape = array.shape();
     Err(PyTypeError::new_err(format!(
@@ -74,7 +75,9 @@ pub(crate) fn array<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let target = dtype.map_or(Some(array.dtype()), dtype::parse);
     if target == Some(array.dtype()) {
-        let value = if copy == Some(true) { fresh(py, array)? } else { in_memory(py, array)? };
+        let wanted = Wanted::AsArray;
+        let value =
+            if copy == Some(true) { fresh(py, wanted, array)? } else { in_memory(py, wanted, array)? };
         return numpy::new_ndarray(py, value).map(|array| array.into_bound(py));
     }
     if copy == Some(false) {
@@ -85,12 +88,12 @@ pub(crate) fn array<'py>(
     match (target, dtype) {
         (Some(target), _) if !target.is_complex() && !array.dtype().is_complex() => {
             let converted = ops::cast(array, target, source::here(py)).or_raise()?;
-            to_ndarray(py, &converted).map(|array| array.into_bound(py))
+            to_ndarray(py, Wanted::AsArray, &converted).map(|array| array.into_bound(py))
         }
         (_, dtype) => {
             let arguments = PyDict::new(py);
             arguments.set_item("copy", false)?;
-            let values = to_ndarray(py, array)?.into_bound(py);
+            let values = to_ndarray(py, Wanted::AsArray, array)?.into_bound(py);
             values.call_method(intern!(py, "astype"), (dtype,), Some(&arguments))
         }
     }

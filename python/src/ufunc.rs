@@ -13,6 +13,7 @@ use raptors::{ops, views};
 use crate::array::Array;
 use crate::dtype;
 use crate::error::OrRaise;
+use crate::evaluations::Wanted;
 use crate::operand::{Argument, operand};
 use crate::operators::{is_same_kind, wrap};
 use crate::reductions::{kept, reduce};
@@ -210,7 +211,7 @@ fn forward(
 ) -> PyResult<Py<PyAny>> {
     let py = ufunc.py();
     let evaluated = |object: Bound<'_, PyAny>| match object.cast_exact::<Array>() {
-        Ok(array) => to_ndarray(py, &array.get().0),
+        Ok(array) => to_ndarray(py, Wanted::Ufunc, &array.get().0),
         Err(_) => Ok(object.unbind()),
     };
     let out = arguments.map(|arguments| arguments.get_item("out")).transpose()?.flatten();

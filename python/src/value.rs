@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 
 use crate::array::Array;
 use crate::error::{OrRaise, wrong_type};
+use crate::evaluations::{self, Wanted};
 use crate::numpy::{self, Header};
 use crate::operators::wrap;
 use crate::options;
@@ -72,10 +73,14 @@ impl<'a> Outs<'a> {
 /// Evaluates without the GIL.
 fn evaluate(
     py: Python<'_>,
+    wanted: Wanted,
     arrays: &[&raptors::Array],
     outs: &[Option<OutMemory>],
     options: &Options,
 ) -> PyResult<Vec<Evaluated>> {
+    if arrays.iter().any(|array| !array.is_evaluated()) {
+        evaluations::note(py, wanted);
+    }
     let outs = Outs(outs);
     // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable. As
     // with any `out` of NumPy's, a Python thread that uses one at the same time gets what it asked for.
@@ -102,12 +107,12 @@ fn broken(payload: &(dyn Any + Send)) -> PyErr {
 }
 
 /// The array's value in memory of its own, computed under the options of the enclosing blocks.
-pub(crate) fn fresh(py: Python<'_>, array: &raptors::Array) -> PyResult<Value> {
-    fresh_with(py, array, &options::current(py)?)
+pub(crate) fn fresh(py: Python<'_>, wanted: Wanted, array: &raptors::Array) -> PyResult<Value> {
+    fresh_with(py, wanted, array, &options::current(py)?)
 }
 
-fn fresh_with(py: Python<'_>, array: &raptors::Array, options: &Options) -> PyResult<Value> {
-    match evaluate(py, &[array], &[None], options)?.pop() {
+fn fresh_with(py: Python<'_>, wanted: Wanted, array: &raptors::Array, options: &Options) -> PyResult<Value> {
+    match evaluate(py, wanted, &[array], &[None], options)?.pop() {
         Some(evaluated) => fresh_value(evaluated),
         None => Err(no_result()),
     }
@@ -137,9 +142,9 @@ fn no_result() -> PyErr {
 }
 
 /// The array's value where it is, if it is in memory already, else computed into memory of its own.
-pub(crate) fn in_memory(py: Python<'_>, array: &raptors::Array) -> PyResult<Value> {
+pub(crate) fn in_memory(py: Python<'_>, wanted: Wanted, array: &raptors::Array) -> PyResult<Value> {
     if !array.is_evaluated() {
-        return fresh(py, array);
+        return fresh(py, wanted, array);
     }
     let leaf = array.cached_leaf(&options::current(py)?).or_raise()?;
     Ok(Value {
@@ -153,14 +158,24 @@ pub(crate) fn in_memory(py: Python<'_>, array: &raptors::Array) -> PyResult<Valu
     })
 }
 
+/// Computes the array now and keeps the value in its node, unless it is in memory already.
+pub(crate) fn cache(py: Python<'_>, array: &raptors::Array) -> PyResult<()> {
+    let options = options::current(py)?;
+    if !array.is_evaluated() {
+        evaluations::note(py, Wanted::Cache);
+    }
+    detached(py, || array.cached_leaf(&options)).map(|_| ())
+}
+
 /// The array's value as an ndarray of its own, computed under the options of the enclosing blocks.
-pub(crate) fn to_ndarray(py: Python<'_>, array: &raptors::Array) -> PyResult<Py<PyAny>> {
-    deliver(py, array, None, &options::current(py)?)
+pub(crate) fn to_ndarray(py: Python<'_>, wanted: Wanted, array: &raptors::Array) -> PyResult<Py<PyAny>> {
+    deliver(py, wanted, array, None, &options::current(py)?)
 }
 
 /// The array's value as an ndarray of its own, or written into `out`, an ndarray, which is returned.
 pub(crate) fn deliver(
     py: Python<'_>,
+    wanted: Wanted,
     array: &raptors::Array,
     out: Option<&Bound<'_, PyAny>>,
     options: &Options,
@@ -168,9 +183,9 @@ pub(crate) fn deliver(
     let Some(out) = out else {
         // Before the evaluation: without NumPy, donated memory must not be overwritten in vain.
         numpy::load(py)?;
-        return numpy::new_ndarray(py, fresh_with(py, array, options)?);
+        return numpy::new_ndarray(py, fresh_with(py, wanted, array, options)?);
     };
-    evaluate(py, &[array], &[Some(out_memory(out)?)], options)?;
+    evaluate(py, wanted, &[array], &[Some(out_memory(out)?)], options)?;
     Ok(out.clone().unbind())
 }
 
@@ -182,7 +197,7 @@ pub(crate) fn lazy_or_out(
 ) -> PyResult<Py<PyAny>> {
     match out {
         None => wrap(py, Ok(array)),
-        Some(_) => deliver(py, &array, out, &options::current(py)?),
+        Some(_) => deliver(py, Wanted::Out, &array, out, &options::current(py)?),
     }
 }
 
@@ -225,7 +240,7 @@ pub(crate) fn eval<'py>(
     let memories: PyResult<Vec<Option<OutMemory>>> =
         outs.iter().map(|out| out.as_ref().map(out_memory).transpose()).collect();
     numpy::load(py)?;
-    let evaluated = evaluate(py, &handles, &memories?, &options)?;
+    let evaluated = evaluate(py, Wanted::Eval, &handles, &memories?, &options)?;
     let results: PyResult<Vec<Py<PyAny>>> = evaluated
         .into_iter()
         .zip(outs)
@@ -240,13 +255,16 @@ pub(crate) fn eval<'py>(
 /// The value of an array of one element as a Python number, computed at most once.
 pub(crate) fn item<'py>(
     py: Python<'py>,
-    op: &'static str,
+    wanted: Wanted,
     array: &raptors::Array,
 ) -> PyResult<Bound<'py, PyAny>> {
     let options = options::current(py)?;
     let literal = match array.is_evaluated() {
-        true => array.item(op, &options).or_raise()?,
-        false => detached(py, || array.item(op, &options))?,
+        true => array.item(wanted.name(), &options).or_raise()?,
+        false => {
+            evaluations::note(py, wanted);
+            detached(py, || array.item(wanted.name(), &options))?
+        }
     };
     number(py, literal)
 }

@@ -3,7 +3,8 @@
 //! - [`elementwise`]: one op, cast or select over contiguous elements, in place where pointers are equal;
 //! - [`reduce`]: the reduction tree whose bits depend on the length alone, and argmin/argmax;
 //! - [`copy`]: boxes with any strides, gathered, scattered and filled;
-//! - [`matmul`]: matrix products.
+//! - [`matmul`]: matrix products;
+//! - [`roof`]: what this machine does at most.
 //!
 //! Everything is a raw-pointer function behind a table keyed by op, dtype and [`Level`](crate::runtime::level::Level):
 //! the caller has checked shapes and planned memory. A loop is written once, generic over the element type, and compiled
@@ -24,6 +25,7 @@ pub(crate) mod product;
 pub mod reduce;
 mod reduction;
 mod ring;
+pub mod roof;
 mod transpose;
 
 pub use elementwise::Kernel;

@@ -3,6 +3,7 @@
 //! The most useful comes first. Long parts are cut, and say so; `html` and `json` have all of it.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use raptors_ir::{NodeLine, Source};
 use raptors_passes::diff::Names;
@@ -14,10 +15,11 @@ use crate::plan::Plan;
 use crate::plan::history::history;
 use crate::plan::kernel::{Kernel, kernels};
 use crate::plan::lines::Lines;
+use crate::plan::measure::Measured;
 use crate::plan::memory::{Role, places};
 use crate::plan::picture::ops;
 use crate::plan::text::{bytes, count};
-use crate::runtime::level::Level;
+use crate::runtime::level::Level as SimdLevel;
 
 /// Source lines, kernels, nodes and reasons that are shown.
 const MOST_LINES: usize = 40;
@@ -28,13 +30,49 @@ const MOST_COLUMNS: usize = 60;
 /// Width of the first column of texts that have a second.
 const WIDTH: usize = 58;
 
-pub(super) fn explain(plan: &Plan) -> String {
+/// How far down an explanation goes. Each level shows what those before it do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// Graph, kernels and memory.
+    Plan,
+    /// Also what each kernel does to an element.
+    Lane,
+}
+
+impl Level {
+    /// Every level, highest first.
+    pub const ALL: [Level; 2] = [Level::Plan, Level::Lane];
+
+    /// The name, as users write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Level::Plan => "plan",
+            Level::Lane => "lane",
+        }
+    }
+
+    /// The level of this name.
+    pub fn from_name(name: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|level| level.name() == name)
+    }
+
+    /// What it adds to a kernel.
+    fn program(self, kernel: &Kernel<'_>) -> Option<String> {
+        match self {
+            Level::Plan => None,
+            Level::Lane => Some(kernel.program()),
+        }
+    }
+}
+
+pub(super) fn explain(plan: &Plan, level: Level) -> String {
     let lines = Lines::new();
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = summary(&mut text, plan);
+    let _ = measured(&mut text, plan);
     let _ = written(&mut text, plan, &lines);
-    let _ = kernel_list(&mut text, plan, &lines);
+    let _ = kernel_list(&mut text, plan, level, &lines);
     let _ = memory_table(&mut text, plan);
     let _ = why_not(&mut text, plan, &lines);
     let _ = passes(&mut text, plan, &lines);
@@ -63,7 +101,76 @@ fn summary(text: &mut String, plan: &Plan) -> std::fmt::Result {
             CacheState::Hit => "known before, so not planned again",
             CacheState::Miss => "a new structure",
         }
+    )?;
+    match plan.nearest_known() {
+        Some(differences) => writeln!(text, "          the nearest known one: {differences}"),
+        None => Ok(()),
+    }
+}
+
+fn measured(text: &mut String, plan: &Plan) -> std::fmt::Result {
+    let Some(measured) = plan.measured() else { return Ok(()) };
+    let Measured { runs, first, fastest, page_faults, roof, .. } = measured;
+    writeln!(
+        text,
+        "measured  {}: the first {}, the fastest {}",
+        count(*runs, "run"),
+        time(*first),
+        time(*fastest)
+    )?;
+    if let Some([first, last]) = page_faults {
+        writeln!(
+            text,
+            "          {} in the first, {last} in the last",
+            count(*first as usize, "page fault")
+        )?;
+    }
+    let copying = roof.bytes_per_second.map_or("unknown".to_owned(), |rate| format!("{} GB/s", giga(rate)));
+    writeln!(
+        text,
+        "          this machine, {}: copying {copying}, multiply-add {} GFLOP/s in float32, {} in float64",
+        count(roof.threads, "thread"),
+        giga(roof.f32_ops_per_second),
+        giga(roof.f64_ops_per_second),
     )
+}
+
+/// What a kernel took, beside the roof.
+fn kernel_time(text: &mut String, measured: &Measured, kernel: &Kernel<'_>) -> std::fmt::Result {
+    let Some(taken) = measured.kernels.get(kernel.number) else { return Ok(()) };
+    let seconds = taken.time.as_secs_f64().max(1e-9);
+    let bytes = (kernel.bytes_read() + kernel.bytes_written()) as f64 / seconds;
+    let ops = kernel.lane_ops() as f64 / seconds;
+    let roof = measured.roof;
+    let most = if kernel.is_wide() { roof.f64_ops_per_second } else { roof.f32_ops_per_second };
+    let share = |rate: f64, most: f64| format!("{:.0}%", 100.0 * rate / most);
+    let copying = roof.bytes_per_second.map(|most| format!(" ({} of copying)", share(bytes, most)));
+    writeln!(
+        text,
+        "     took {}: {} GB/s{}, {} GFLOP/s ({} of multiply-add), {}",
+        time(taken.time),
+        giga(bytes),
+        copying.unwrap_or_default(),
+        giga(ops),
+        share(ops, most),
+        count(taken.threads, "thread"),
+    )
+}
+
+/// `1.2`, in units of 10^9, with two digits at least.
+fn giga(rate: f64) -> String {
+    let rate = rate / 1e9;
+    if rate < 10.0 { format!("{rate:.2}") } else { format!("{rate:.0}") }
+}
+
+/// `12.3 us`.
+fn time(time: Duration) -> String {
+    let microseconds = time.as_secs_f64() * 1e6;
+    match microseconds {
+        ..100.0 => format!("{microseconds:.1} us"),
+        100.0..10e3 => format!("{microseconds:.0} us"),
+        _ => format!("{:.1} ms", microseconds / 1e3),
+    }
 }
 
 fn written(text: &mut String, plan: &Plan, lines: &Lines) -> std::fmt::Result {
@@ -87,11 +194,16 @@ fn written(text: &mut String, plan: &Plan, lines: &Lines) -> std::fmt::Result {
     more(text, seen.len(), MOST_LINES, "line")
 }
 
-fn kernel_list(text: &mut String, plan: &Plan, lines: &Lines) -> std::fmt::Result {
-    writeln!(text, "\nkernels   each passes over memory once; {} code", Level::current())?;
+fn kernel_list(text: &mut String, plan: &Plan, level: Level, lines: &Lines) -> std::fmt::Result {
+    writeln!(text, "\nkernels   each passes over memory once; {} code", SimdLevel::current())?;
     let kernels = kernels(&plan.compiled);
     for kernel in kernels.iter().take(MOST_LINES) {
         kernel_lines(text, plan, lines, kernel)?;
+        for below in Level::ALL.iter().filter(|&&below| below <= level) {
+            for line in below.program(kernel).iter().flat_map(|program| program.lines()) {
+                writeln!(text, "       {line}")?;
+            }
+        }
     }
     more(text, kernels.len(), MOST_LINES, "kernel")
 }
@@ -110,7 +222,11 @@ fn kernel_lines(text: &mut String, plan: &Plan, lines: &Lines, kernel: &Kernel<'
         bytes(kernel.bytes_read() + kernel.bytes_written()),
         rounded(kernel.lane_ops()),
         if threads == 1 { "1 thread".to_owned() } else { format!("up to {threads} threads") }
-    )
+    )?;
+    match plan.measured() {
+        Some(measured) => kernel_time(text, measured, kernel),
+        None => Ok(()),
+    }
 }
 
 fn joined(operands: &[String]) -> String {
@@ -130,7 +246,9 @@ fn memory_table(text: &mut String, plan: &Plan) -> std::fmt::Result {
     }
     writeln!(text, "\nmemory    a column a kernel, a letter a value, . is unused")?;
     let width = plan.kernels().clamp(1, MOST_COLUMNS);
-    for place in places.iter().take(MOST_LINES) {
+    let slots: Vec<String> = places.iter().map(|place| place.slot.to_string()).collect();
+    let slot_width = slots.iter().take(MOST_LINES).map(String::len).max().unwrap_or(0);
+    for (place, slot) in places.iter().zip(&slots).take(MOST_LINES) {
         let mut notes: Vec<String> = Vec::new();
         for (n, stay) in place.stays.iter().enumerate().take(6) {
             let letter = char::from(b'a' + (n % 26) as u8);
@@ -147,8 +265,8 @@ fn memory_table(text: &mut String, plan: &Plan) -> std::fmt::Result {
         };
         writeln!(
             text,
-            "  {:<5} {:<width$} {:>9}  {}{values}",
-            place.slot.to_string(),
+            "  {:<slot_width$}  {:<width$} {:>9}  {}{values}",
+            slot,
             place.bar(plan.kernels(), MOST_COLUMNS),
             bytes(place.bytes),
             place.role,

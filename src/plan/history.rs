@@ -4,7 +4,7 @@
 
 use raptors_ir::{Graph, NodeId, NodeLine};
 use raptors_passes::diff::{self, Names};
-use raptors_passes::replay;
+use raptors_passes::{Record, replay};
 use rustc_hash::FxHashMap;
 
 use crate::compile::Compiled;
@@ -29,6 +29,13 @@ impl Stage {
     /// Whether the pass did anything.
     pub(super) fn is_changed(&self) -> bool {
         !self.diff.is_empty() || self.changed.contains(&true)
+    }
+
+    /// The name of the node that a record is about, if it is one of this graph.
+    pub(super) fn name_of(&self, record: &Record) -> Option<NodeId> {
+        let name = self.names.names().get(record.node.index())?;
+        let node = self.graph.node(record.node);
+        (node.op.name() == record.op && node.source == record.source).then_some(*name)
     }
 }
 

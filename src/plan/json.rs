@@ -1,46 +1,63 @@
 //! Plans as JSON. `docs/explain.md` describes the members; [`JSON_VERSION`] changes when one goes or changes its meaning.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use raptors_ir::{Graph, NodeId};
 use raptors_passes::{Outcome, Record};
 
-use crate::plan::Plan;
 use crate::plan::history::{Stage, history};
 use crate::plan::kernel::{Kernel, kernels};
 use crate::plan::lines::Lines;
+use crate::plan::measure::{KernelTime, Measured};
 use crate::plan::memory::places;
+use crate::plan::picture::ops;
+use crate::plan::{Plan, Roof};
+
+/// Ops of a kernel that are named in one line.
+const MOST_OPS: usize = 6;
 
 /// The version of the members of [`Plan::json`].
 pub const JSON_VERSION: u32 = 2;
 
 pub(super) fn json(plan: &Plan) -> String {
-    with_stages(plan, &history(&plan.compiled))
+    with_stages(plan, &history(&plan.compiled), Detail::Nodes)
+}
+
+/// How much of the stages is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Every node after every pass.
+    Nodes,
+    /// Nothing: kernels name their nodes.
+    Kernels,
 }
 
 /// The plan with these stages, which whoever draws them has already.
-pub(super) fn with_stages(plan: &Plan, stages: &[Stage]) -> String {
+pub(super) fn with_stages(plan: &Plan, stages: &[Stage], detail: Detail) -> String {
     let compiled = &plan.compiled;
     let lines = Lines::new();
-    let microseconds = compiled.time.as_secs_f64() * 1e6;
     let names = stages.last().map_or(&[][..], |stage| stage.names.names());
     let name = |id: &NodeId| quoted(&names[id.index()].to_string());
-    let passes = compiled.passes.iter().zip(&stages[1..]).map(|(pass, stage)| {
+    let passes = compiled.passes.iter().zip(stages.windows(2)).map(|(pass, pair)| {
+        let (before, stage) = (&pair[0], &pair[1]);
         let records = compiled.ledger.records.iter().filter(|record| record.pass == pass.name);
         object(&[
             ("name", quoted(pass.name)),
             ("about", quoted(pass.about)),
             ("before", pass.before.to_string()),
             ("after", pass.after.to_string()),
-            ("microseconds", format!("{:.3}", pass.time.as_secs_f64() * 1e6)),
-            ("records", list(records.map(|record| decision(record, &lines)))),
-            ("diff", quoted(&stage.diff)),
+            ("microseconds", microseconds(pass.time)),
+            ("records", list(records.map(|record| decision(record, [before, stage], &lines)))),
+            ("diff", quoted(if detail == Detail::Nodes { &stage.diff } else { "" })),
         ])
     });
     let memory = places(&compiled.optimized).into_iter().map(|place| {
         let stays = place.stays.iter().map(|stay| {
             object(&[
                 ("node", name(&stay.node)),
+                ("op", quoted(compiled.optimized.op(stay.node).name())),
+                ("bytes", compiled.optimized.bytes(stay.node).to_string()),
                 ("from", stay.from.to_string()),
                 ("to", stay.to.to_string()),
             ])
@@ -53,7 +70,9 @@ pub(super) fn with_stages(plan: &Plan, stages: &[Stage]) -> String {
         ])
     });
     let kernel = |kernel: &Kernel<'_>| {
+        let time = plan.measured().and_then(|measured| measured.kernels.get(kernel.number));
         object(&[
+            ("ops", quoted(&ops(&compiled.optimized, kernel.nodes, MOST_OPS))),
             ("nodes", list(kernel.nodes.iter().map(name))),
             ("reads", list(kernel.reads().iter().map(|read| quoted(read)))),
             ("writes", list(kernel.writes().iter().map(|write| quoted(write)))),
@@ -61,9 +80,11 @@ pub(super) fn with_stages(plan: &Plan, stages: &[Stage]) -> String {
             ("bytes_written", kernel.bytes_written().to_string()),
             ("lane_ops", kernel.lane_ops().to_string()),
             ("threads", kernel.threads().to_string()),
+            ("took", or_null(time.map(taken))),
             ("lane_program", quoted(&kernel.lane_program())),
         ])
     };
+    let drawn = shown(stages).filter(|_| detail == Detail::Nodes);
     let strings = |items: Vec<String>| list(items.iter().map(|item| quoted(item)));
     object(&[
         ("version", JSON_VERSION.to_string()),
@@ -71,16 +92,48 @@ pub(super) fn with_stages(plan: &Plan, stages: &[Stage]) -> String {
         ("arena", compiled.program.arena.to_string()),
         ("buffers", list(compiled.program.buffers.iter().map(usize::to_string))),
         ("peak_bytes", plan.peak_bytes().to_string()),
-        ("microseconds", format!("{microseconds:.3}")),
+        ("microseconds", microseconds(compiled.time)),
+        ("known", plan.is_known().to_string()),
+        ("nearest", or_null(plan.nearest_known().map(quoted))),
+        ("measured", or_null(plan.measured().map(measured))),
         ("copies", strings(plan.copies())),
         ("reuses", strings(plan.reuses())),
         ("refusals", strings(plan.refusals())),
         ("passes", list(passes)),
-        ("stages", list(shown(stages).map(|stage| graph(stage, &lines)))),
+        ("stages", list(drawn.map(|stage| graph(stage, &lines)))),
         ("regions", list(kernels(compiled).iter().map(kernel))),
         ("memory", list(memory)),
         ("program", quoted(&compiled.program.to_string())),
     ])
+}
+
+/// What a kernel took.
+fn taken(time: &KernelTime) -> String {
+    object(&[("microseconds", microseconds(time.time)), ("threads", time.threads.to_string())])
+}
+
+fn measured(measured: &Measured) -> String {
+    let Measured { runs, first, fastest, page_faults, roof, kernels: _ } = measured;
+    let Roof { bytes_per_second, f32_ops_per_second, f64_ops_per_second, threads } = roof;
+    object(&[
+        ("runs", runs.to_string()),
+        ("first", microseconds(*first)),
+        ("fastest", microseconds(*fastest)),
+        ("page_faults", or_null(page_faults.map(|faults| list(faults.iter().map(u64::to_string))))),
+        (
+            "roof",
+            object(&[
+                ("bytes", or_null(bytes_per_second.map(|rate| format!("{rate:.0}")))),
+                ("float32_ops", format!("{f32_ops_per_second:.0}")),
+                ("float64_ops", format!("{f64_ops_per_second:.0}")),
+                ("threads", threads.to_string()),
+            ]),
+        ),
+    ])
+}
+
+fn microseconds(time: Duration) -> String {
+    format!("{:.3}", time.as_secs_f64() * 1e6)
 }
 
 /// The captured graph, and those that a pass changed.
@@ -88,7 +141,8 @@ pub(super) fn shown(stages: &[Stage]) -> impl Iterator<Item = &Stage> {
     stages.iter().enumerate().filter(|(n, stage)| *n == 0 || stage.is_changed()).map(|(_, stage)| stage)
 }
 
-fn decision(record: &Record, lines: &Lines) -> String {
+fn decision(record: &Record, stages: [&Stage; 2], lines: &Lines) -> String {
+    let name = stages.iter().find_map(|stage| stage.name_of(record));
     let outcome = match record.outcome {
         Outcome::Applied => "applied",
         Outcome::Refused => "refused",
@@ -97,6 +151,7 @@ fn decision(record: &Record, lines: &Lines) -> String {
         ("rule", quoted(record.rule)),
         ("outcome", quoted(outcome)),
         ("op", quoted(record.op)),
+        ("node", or_null(name.map(|name| quoted(&name.to_string())))),
         ("detail", quoted(&record.detail)),
         ("line", quoted(&lines.short(record.source))),
     ])
@@ -109,7 +164,6 @@ fn graph(stage: &Stage, lines: &Lines) -> String {
     let region_of = graph.region_of();
     let nodes = graph.ids().map(|id| {
         let node = graph.node(id);
-        let or_null = |text: Option<String>| text.unwrap_or_else(|| "null".to_owned());
         object(&[
             ("name", name(&id)),
             ("op", quoted(node.op.name())),
@@ -140,6 +194,10 @@ fn strides(graph: &Graph, id: NodeId) -> raptors_ir::Strides {
         Some(access) if access.strides.len() == ty.shape.len() => access.strides,
         Some(_) | None => ty.shape.row_major_strides(ty.dtype.size()),
     }
+}
+
+fn or_null(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "null".to_owned())
 }
 
 /// `{"name": value, …}`; values are JSON already.

@@ -1,10 +1,10 @@
 //! What each kernel of a plan does: its nodes, its steps, and the memory that it moves.
 
-use raptors_ir::NodeId;
+use raptors_ir::{DType, NodeId};
 
 use crate::compile::Compiled;
 use crate::plan::text;
-use crate::program::{Memory, Step};
+use crate::program::{LoopNest, Memory, Step};
 use crate::runtime::team;
 
 /// A region of the graph with the steps that it became.
@@ -60,6 +60,23 @@ impl Kernel<'_> {
     /// Memory that is written, likewise.
     pub(super) fn writes(&self) -> Vec<String> {
         named(self.steps.iter().flat_map(Step::writes))
+    }
+
+    /// Whether it computes with 64-bit floats.
+    pub(super) fn is_wide(&self) -> bool {
+        let is_wide = |nest: &LoopNest| nest.body.insts.iter().any(|inst| inst.dtype == DType::F64);
+        self.steps.iter().any(|step| match step {
+            Step::Loop(nest) => is_wide(nest),
+            Step::Blocks(blocks) => blocks.nests.iter().any(is_wide),
+            Step::Matmul(product) => {
+                product.dtype == DType::F64 || product.epilogue.as_ref().is_some_and(is_wide)
+            }
+        })
+    }
+
+    /// The steps, as [`Plan::program`](crate::Plan::program) prints them.
+    pub(super) fn program(&self) -> String {
+        self.steps.iter().map(|step| step.to_string()).collect()
     }
 
     /// The lane programs of the loop nests, and the dimensions of matrix products.

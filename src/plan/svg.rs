@@ -89,7 +89,7 @@ pub(super) fn svg(picture: &Picture, setting: Setting) -> String {
 }
 
 /// A path through points that leaves and reaches each of them vertically.
-fn curve(points: &[(f64, f64)]) -> String {
+pub(super) fn curve(points: &[(f64, f64)]) -> String {
     let mut path = String::new();
     let mut last: Option<(f64, f64)> = None;
     for &(x, y) in points {

@@ -87,6 +87,11 @@ pub fn worth_sharing(nanoseconds: f64) -> bool {
     LOOKING_OUT.load(Relaxed) > 0 || u128::from(now.saturating_sub(asked)) < LOOK_OUT.as_micros()
 }
 
+/// How many workers have run a chunk since this was last asked.
+pub(crate) fn take_helpers() -> usize {
+    Team::current().helped.iter().map(|word| word.swap(0, Relaxed).count_ones() as usize).sum()
+}
+
 /// Workers that look out for a job.
 static LOOKING_OUT: AtomicUsize = AtomicUsize::new(0);
 
@@ -155,6 +160,8 @@ struct Team {
     helpers: AtomicUsize,
     /// Workers woken for the published job.
     woken: AtomicUsize,
+    /// A bit for each worker that has run a chunk since [`take_helpers`]; set once, then read.
+    helped: [AtomicU64; MOST_THREADS / 64],
     /// Where the caller of the published job runs.
     caller_cpu: AtomicI32,
     panicked: AtomicBool,
@@ -255,6 +262,7 @@ impl Team {
             job: UnsafeCell::new(Job { f: nothing, workers: nobody }),
             helpers: AtomicUsize::new(0),
             woken: AtomicUsize::new(0),
+            helped: [const { AtomicU64::new(0) }; MOST_THREADS / 64],
             caller_cpu: AtomicI32::new(-1),
             panicked: AtomicBool::new(false),
             panic: Mutex::new(None),
@@ -361,6 +369,10 @@ impl Team {
                 if !woke_others {
                     self.wake(&claim);
                     woke_others = true;
+                }
+                let (helped, bit) = (&self.helped[number / 64], 1 << (number % 64));
+                if helped.load(Relaxed) & bit == 0 {
+                    helped.fetch_or(bit, Relaxed);
                 }
                 self.execute(claim);
                 if self.unfinished.0.fetch_sub(1, AcqRel) == 1 && *lock(&self.asleep) {

@@ -205,3 +205,156 @@ def test_repeated_work_is_done_once() -> None:
     assert plan.peak_bytes < 1000 * 50 * 8 + 1000
     assert "broadcast-after-elementwise" in plan.explain()
     assert_same(wide, np.broadcast_to(np.asarray(r.exp(row) * 3.0), (1000, 50)))
+
+
+def test_every_kernel_has_its_steps() -> None:
+    """Matrix products and their epilogues too."""
+    y = r.lazy(np.eye(16))
+    for _ in range(3):
+        y = r.tanh(y @ y + 1.0)
+    plan = (y.sum(axis=1, keepdims=True) * y).plan()
+    kernels = json.loads(plan.json())["regions"]
+    assert len(kernels) == plan.kernels
+    assert [kernel["lane_ops"] >= 2 * 16**3 for kernel in kernels] == [True] * 3 + [False] * (
+        len(kernels) - 3
+    )
+    assert all(kernel["lane_program"] for kernel in kernels)
+
+
+def test_explain_down_to_lane_programs(x: Any) -> None:
+    y = r.sqrt(x * 3.0) @ x.T
+    text = y.explain(level="lane")
+    assert "v1 = splat p1: f64" in text
+    assert "matmul 100 x 120 x 100" in text
+    assert "splat" not in y.explain()
+    assert y.plan().explain(level="lane").partition("kernels ")[2] == text.partition("kernels ")[2]
+    assert y.explain("plan") == y.explain()
+    for explain in (y.explain, y.plan().explain):
+        with pytest.raises(ValueError, match=r"^explain: level is \"deep\", needs one of \"plan\", \"lane\""):
+            explain(level="deep")  # type: ignore[arg-type]
+
+
+def test_analyze_runs_the_plan_and_measures_it(x: Any) -> None:
+    centered = x - x.mean(axis=1, keepdims=True)
+    y = centered @ x.T
+    assert y.plan().measured is None
+    plan = y.plan(analyze=True)
+    measured = plan.measured
+    assert measured is not None
+    assert len(measured["kernels"]) == plan.kernels
+    assert 1 <= measured["runs"] <= 7
+    # A kernel's fastest time is at most its time in the fastest run.
+    assert 0 < sum(kernel["nanoseconds"] for kernel in measured["kernels"]) <= measured["fastest"]
+    assert measured["fastest"] <= measured["first"]
+    assert all(1 <= kernel["threads"] <= r.num_threads() for kernel in measured["kernels"])
+    assert all(faults >= 0 for faults in measured["page_faults"])
+    roof = measured["roof"]
+    assert roof["bytes"] > 1e7
+    assert roof["float32_ops"] > 1e6
+    assert roof["float64_ops"] > 1e6
+    text = y.explain(analyze=True)
+    for word in ("GB/s", "GFLOP/s", "page fault", "of copying", "of multiply-add", "thread"):
+        assert word in text, word
+    assert text.count("     took ") == plan.kernels
+    content = json.loads(plan.json())
+    assert content["measured"]["runs"] == measured["runs"]
+    assert all(kernel["took"]["microseconds"] > 0 for kernel in content["regions"])
+    assert r.plan(y, analyze=True).measured is not None
+
+
+def test_analyze_leaves_donated_memory_alone() -> None:
+    a = np.arange(1000.0)
+    y = r.lazy(a, donate=True) * 3.0
+    plan = y.plan(analyze=True)
+    assert plan.buffers == 0
+    assert_same(a, np.arange(1000.0))
+    assert_same(y.eval(), np.arange(1000.0) * 3.0)
+
+
+def test_analyze_keeps_to_the_limit(x: Any) -> None:
+    with pytest.raises(MemoryError):
+        (x * 2.0).plan(analyze=True, max_memory=100)
+
+
+def test_one_thread_is_one_thread() -> None:
+    threads = r.num_threads()
+    r.set_num_threads(1)
+    try:
+        measured = (r.lazy(np.ones(1 << 20)) * 2.0).plan(analyze=True).measured
+    finally:
+        r.set_num_threads(threads)
+    assert measured is not None
+    assert [kernel["threads"] for kernel in measured["kernels"]] == [1]
+
+
+def test_a_miss_says_what_the_nearest_known_plan_had_otherwise() -> None:
+    def graph(n: int = 7, dtype: Any = np.float64, step: int = 1, factor: float = 3.0) -> Any:
+        x = r.lazy(np.ones(n * step, dtype)[::step])
+        return r.exp(x * factor) + 1.0
+
+    r.clear_plan_cache()
+    first = graph().plan()
+    assert not first.is_known
+    assert first.nearest_known is None
+    again = graph().plan()
+    assert again.is_known
+    assert again.nearest_known is None
+    assert graph(factor=5.0).plan().is_known  # a scalar's value is no part of a plan
+
+    def nearest(y: Any, **options: Any) -> str:
+        plan = y.plan(**options)
+        assert not plan.is_known
+        r.clear_plan_cache()
+        graph().plan()
+        return plan.nearest_known or ""
+
+    assert nearest(graph(n=9)) == "shape of input 0 is (9,) here, (7,) there"
+    assert "dtype of input 0 is float32 here, float64 there" in nearest(graph(dtype=np.float32))
+    assert nearest(graph(step=2)) == "layout of input 0 is strides [16] here, row-major there"
+    assert nearest(graph(), fp="fast") == 'option fp is "fast" here, "strict" there'
+    assert "max_memory is 1000 bytes here" in nearest(graph(), max_memory=1000)
+    assert "ops here" in nearest(graph() * graph())
+    assert "is sqrt here, " in nearest(r.sqrt(r.lazy(np.ones(7)) * 3.0) + 1.0)
+    donated = r.exp(r.lazy(np.ones(7), donate=True) * 3.0) + 1.0
+    assert nearest(donated) == "input 0 is donated here"
+
+
+def test_the_nearest_plan_is_the_most_alike() -> None:
+    r.clear_plan_cache()
+    x = r.lazy(np.ones((4, 5)))
+    (x @ x.T).plan()
+    (r.exp(x) + x).plan()
+    (r.sqrt(x) * 2.5).plan()
+    other = r.lazy(np.ones((4, 6)))
+    assert (r.exp(other) + other).plan().nearest_known == "shape of input 0 is (4, 6) here, (4, 5) there"
+
+
+def test_a_difference_of_plans(x: Any) -> None:
+    plain = r.sqrt(x * x) / 3.0
+    assert r.diff(plain.plan(), (r.sqrt(x * x) / 3.0).plan()) == ""
+    reduced = plain - plain.sum(axis=1, keepdims=True)
+    text = r.diff(plain.plan(), reduced.plan())
+    lines = text.splitlines()
+    assert any(
+        line.startswith("kernels ") and line.endswith(f"{plain.plan().kernels} -> {reduced.plan().kernels}")
+        for line in lines
+    )
+    assert "  + sum" in lines
+    assert "  + subtract" in lines
+    assert not any(line.strip().startswith("- ") for line in lines if "sum" in line)
+    back = r.diff(reduced.plan(), plain.plan()).splitlines()
+    assert "  - sum" in back
+    fast = r.diff(plain.plan(), plain.plan(fp="fast"))
+    assert 'option fp is "fast" here, "strict" there' in fast
+
+
+def test_a_difference_shows_copies_reuses_rules_and_refusals() -> None:
+    a = np.ones((64, 64))
+    kept, given = r.lazy(a) * 1.0 / 2.0, r.lazy(a, donate=True) * 1.0 / 2.0
+    text = r.diff(kept.plan(), given.plan())
+    assert "reuses    0 -> 1" in text
+    assert "refusals  1 -> 0" in text
+    assert "peak      32.8 kB -> 0 B" in text
+    assert "  - not in-place: multiply: the input belongs to the caller" in text
+    unruled = (r.lazy(a) / 3.0).plan()
+    assert "simplify: divide-by-power-of-two: divide" in r.diff(unruled, kept.plan())

@@ -1,4 +1,4 @@
-"""The Python examples of README.md run, in order, as one program."""
+"""The Python examples of each document run, in order, as one program."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = ["README.md", "docs/explain.md"]
 BLOCK = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def test_readme_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_examples_run(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks share their names; one with >>> prompts must print what it shows."""
     monkeypatch.chdir(tmp_path)
-    text = README.read_text(encoding="utf-8")
+    path = ROOT / document
+    text = path.read_text(encoding="utf-8")
     blocks = list(BLOCK.finditer(text))
     assert blocks
     names: dict[str, object] = {"__name__": "__readme__"}
@@ -24,8 +27,8 @@ def test_readme_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         line = text.count("\n", 0, block.start(1))
         source = block.group(1)
         if ">>>" in source:
-            example = parser.get_doctest(source, names, "README.md", str(README), line)
+            example = parser.get_doctest(source, names, document, str(path), line)
             assert runner.run(example, clear_globs=False).failed == 0
             names.update(example.globs)
         else:
-            exec(compile("\n" * line + source, str(README), "exec"), names)
+            exec(compile("\n" * line + source, str(path), "exec"), names)
