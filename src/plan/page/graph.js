@@ -92,7 +92,9 @@ function bringIntoSight(card) {
   view.scale = Math.max(view.scale, 0.85);
   const [x, y] = centreOf(card);
   view.x = width / 2 - x * view.scale;
-  view.y = height / 2 - y * view.scale;
+  // Of what is taller than the pane, the beginning; below the legend.
+  const isTall = card.rect[3] * view.scale > height - 90;
+  view.y = isTall ? 46 - card.rect[1] * view.scale : height / 2 - y * view.scale;
   clamped();
 }
 
