@@ -14,6 +14,9 @@ type Error = Box<dyn std::error::Error>;
 /// A way to make arrays of about this many nodes.
 type Shape = (&'static str, fn(usize) -> Result<Vec<Array>, Error>);
 
+/// A stage of planning and its time.
+type Stage = (&'static str, Duration);
+
 const SHAPES: &[Shape] = &[
     ("chain", chain),
     ("tree", tree),
@@ -52,8 +55,8 @@ fn main() -> Result<(), Error> {
 }
 
 /// The smallest time of each stage, and the number of nodes.
-fn smallest(results: &[&Array], repetitions: usize) -> Result<(Vec<(&'static str, Duration)>, usize), Error> {
-    let mut smallest: Vec<(&'static str, Duration)> = Vec::new();
+fn smallest(results: &[&Array], repetitions: usize) -> Result<(Vec<Stage>, usize), Error> {
+    let mut smallest: Vec<Stage> = Vec::new();
     let mut nodes = 0;
     for _ in 0..repetitions {
         clear_plan_cache();

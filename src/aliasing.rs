@@ -24,6 +24,7 @@ use crate::eval::OutMemory;
 /// Takes back donations that cannot be used, and says why.
 pub(crate) fn withdraw_donations(captured: &mut Captured<'_>) -> Vec<Record> {
     let mut withdrawn = Vec::new();
+    let mut extents = None;
     for parameter in 0..captured.parameters().len() {
         let Input::Leaf(leaf) = &captured.inputs[parameter] else { continue };
         let reason = match leaf.donation {
@@ -33,7 +34,11 @@ pub(crate) fn withdraw_donations(captured: &mut Captured<'_>) -> Vec<Record> {
             Donation::Yes if Leaf::is_held_beside_captures(leaf, 1) => {
                 "an ndarray or another evaluation holds the memory too"
             }
-            Donation::Yes if is_shared(captured, parameter) => "another input shares the memory",
+            Donation::Yes
+                if extents.get_or_insert_with(|| Extents::of_inputs(captured)).is_shared(parameter) =>
+            {
+                "another input shares the memory"
+            }
             Donation::Yes => continue,
         };
         captured.keep(parameter);
@@ -51,12 +56,44 @@ pub(crate) fn withdraw_donations(captured: &mut Captured<'_>) -> Vec<Record> {
     withdrawn
 }
 
-fn is_shared(captured: &Captured<'_>, parameter: usize) -> bool {
-    let Some(memory) = input_extent(captured, parameter) else { return false };
-    (0..captured.inputs.len())
-        .filter(|&other| other != parameter)
-        .filter_map(|other| input_extent(captured, other))
-        .any(|other| overlaps(&memory, &other))
+/// The memory of inputs, by address, so that each is compared with its neighbours alone.
+struct Extents {
+    /// Ascending by the first byte, with the number of the input.
+    sorted: Vec<(Extent, usize)>,
+    /// Past the highest byte of each and those before.
+    reach: Vec<usize>,
+    /// Where each input is in `sorted`; `None` for a scalar.
+    places: Vec<Option<usize>>,
+}
+
+impl Extents {
+    fn of_inputs(captured: &Captured<'_>) -> Extents {
+        Extents::new((0..captured.inputs.len()).map(|input| input_extent(captured, input)))
+    }
+
+    fn new(extents: impl ExactSizeIterator<Item = Option<Extent>>) -> Extents {
+        let count = extents.len();
+        let mut sorted: Vec<(Extent, usize)> =
+            extents.enumerate().filter_map(|(input, extent)| Some((extent?, input))).collect();
+        sorted.sort_unstable_by_key(|(extent, _)| extent.bytes.start);
+        let mut places = vec![None; count];
+        let mut reach = Vec::with_capacity(sorted.len());
+        for (place, (extent, input)) in sorted.iter().enumerate() {
+            places[*input] = Some(place);
+            reach.push(extent.bytes.end.max(reach.last().copied().unwrap_or(0)));
+        }
+        Extents { sorted, reach, places }
+    }
+
+    /// Whether another input may share a byte with this one.
+    fn is_shared(&self, input: usize) -> bool {
+        let Some(place) = self.places[input] else { return false };
+        let (memory, _) = &self.sorted[place];
+        let before = (0..place).rev().take_while(|&other| self.reach[other] > memory.bytes.start);
+        let after = (place + 1..self.sorted.len())
+            .take_while(|&other| self.sorted[other].0.bytes.start < memory.bytes.end);
+        before.chain(after).any(|other| overlaps(memory, &self.sorted[other].0))
+    }
 }
 
 /// Marks the donated inputs that a program overwrites, so that nothing reads them again. If something else has come to
@@ -172,6 +209,7 @@ fn same_strides(shape: &Shape, a: &[isize], b: &[isize]) -> bool {
 }
 
 /// The addresses that an array reaches: from the lowest byte to past the highest, elements a multiple of `step` apart.
+#[derive(Clone)]
 struct Extent {
     bytes: Range<usize>,
     step: usize,
@@ -223,4 +261,41 @@ fn overlaps(a: &Extent, b: &Extent) -> bool {
     }
     let phase = (b.bytes.start as isize - a.bytes.start as isize).rem_euclid(step as isize) as usize;
     phase < a.item || phase + b.item > step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_all_that_may_overlap() {
+        let mut state = 3u64;
+        let mut random = |bound: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % bound
+        };
+        let (mut shared, mut apart) = (0, 0);
+        for _ in 0..2_000 {
+            let mut extents: Vec<Option<Extent>> = Vec::new();
+            for _ in 0..1 + random(8) {
+                let (start, len, step) = (random(200), random(12), [1, 2, 8][random(3)]);
+                let bytes = start..start + if len == 0 { 0 } else { (len - 1) * step + 1 };
+                extents.push((random(6) > 0).then_some(Extent {
+                    bytes,
+                    step: if len > 1 { step } else { 0 },
+                    item: 1,
+                }));
+            }
+            let all = Extents::new(extents.iter().cloned());
+            for (n, extent) in extents.iter().enumerate() {
+                let others = extents.iter().enumerate().filter(|&(other, _)| other != n);
+                let is_shared = extent.as_ref().is_some_and(|extent| {
+                    others.filter_map(|(_, other)| other.as_ref()).any(|other| overlaps(extent, other))
+                });
+                assert_eq!(all.is_shared(n), is_shared);
+                *if is_shared { &mut shared } else { &mut apart } += 1;
+            }
+        }
+        assert!(shared > 500 && apart > 500, "{shared} {apart}");
+    }
 }

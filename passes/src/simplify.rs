@@ -6,7 +6,8 @@
 //! runs exact rules only, the others widen by effect. Folding calls the definitions that the kernels run
 //! (`raptors_ir::scalar`).
 //!
-//! Rules see a node with its operands already simplified, and are tried in order until none applies. Linear.
+//! Rules see a node with its operands already simplified, and are tried in order until none applies; what a rule makes is
+//! simplified in turn. Operands are compared by value, since equal nodes are merged later. Linear.
 
 mod arithmetic;
 mod bounds;
