@@ -3,7 +3,8 @@
 //! A nest is over the elements of the rows, and may reduce them, or over the rows, one element each. It comes after the
 //! nests whose reductions it waits for. What a later nest needs of an earlier one is *kept*: in the memory where it is
 //! stored anyway, or in scratch memory of the block. Values of whole rows are computed again instead, from what is
-//! loaded or kept, while that takes no more lane ops than keeping takes bytes ([`cost`]).
+//! loaded or kept, while that takes fewer lane ops than keeping takes bytes ([`cost`]); repeating a value of a row along
+//! it counts as one op.
 //!
 //! The rows of a block are as many as leave all that it touches in the cache of a core ([`BLOCK_BYTES`]); a row
 //! must fit. Linear in nodes, but for the ancestors that are counted when a value is looked at for computing it again.
@@ -123,7 +124,7 @@ impl Region<'_> {
         }
     }
 
-    /// Finds the values of whole rows for which computing takes more than writing and reading.
+    /// Finds the values of whole rows for which computing takes as much as writing and reading.
     fn find_dear(&mut self, is_stored: &impl Fn(NodeId) -> bool) {
         for &id in self.nodes {
             if self.is_per_row(id) {
@@ -131,7 +132,7 @@ impl Region<'_> {
             }
             let item = self.graph.node(id).ty.dtype.size();
             let keeping = cost::BYTE_NS * (2 * item) as f64;
-            if is_stored(id) || self.again_ns(id) > keeping {
+            if is_stored(id) || self.again_ns(id) >= keeping {
                 self.dear.insert(id);
             }
         }
@@ -140,7 +141,7 @@ impl Region<'_> {
     /// Nanoseconds an element takes to be computed again, from operands that are loaded; the first of these is free.
     fn again_ns(&self, id: NodeId) -> f64 {
         let graph = self.graph;
-        let (mut ns, mut loads) = (0.0, FxHashSet::default());
+        let (mut ns, mut loads, mut repeats) = (0.0, FxHashSet::default(), FxHashSet::default());
         let (mut found, mut pending) = (FxHashSet::from_iter([id]), vec![id]);
         while let Some(id) = pending.pop() {
             ns += self.op_ns(id);
@@ -152,12 +153,15 @@ impl Region<'_> {
                     }
                 } else if computed || graph.shape(operand) == self.rows.space() {
                     loads.insert(operand);
+                } else if self.is_per_row(root) {
+                    repeats.insert(operand);
                 }
             }
         }
-        let bytes: usize = loads.iter().map(|&load| graph.node(load).ty.dtype.size()).sum();
-        let first = loads.iter().map(|&load| graph.node(load).ty.dtype.size()).max().unwrap_or(0);
-        ns + cost::BYTE_NS * (bytes - first) as f64
+        let item = |id: &NodeId| graph.node(*id).ty.dtype.size();
+        let first = loads.iter().map(item).max().unwrap_or(0);
+        let bytes = loads.iter().chain(&repeats).map(item).sum::<usize>() - first;
+        ns + cost::BYTE_NS * bytes as f64
     }
 
     fn op_ns(&self, id: NodeId) -> f64 {

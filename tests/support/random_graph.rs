@@ -210,12 +210,16 @@ fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<N
     (combined.map_or(0, |shape| shape.size()) * 3 <= largest).then_some((op, operands))
 }
 
-/// Work on what was reduced, or on another value of its shape, that uses the reduction: at its own rows, or not.
+/// A reduction of rows, or work on what was reduced, or on another value of its shape, that uses a reduction: at its own
+/// rows, or not.
 fn reduction_used(random: &mut Random, graph: &Graph) -> Option<(Op, Vec<NodeId>)> {
     let reductions: Vec<NodeId> =
         graph.ids().filter(|&id| matches!(graph.op(id), Op::Reduce(_, axes) if !axes.is_empty())).collect();
-    if reductions.is_empty() {
-        return None;
+    if reductions.is_empty() || random.one_in(4) {
+        let x = any(random, graph);
+        let last = graph.shape(x).len().checked_sub(1)?;
+        let op = random.pick(&[ReduceOp::Sum, ReduceOp::Prod, ReduceOp::Min, ReduceOp::Max]);
+        return (graph.shape(x)[last] > 1).then(|| (Op::Reduce(op, Dims::from_slice(&[last])), vec![x]));
     }
     let reduction = random.pick(&reductions);
     let reduced = graph.operands(reduction)[0];

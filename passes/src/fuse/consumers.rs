@@ -24,11 +24,17 @@ const ONE_THREAD_NS: f64 = 20e3;
 impl Fuser<'_> {
     /// Joins the consumers of reductions with them.
     pub(super) fn merge_consumers(&mut self) {
+        // What was looked at in vain is looked at again when one of the two has grown.
+        let mut tried = FxHashSet::default();
         for id in self.graph.ids() {
             for operand in self.graph.operands(id) {
                 let root = root_of(self.graph, operand);
                 let (Some(producer), Some(consumer)) = (self.group(root), self.group(id)) else { continue };
                 if producer == consumer {
+                    continue;
+                }
+                let size = self.groups[producer].nodes.len() + self.groups[consumer].nodes.len();
+                if !tried.insert((producer, consumer, size)) {
                     continue;
                 }
                 let Some(rows) = self.common_rows(producer, consumer) else { continue };
