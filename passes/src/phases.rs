@@ -79,10 +79,14 @@ impl Phases {
         Some(region.phases(&is_stored))
     }
 
+    /// Nests over the elements of the rows.
+    pub fn passes(&self) -> usize {
+        self.nests.iter().filter(|nest| nest.over == Over::Elements).count()
+    }
+
     /// Whether a row and what is computed from it stay in cache, or are passed over once.
     pub fn fits(&self) -> bool {
-        let passes = self.nests.iter().filter(|nest| nest.over == Over::Elements).count();
-        passes <= 1 || self.fixed_bytes.saturating_add(self.row_bytes) <= BLOCK_BYTES
+        self.passes() <= 1 || self.fixed_bytes.saturating_add(self.row_bytes) <= BLOCK_BYTES
     }
 }
 

@@ -4,7 +4,8 @@
 //! it is over the same elements, or has one element for each of its rows, and
 //!
 //! - each of its uses is at the row that is computed;
-//! - rows are consecutive elements, and one fits the cache with all that is computed from it;
+//! - rows are consecutive elements, one fits the cache with all that is computed from it, and is not passed over too
+//!   often;
 //! - there are rows enough to share out, or a row is little work;
 //! - nothing else lies between the two.
 
@@ -14,6 +15,10 @@ use rustc_hash::FxHashSet;
 use super::{Fuser, MAX_NODES, Refusal};
 use crate::access::root_of;
 use crate::phases::{BLOCK_BYTES, Phases};
+
+/// The most passes over a block of rows: two normalizations, one after the other. What more of them would keep for each
+/// other leaves room for few rows, and each region that grows is looked at as a whole.
+const MAX_PASSES: usize = 6;
 
 /// With fewer rows than this, threads would find no work.
 const FEW_ROWS: usize = 8;
@@ -97,6 +102,9 @@ impl Fuser<'_> {
         let phases = Phases::of(self.graph, &nodes, |node| {
             self.is_output[node.index()] || self.is_used_outside(node, &own)
         })?;
+        if phases.passes() > MAX_PASSES {
+            return Some(format!("a block of rows would be passed over more than {MAX_PASSES} times"));
+        }
         if !phases.fits() {
             let bytes = phases.row_bytes.saturating_add(phases.fixed_bytes);
             return Some(format!(
