@@ -2,3 +2,4 @@
 
 pub(crate) mod lane;
 pub(crate) mod tile;
+pub(crate) mod vector;
