@@ -1,5 +1,6 @@
 //! What a region computes, element by element, and the code that computes it.
 
 pub(crate) mod lane;
+pub(crate) mod select;
 pub(crate) mod tile;
 pub(crate) mod vector;
