@@ -4,6 +4,7 @@
 //! elementwise work does not see them, and reductions follow a tree that depends on their length alone.
 
 mod bind;
+mod blocks;
 mod map;
 mod matmul;
 mod reduce;
@@ -46,6 +47,7 @@ pub(crate) unsafe fn run(
             match step {
                 Step::Loop(nest) if nest.body.reductions.is_empty() => map::run(nest, &bound)?,
                 Step::Loop(nest) => reduce::run(nest, &bound)?,
+                Step::Blocks(step) => blocks::run(step, &bound)?,
                 Step::Matmul(product) => matmul::run(product, &bound)?,
             }
         }

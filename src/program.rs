@@ -24,6 +24,18 @@ pub(crate) enum Memory {
     Output(u32),
     /// The matrix product of the step, of which a block is there at a time.
     Product,
+    /// The n-th value between the nests of the step, of which a block of rows is there at a time.
+    Scratch(u32),
+}
+
+impl Memory {
+    /// Whether the values in it live as long as a block of the step alone.
+    pub(crate) fn is_of_step(self) -> bool {
+        match self {
+            Memory::Product | Memory::Scratch(_) => true,
+            Memory::Arena | Memory::Buffer(_) | Memory::Parameter(_) | Memory::Output(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Memory {
@@ -34,6 +46,7 @@ impl fmt::Display for Memory {
             Memory::Parameter(n) => write!(f, "p{n}"),
             Memory::Output(n) => write!(f, "out{n}"),
             Memory::Product => f.write_str("product"),
+            Memory::Scratch(n) => write!(f, "scratch{n}"),
         }
     }
 }
@@ -106,15 +119,7 @@ pub(crate) struct LoopNest {
 impl LoopNest {
     /// Elements of one chunk of parallel work; all of them when sharing does not pay.
     pub(crate) fn chunk_elements(&self) -> usize {
-        /// Nanoseconds that a chunk may take: long against claiming it, short against waiting for the last one.
-        const CHUNK_NS: std::ops::RangeInclusive<f64> = 8e3..=50e3;
-        let size = self.size().max(1);
-        let total = size as f64 * self.element_ns;
-        if !team::worth_sharing(total) {
-            return size;
-        }
-        let fair = total / (4 * team::threads()) as f64;
-        ((fair.clamp(*CHUNK_NS.start(), *CHUNK_NS.end()) / self.element_ns) as usize).clamp(1, size)
+        chunk(self.size(), self.element_ns)
     }
 
     /// Elements of the iteration space.
@@ -122,17 +127,29 @@ impl LoopNest {
         self.dims.iter().product()
     }
 
-    /// What is read, each operand once, but not a product, whose blocks never leave the cache.
-    fn loaded(&self) -> impl Iterator<Item = Access> {
+    /// What is read, each operand once.
+    pub(crate) fn loads(&self) -> impl Iterator<Item = &Operand> {
         let mut loaded: Vec<usize> =
             self.body.insts.iter().filter_map(|inst| inst.op.loads()).map(OperandId::index).collect();
         loaded.sort_unstable();
         loaded.dedup();
-        let operands = loaded.into_iter().map(|n| &self.operands[n]);
-        operands.filter(|operand| operand.memory != Memory::Product).map(|operand| operand.access(&self.dims))
+        loaded.into_iter().map(|n| &self.operands[n])
     }
 
     /// What is written.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Operand> {
+        let stores = self.body.stores.iter().map(|store| store.1);
+        let reductions = self.body.reductions.iter().map(|reduction| reduction.target);
+        stores.chain(reductions).map(|operand| &self.operands[operand.index()])
+    }
+
+    /// What is read, but not what is only there for a block of the step, and never leaves the cache.
+    fn loaded(&self) -> impl Iterator<Item = Access> {
+        let operands = self.loads().filter(|operand| !operand.memory.is_of_step());
+        operands.map(|operand| operand.access(&self.dims))
+    }
+
+    /// What is written, likewise.
     fn stored(&self) -> impl Iterator<Item = Access> {
         let stores =
             self.body.stores.iter().map(|&(_, operand)| self.operands[operand.index()].access(&self.dims));
@@ -141,13 +158,61 @@ impl LoopNest {
             let bytes = self.outer * self.inner * operand.dtype.size();
             Access { memory: operand.memory, bytes, span: 0..bytes as isize }
         });
-        stores.chain(reductions)
+        stores.chain(reductions).filter(|access| !access.memory.is_of_step())
     }
 
     /// Elementwise ops, conversions and combining steps of reductions, over all elements.
     fn lane_ops(&self) -> usize {
         let computing = self.body.insts.iter().filter(|inst| inst.op.computes()).count();
         (computing + self.body.reductions.len()) * self.size()
+    }
+}
+
+/// Elements of one chunk of parallel work, of `size` that take `element_ns` each; all when sharing does not pay.
+fn chunk(size: usize, element_ns: f64) -> usize {
+    /// Nanoseconds that a chunk may take: long against claiming it, short against waiting for the last one.
+    const CHUNK_NS: std::ops::RangeInclusive<f64> = 8e3..=50e3;
+    let size = size.max(1);
+    let total = size as f64 * element_ns;
+    if !team::worth_sharing(total) {
+        return size;
+    }
+    let fair = total / (4 * team::threads()) as f64;
+    ((fair.clamp(*CHUNK_NS.start(), *CHUNK_NS.end()) / element_ns) as usize).clamp(1, size)
+}
+
+/// Loop nests that run in turn on a block of rows at a time, which stays in the cache of a core meanwhile.
+///
+/// A nest is over the elements of the rows, or over the rows; its space is all of it, its rows are the outer
+/// dimensions, and it is run on a range of these. Blocks may be cut anywhere: no bit depends on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Blocks {
+    /// Rows of all nests.
+    pub(crate) rows: usize,
+    /// The most rows that stay in cache with all that is computed from them.
+    pub(crate) rows_per_block: usize,
+    pub(crate) nests: Vec<LoopNest>,
+    /// Bytes of a row of each value between the nests, as [`Memory::Scratch`] numbers them.
+    pub(crate) scratch: Vec<usize>,
+}
+
+impl Blocks {
+    /// Rows of one chunk of parallel work; all of them when sharing does not pay.
+    pub(crate) fn chunk_rows(&self) -> usize {
+        let total: f64 = self.nests.iter().map(|nest| nest.size() as f64 * nest.element_ns).sum();
+        chunk(self.rows, (total / self.rows.max(1) as f64).max(0.01))
+    }
+
+    /// What is read that no earlier nest has written: a later read of it finds it in cache.
+    fn loaded(&self) -> impl Iterator<Item = Access> {
+        self.nests.iter().enumerate().flat_map(move |(n, nest)| {
+            let known = move |operand: &Operand| {
+                let before = &self.nests[..n];
+                let mut operands = before.iter().flat_map(|nest| nest.loads().chain(nest.targets()));
+                operand.memory.is_of_step() || operands.any(|other| other.is_at(operand))
+            };
+            nest.loads().filter(move |operand| !known(operand)).map(|operand| operand.access(&nest.dims))
+        })
     }
 }
 
@@ -171,6 +236,8 @@ pub(crate) struct MatrixProduct {
 pub(crate) enum Step {
     /// A fused region.
     Loop(Box<LoopNest>),
+    /// A fused region that uses its own reductions.
+    Blocks(Box<Blocks>),
     /// A matrix product.
     Matmul(Box<MatrixProduct>),
 }
@@ -180,6 +247,7 @@ impl Step {
     pub(crate) fn reads(&self) -> Vec<(Memory, usize)> {
         match self {
             Step::Loop(nest) => merged(nest.loaded().collect()),
+            Step::Blocks(blocks) => merged(blocks.loaded().collect()),
             Step::Matmul(product) => {
                 let [rows, inner, columns] = product.dims;
                 let lhs = product.lhs.access(&product.over(rows, inner));
@@ -198,6 +266,7 @@ impl Step {
     pub(crate) fn writes(&self) -> Vec<(Memory, usize)> {
         match self {
             Step::Loop(nest) => merged(nest.stored().collect()),
+            Step::Blocks(blocks) => merged(blocks.nests.iter().flat_map(LoopNest::stored).collect()),
             Step::Matmul(product) => {
                 let [rows, _, columns] = product.dims;
                 let result = product.result.iter().map(|result| result.access(&product.over(rows, columns)));
@@ -221,6 +290,7 @@ impl Step {
     pub(crate) fn lane_ops(&self) -> usize {
         match self {
             Step::Loop(nest) => nest.lane_ops(),
+            Step::Blocks(blocks) => blocks.nests.iter().map(LoopNest::lane_ops).sum(),
             Step::Matmul(product) => {
                 2 * product.dims.iter().product::<usize>() * product.batch.iter().product::<usize>()
                     + product.epilogue.as_ref().map_or(0, LoopNest::lane_ops)
@@ -299,6 +369,13 @@ impl fmt::Display for Program {
         for (n, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Loop(nest) => write!(f, "  step {n}: {nest}")?,
+                Step::Blocks(blocks) => {
+                    let Blocks { rows, rows_per_block, nests, .. } = &**blocks;
+                    writeln!(f, "  step {n}: {rows} rows, blocks of {rows_per_block}")?;
+                    for nest in nests {
+                        write!(f, "  step {n}, on each block: {nest}")?;
+                    }
+                }
                 Step::Matmul(product) => {
                     let [m, k, n_columns] = product.dims;
                     writeln!(

@@ -10,10 +10,11 @@
 //! 6. Once there are regions, every node except parameters, constants, iotas and views is in exactly one, and those
 //!    are in none. No region is empty; its nodes ascend.
 //! 7. A region is elementwise nodes and reductions over one iteration space: the shape of
-//!    its elementwise nodes and of its reductions' operands. Its reductions have the same axes, and no node of the
-//!    region uses their results. Instead of reductions there may be one matmul, whose result the others use element by
-//!    element: directly, or reshaped to the space. Or it is a concat, and elementwise nodes and further concats that
-//!    nothing else uses; what a concat uses of them, it uses directly or with other dimensions of length 1.
+//!    its elementwise nodes and of its reductions' operands. Its reductions have the same axes. Where these are the
+//!    last ones, the region may have phases: elementwise nodes with one element per row, and uses of these and of the
+//!    reductions, each at its own row. Instead of reductions there may be one matmul, whose result the others use
+//!    element by element: directly, or reshaped to the space. Or it is a concat, and elementwise nodes and further
+//!    concats that nothing else uses; what a concat uses of them, it uses directly or with other dimensions of length 1.
 //! 8. Regions are in execution order: what a region uses from elsewhere, directly or through views, is computed by
 //!    an earlier one.
 //! 9. A value's slot exists and has room for the value. A parameter has none: its memory is the caller's.
@@ -24,7 +25,7 @@
 //! Whether values that share a slot disturb each other is not checked here: that is a proof about memory, and belongs
 //! to who placed them. Linear in nodes and operands, except that 11 looks at all results for each value.
 
-use crate::{Destination, Graph, Layout, NodeId, Op, RegionId, Shape, Slot, Type, VerifyError, arity, infer};
+use crate::{Destination, Graph, Layout, NodeId, Op, RegionId, Rows, Shape, Slot, Type, VerifyError, arity, infer};
 
 type Result = std::result::Result<(), VerifyError>;
 
@@ -188,9 +189,14 @@ fn check_region(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
         return check_concat(graph, region, roots);
     }
     let product = nodes.iter().copied().find(|&id| *graph.op(id) == Op::Matmul);
+    let rows = Rows::of(graph, nodes);
+    let is_per_row = |id: NodeId| {
+        let reduces = matches!(graph.op(id), Op::Reduce(..));
+        reduces || rows.as_ref().is_some_and(|rows| rows.is_per_row(graph.shape(id)))
+    };
     for &id in nodes {
         let op = graph.op(id);
-        let own_space = match op {
+        let over = match op {
             Op::Matmul => {
                 require(product == Some(id), id, || format!("region {region} has two matrix products"))?;
                 continue;
@@ -207,15 +213,21 @@ fn check_region(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
             }
             _ => graph.shape(id),
         };
-        let expected = *space.get_or_insert(own_space);
-        require(own_space == expected, id, || {
-            format!("runs over shape {own_space}, others of region {region} over {expected}")
-        })?;
+        if matches!(op, Op::Reduce(..)) || !is_per_row(id) {
+            let expected = *space.get_or_insert(over);
+            require(over == expected, id, || {
+                format!("runs over shape {over}, others of region {region} over {expected}")
+            })?;
+        }
         for operand in graph.operands(id) {
-            let inside = roots.region_of[operand.index()] == Some(region);
-            let reduced = inside && matches!(graph.op(operand), Op::Reduce(..));
-            require(!reduced, id, || {
+            let root = roots.root(operand);
+            let inside = roots.region_of[root.index()] == Some(region);
+            let Some(rows) = rows.as_ref().filter(|_| inside && is_per_row(root)) else { continue };
+            require(rows.are_distinct() && rows.are_consecutive(), id, || {
                 format!("uses {operand}, which is reduced in the same region {region}")
+            })?;
+            require(rows.reads_own_row(graph, operand, root, over), id, || {
+                format!("uses {operand}, computed in the same region {region}, at other rows than its own")
             })?;
         }
     }
@@ -263,7 +275,9 @@ fn check_concat(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
 }
 
 fn check_order(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
-    for &id in &graph.regions()[region.0 as usize] {
+    let nodes = &graph.regions()[region.0 as usize];
+    let rows = Rows::of(graph, nodes);
+    for &id in nodes {
         for operand in graph.operands(id) {
             let Some(producer) = roots.region(operand) else { continue };
             let direct = roots.root(operand) == operand;
@@ -278,7 +292,8 @@ fn check_order(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
                     graph.is_reshape_of(operand, roots.root(operand))
                         && graph.shape(operand) == graph.shape(id)
                 }
-                _ => direct,
+                // At its own row, as checked with the region.
+                _ => direct || rows.as_ref().is_some_and(|rows| rows.is_per_row(graph.shape(roots.root(operand)))),
             };
             let earlier = producer < region || (in_order && producer == region);
             require(earlier, id, || {

@@ -12,6 +12,12 @@ impl BitSet {
         self.0[n / 64] |= 1 << (n % 64);
     }
 
+    fn remove(&mut self, n: usize) {
+        if let Some(word) = self.0.get_mut(n / 64) {
+            *word &= !(1 << (n % 64));
+        }
+    }
+
     fn contains(&self, n: usize) -> bool {
         self.0.get(n / 64).is_some_and(|word| word >> (n % 64) & 1 == 1)
     }
@@ -61,16 +67,18 @@ impl Dependence {
         self.spread(group, &added);
     }
 
-    /// Merges `other` into `group`; neither may need the other.
+    /// Merges `other` into `group`; neither may need the other through further groups.
     pub(crate) fn merge(&mut self, group: usize, other: usize) {
         self.merged_into[other] = group;
         let mut added = self.needs[other].clone();
         added.union(&self.needs[group]);
         self.needs[group].union(&added);
+        self.needs[group].remove(group);
+        self.needs[group].remove(other);
         let mut both = added;
         both.insert(group);
-        for needs in &mut self.needs {
-            if needs.contains(group) || needs.contains(other) {
+        for (n, needs) in self.needs.iter_mut().enumerate() {
+            if n != group && n != other && (needs.contains(group) || needs.contains(other)) {
                 needs.union(&both);
             }
         }

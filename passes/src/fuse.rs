@@ -1,9 +1,10 @@
 //! Fusion: work over one iteration space becomes one region.
 //!
-//! A region is one step: a loop nest over an iteration space, a matrix product with an epilogue, or a concat. The space
-//! of an elementwise node is its shape; that of a reduction is its operand's shape. Walking operands first, a node joins
-//! the region of an operand that has its space, and joins two such regions into one; then regions over one space that
-//! read a common value become one, with several outputs.
+//! A region is one step: a loop nest over an iteration space, or several that run in turn on each block of its rows, a
+//! matrix product with an epilogue, or a concat. The space of an elementwise node is its shape; that of a reduction is
+//! its operand's shape. Walking operands first, a node joins the region of an operand that has its space, and joins two
+//! such regions into one; then regions over one space that read a common value become one, with several outputs; and
+//! at last what uses a reduction joins the region of that, as a later phase ([`consumers`]).
 //!
 //! A join is refused when it would make a region need itself through another one, when it would mix reductions over
 //! different axes, and when it would need two matrix products, or a reduction of one. Elementwise work that uses a
@@ -11,15 +12,19 @@
 //! work and concats that only a concat uses are parts of it, computed where it has them.
 //!
 //! What this gives: any tree of elementwise work over broadcast and strided operands is one region, and the reductions
-//! it feeds are in it. What it leaves out: a consumer of a reduction is a region of its own.
+//! it feeds are in it, and what uses those row by row. What it leaves out: consumers of reductions over other axes than
+//! the last ones are regions of their own.
 //!
 //! Linear in nodes, but for the sets of needed regions, which cost a bit per pair of regions.
 
+mod consumers;
+
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use raptors_ir::{Dims, Graph, NodeId, Op, Shape};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::access::root_of;
 use crate::dependence::Dependence;
@@ -37,6 +42,7 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
         dependence: Dependence::default(),
         group_of: vec![None; graph.len()],
         is_output: vec![false; graph.len()],
+        refusals: Vec::new(),
     };
     for output in graph.outputs() {
         fuser.is_output[output.node.index()] = true;
@@ -47,6 +53,8 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
         }
     }
     fuser.merge_siblings();
+    fuser.merge_consumers();
+    fuser.note_refusals();
     let regions = fuser.order();
     let mut new = graph.clone();
     new.set_regions(regions);
@@ -74,6 +82,14 @@ impl Group {
     }
 }
 
+/// Two groups that were not joined at a node, and why; they may be joined later by other nodes.
+struct Refusal {
+    rule: &'static str,
+    node: NodeId,
+    groups: (usize, usize),
+    reason: Cow<'static, str>,
+}
+
 struct Fuser<'a> {
     graph: &'a Graph,
     ledger: &'a mut Ledger,
@@ -81,6 +97,7 @@ struct Fuser<'a> {
     dependence: Dependence,
     group_of: Vec<Option<usize>>,
     is_output: Vec<bool>,
+    refusals: Vec<Refusal>,
 }
 
 impl Fuser<'_> {
@@ -137,7 +154,8 @@ impl Fuser<'_> {
             match self.refusal(current, candidate) {
                 None => current = self.merge(candidate, current),
                 Some(reason) => {
-                    self.ledger.refused("fuse", "producer", self.graph, id, reason);
+                    let groups = (candidate, current);
+                    self.refusals.push(Refusal { rule: "producer", node: id, groups, reason: reason.into() });
                     self.dependence.require(current, candidate);
                 }
             }
@@ -233,6 +251,17 @@ impl Fuser<'_> {
                     self.ledger.applied("fuse", "siblings", self.graph, id, detail);
                     current = self.merge(sibling.min(current), sibling.max(current));
                 }
+            }
+        }
+    }
+
+    /// Puts the refusals that came true into the ledger, each once for two groups.
+    fn note_refusals(&mut self) {
+        let mut noted = FxHashSet::default();
+        for Refusal { rule, node, groups: (a, b), reason } in std::mem::take(&mut self.refusals) {
+            let (a, b) = (self.dependence.find(a), self.dependence.find(b));
+            if a != b && noted.insert((rule, a, b)) {
+                self.ledger.refused("fuse", rule, self.graph, node, reason);
             }
         }
     }

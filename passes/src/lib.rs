@@ -9,6 +9,7 @@
 pub mod access;
 pub mod check_place;
 pub mod copies;
+pub mod cost;
 pub mod cse;
 pub mod dce;
 mod dependence;
@@ -17,6 +18,7 @@ pub mod fuse;
 mod ledger;
 mod manager;
 mod options;
+pub mod phases;
 pub mod place;
 mod rewrite;
 pub mod simplify;

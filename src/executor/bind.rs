@@ -79,8 +79,8 @@ impl<'a> Bound<'a> {
                 Some(pointer) => pointer,
                 None => unreachable!("memory was given for result {n}"),
             },
-            // Not before there is a block of it: `TileRunner::set_product`.
-            Memory::Product => std::ptr::null_mut(),
+            // Not before there is a block of it: `TileRunner::rebase`.
+            Memory::Product | Memory::Scratch(_) => std::ptr::null_mut(),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::executor::Bound;
 use crate::executor::tiles::TileRunner;
 use crate::kernels::matmul::{Matrix, MatrixMut, batch_offset, matmul_batched};
 use crate::kernels::product::{Product, grid};
-use crate::program::{LoopNest, MatrixProduct, Operand};
+use crate::program::{LoopNest, MatrixProduct, Memory, Operand};
 use crate::runtime::buffer::Buffer;
 use crate::runtime::team;
 
@@ -181,7 +181,7 @@ impl<'a> Block<'a> {
             for line in 0..lines {
                 let start = first + line * n;
                 let origin = block.at(line, 0, self.item).wrapping_sub(start * self.item);
-                self.runner.set_product(origin);
+                self.runner.rebase(Memory::Product, origin);
                 for offset in (0..len).step_by(self.tile) {
                     let count = self.tile.min(len - offset);
                     self.runner.compute(start + offset, count);

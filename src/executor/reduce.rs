@@ -22,6 +22,8 @@ use crate::kernels::reduce::{self, ArgKernels, ReduceKernels};
 use crate::program::{LoopNest, Operand};
 use crate::runtime::level::Level;
 
+pub(super) use rows::RowReducer;
+
 /// Runs every element of `nest` and stores its reductions.
 ///
 /// # Safety
@@ -32,8 +34,8 @@ pub(crate) unsafe fn run(nest: &LoopNest, bound: &Bound<'_>) -> Result<(), Error
         return Ok(());
     }
     if nest.reduced == 0 {
-        // SAFETY: as for this function.
-        unsafe { store_identities(nest, bound) };
+        // SAFETY: the targets hold one element for each kept position.
+        unsafe { store_identities(nest, nest.outer * nest.inner, |target| bound.base(target)) };
         return Ok(());
     }
     let combiners = combiners(nest)?;
@@ -53,7 +55,7 @@ enum Kernels {
 }
 
 /// One reduction of a nest, with its kernels.
-struct Combiner {
+pub(super) struct Combiner {
     kernels: Kernels,
     /// The dtype of what is reduced.
     dtype: DType,
@@ -68,7 +70,7 @@ impl Combiner {
     }
 }
 
-fn combiners(nest: &LoopNest) -> Result<Vec<Combiner>, Error> {
+pub(super) fn combiners(nest: &LoopNest) -> Result<Vec<Combiner>, Error> {
     let level = Level::current();
     nest.body
         .reductions
@@ -92,12 +94,12 @@ fn combiners(nest: &LoopNest) -> Result<Vec<Combiner>, Error> {
         .collect()
 }
 
-/// Stores the value of each reduction of no elements.
+/// Stores the value of each reduction of no elements, `count` times from where `first` says.
 ///
 /// # Safety
 ///
-/// As for [`run`].
-unsafe fn store_identities(nest: &LoopNest, bound: &Bound<'_>) {
+/// There, each target has room for as many elements, which are this thread's to write.
+pub(super) unsafe fn store_identities(nest: &LoopNest, count: usize, first: impl Fn(&Operand) -> *mut u8) {
     for reduction in &nest.body.reductions {
         let operand: &Operand = &nest.operands[reduction.target.index()];
         let identity = match reduction.op {
@@ -108,10 +110,7 @@ unsafe fn store_identities(nest: &LoopNest, bound: &Bound<'_>) {
             }
         };
         let bytes = identity.bits().to_le_bytes();
-        let count = nest.outer * nest.inner;
-        // SAFETY: the target holds one element for each kept position.
-        unsafe {
-            crate::kernels::copy::splat(bytes.as_ptr(), operand.dtype.size(), bound.base(operand), count)
-        };
+        // SAFETY: as for this function.
+        unsafe { crate::kernels::copy::splat(bytes.as_ptr(), operand.dtype.size(), first(operand), count) };
     }
 }

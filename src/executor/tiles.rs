@@ -30,6 +30,8 @@ pub(crate) struct TileRunner<'a> {
     _scratch: Buffer,
     registers: *mut u8,
     register_bytes: usize,
+    /// The most elements of a tile.
+    longest: usize,
 }
 
 impl<'a> TileRunner<'a> {
@@ -63,11 +65,15 @@ impl<'a> TileRunner<'a> {
             _scratch: scratch,
             registers,
             register_bytes,
+            longest,
         };
         let mut next = registers.wrapping_add(tile.registers * register_bytes);
         for fill in &tile.fills {
-            // SAFETY: `next` starts a part of the scratch memory of `fill_bytes(fill)` bytes.
-            unsafe { runner.fill(fill, next, longest, bound) };
+            // What only a block has is filled in when there is one.
+            if !runner.filled_from(fill).is_some_and(Memory::is_of_step) {
+                // SAFETY: `next` starts a part of the scratch memory of `fill_bytes(fill)` bytes.
+                unsafe { runner.fill(fill, next, bound) };
+            }
             runner.fixed.push(next);
             next = next.wrapping_add(fill_bytes(fill));
         }
@@ -84,8 +90,8 @@ impl<'a> TileRunner<'a> {
     /// # Safety
     ///
     /// As for [`TileRunner::new`]; `target` has room for the fill.
-    unsafe fn fill(&self, fill: &Fill, target: *mut u8, longest: usize, bound: &Bound<'_>) {
-        let nest = self.nest;
+    unsafe fn fill(&self, fill: &Fill, target: *mut u8, bound: &Bound<'_>) {
+        let (nest, longest) = (self.nest, self.longest);
         match *fill {
             Fill::Scalar(value) => {
                 let inst = &nest.body.insts[value.index()];
@@ -130,12 +136,35 @@ impl<'a> TileRunner<'a> {
         self.values[value.index()]
     }
 
-    /// Reads the matrix product at `origin`, where its first element would be if all of it were there.
-    pub(crate) fn set_product(&mut self, origin: *mut u8) {
+    /// Finds a value that is there a block at a time at `origin`, where its first element would be if all of it were there.
+    pub(crate) fn rebase(&mut self, memory: Memory, origin: *mut u8) {
         for (base, operand) in self.bases.iter_mut().zip(&self.nest.operands) {
-            if operand.memory == Memory::Product {
+            if operand.memory == memory {
                 *base = origin;
             }
+        }
+    }
+
+    /// Fills again the fixed tiles of operands in memory that `has_changed`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TileRunner::new`]; values that are there a block at a time have been found.
+    pub(crate) unsafe fn refill(&mut self, bound: &Bound<'_>, has_changed: impl Fn(Memory) -> bool) {
+        let nest = self.nest;
+        for (fill, &target) in nest.tile.fills.iter().zip(&self.fixed) {
+            if self.filled_from(fill).is_some_and(&has_changed) {
+                // SAFETY: the tile has room for what it was made for.
+                unsafe { self.fill(fill, target, bound) };
+            }
+        }
+    }
+
+    /// The memory that a fixed tile is filled from; `None` for a scalar.
+    fn filled_from(&self, fill: &Fill) -> Option<Memory> {
+        match *fill {
+            Fill::Scalar(_) => None,
+            Fill::Uniform(id) | Fill::Period(id, _) => Some(self.nest.operands[id.index()].memory),
         }
     }
 

@@ -45,6 +45,7 @@ impl Kernel<'_> {
     pub(super) fn threads(&self) -> usize {
         let chunks = |step: &Step| match step {
             Step::Loop(nest) => nest.size().div_ceil(nest.chunk_elements().max(1)),
+            Step::Blocks(blocks) => blocks.rows.div_ceil(blocks.chunk_rows()),
             Step::Matmul(_) => usize::MAX,
         };
         let most = self.steps.iter().map(chunks).max().unwrap_or(1);
@@ -65,6 +66,7 @@ impl Kernel<'_> {
     pub(super) fn lane_program(&self) -> String {
         let text = |step: &Step| match step {
             Step::Loop(nest) => nest.body.to_string(),
+            Step::Blocks(blocks) => blocks.nests.iter().map(|nest| nest.body.to_string()).collect(),
             Step::Matmul(product) => {
                 let [rows, inner, columns] = product.dims;
                 format!("    matmul {rows} x {inner} x {columns}\n")

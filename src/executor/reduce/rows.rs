@@ -1,4 +1,8 @@
 //! Reductions of rows: each result combines consecutive elements of the space.
+//!
+//! Rows are shared out to threads, and where they are few and long, parts of them. [`RowReducer`] is for one thread.
+
+use std::ops::Range;
 
 use super::{Combiner, Kernels};
 use crate::error::Error;
@@ -35,27 +39,120 @@ unsafe fn short(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> R
     let (rows, len) = (nest.outer, nest.reduced);
     let rows_per_tile = (nest.tile.len / len).min(rows);
     let rows_per_chunk = nest.chunk_elements().div_ceil(len).next_multiple_of(rows_per_tile);
-    let error = FirstError::default();
-    team::run(rows.div_ceil(rows_per_chunk), &|chunk| {
-        let (mut row, end) = (chunk * rows_per_chunk, rows.min((chunk + 1) * rows_per_chunk));
+    team::try_run(rows.div_ceil(rows_per_chunk), &|chunk| {
+        let chunk = chunk * rows_per_chunk..rows.min((chunk + 1) * rows_per_chunk);
         // SAFETY: as for this function; chunks are disjoint rows.
-        let result = unsafe { TileRunner::new(nest, bound, rows_per_tile * len) }.map(|mut runner| {
-            while row < end {
-                let count = rows_per_tile.min(end - row);
-                // SAFETY: these rows are within the space, and this chunk's own.
-                unsafe {
-                    runner.compute(row * len, count * len);
-                    for combiner in combiners {
-                        reduce_rows(nest, combiner, &runner, row, count);
+        unsafe { RowReducer::new(nest, combiners, bound, chunk.len())?.run(chunk) };
+        Ok(())
+    })
+}
+
+/// Reduces rows on one thread.
+pub(in crate::executor) struct RowReducer<'a> {
+    nest: &'a LoopNest,
+    combiners: &'a [Combiner],
+    runner: TileRunner<'a>,
+    form: Form,
+}
+
+/// How rows are cut.
+enum Form {
+    /// Several rows a tile.
+    Short { rows_per_tile: usize },
+    /// Several tiles a row; a part of it at a time leaves partial results.
+    Long { longest_block: usize, scratch: Accumulators, partials: Partials },
+}
+
+impl<'a> RowReducer<'a> {
+    /// For at most `most_rows` at a time; the nest has elements.
+    ///
+    /// # Safety
+    ///
+    /// As for [`crate::executor::run`], until this is dropped.
+    pub(in crate::executor) unsafe fn new(
+        nest: &'a LoopNest,
+        combiners: &'a [Combiner],
+        bound: &Bound<'_>,
+        most_rows: usize,
+    ) -> Result<RowReducer<'a>, Error> {
+        let (len, tile) = (nest.reduced, nest.tile.len);
+        let (form, longest) = if len <= tile {
+            let rows_per_tile = (tile / len).min(most_rows);
+            (Form::Short { rows_per_tile }, rows_per_tile * len)
+        } else {
+            let longest_block = longest_block(nest, combiners);
+            let partials = Partials::new(combiners, len.div_ceil(longest_block), longest_block)?;
+            (Form::Long { longest_block, scratch: Accumulators::new(combiners), partials }, tile)
+        };
+        // SAFETY: as for this function.
+        let runner = unsafe { TileRunner::new(nest, bound, longest)? };
+        Ok(RowReducer { nest, combiners, runner, form })
+    }
+
+    /// What runs the tiles.
+    pub(in crate::executor) fn runner(&mut self) -> &mut TileRunner<'a> {
+        &mut self.runner
+    }
+
+    /// Reduces these rows.
+    ///
+    /// # Safety
+    ///
+    /// They are rows of the nest, and this thread's own.
+    pub(in crate::executor) unsafe fn run(&mut self, rows: Range<usize>) {
+        let (nest, len, runner) = (self.nest, self.nest.reduced, &mut self.runner);
+        match &mut self.form {
+            Form::Short { rows_per_tile } => {
+                for row in rows.clone().step_by(*rows_per_tile) {
+                    let count = (*rows_per_tile).min(rows.end - row);
+                    // SAFETY: these rows are within the space, and this thread's own.
+                    unsafe {
+                        runner.compute(row * len, count * len);
+                        for combiner in self.combiners {
+                            reduce_rows(nest, combiner, runner, row, count);
+                        }
+                        runner.store(row * len, count * len);
                     }
-                    runner.store(row * len, count * len);
                 }
-                row += count;
             }
-        });
-        error.keep(result);
-    });
-    error.into_result()
+            Form::Long { longest_block, scratch, partials } => {
+                let segments = len.div_ceil(*longest_block);
+                for row in rows {
+                    for segment in 0..segments {
+                        let first = segment * *longest_block;
+                        let count = (*longest_block).min(len - first);
+                        // SAFETY: the segment is within its row, and the partials are of this row alone.
+                        unsafe {
+                            reduce_segment(
+                                nest,
+                                self.combiners,
+                                runner,
+                                scratch,
+                                partials,
+                                segment,
+                                row * len,
+                                first,
+                                count,
+                            )
+                        };
+                    }
+                    for combiner in self.combiners {
+                        let target = nest.body.reductions[combiner.number].target;
+                        let item = nest.operands[target.index()].dtype.size();
+                        let out = runner.base(target).wrapping_add(row * item);
+                        // SAFETY: every partial has been written, and the result is one element of the target.
+                        unsafe { partials.combine(combiner, 0..segments, len, out) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Elements of a part of a row that leaves partial results. Regions mix dtypes, and so block lengths; each block of the
+/// longest is whole blocks of the others.
+fn longest_block(nest: &LoopNest, combiners: &[Combiner]) -> usize {
+    combiners.iter().map(|combiner| block(combiner.dtype)).max().unwrap_or(1).max(nest.tile.len)
 }
 
 /// Reduces each of `count` rows of the tile just computed, which starts at row `first`.
@@ -98,9 +195,7 @@ unsafe fn reduce_rows(
 /// As for [`run`].
 unsafe fn long(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
     let (rows, len) = (nest.outer, nest.reduced);
-    // Regions mix dtypes, and so block lengths; each block of the longest is whole blocks of the others.
-    let longest_block =
-        combiners.iter().map(|combiner| block(combiner.dtype)).max().unwrap_or(1).max(nest.tile.len);
+    let longest_block = longest_block(nest, combiners);
     let segments = len.div_ceil(longest_block);
     let mut partials = Partials::new(combiners, rows * segments, longest_block)?;
     let segments_per_chunk = nest.chunk_elements().div_ceil(longest_block).max(1);
@@ -136,8 +231,10 @@ unsafe fn long(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Re
     error.into_result()?;
     for row in 0..rows {
         for combiner in combiners {
+            let operand = &nest.operands[nest.body.reductions[combiner.number].target.index()];
+            let out = bound.base(operand).wrapping_add(row * operand.dtype.size());
             // SAFETY: every partial of the row has been written, and its result is one element of the target.
-            unsafe { partials.combine(nest, combiner, bound, row, segments, len) };
+            unsafe { partials.combine(combiner, row * segments..(row + 1) * segments, len, out) };
         }
     }
     Ok(())
@@ -177,21 +274,13 @@ impl Partials {
         self.pointers[combiner.number].wrapping_add(segment * self.segment_bytes[combiner.number])
     }
 
+    /// Combines the partials of these segments, those of a row of `len` elements.
+    ///
     /// # Safety
     ///
-    /// All partials of `row` are written; the result's element is this thread's to write.
-    unsafe fn combine(
-        &mut self,
-        nest: &LoopNest,
-        combiner: &Combiner,
-        bound: &Bound<'_>,
-        row: usize,
-        segments: usize,
-        len: usize,
-    ) {
-        let operand = &nest.operands[nest.body.reductions[combiner.number].target.index()];
-        let out = bound.base(operand).wrapping_add(row * operand.dtype.size());
-        let first = self.at(combiner, row * segments);
+    /// All of them are written; `out` has room for the result, and is this thread's to write.
+    unsafe fn combine(&mut self, combiner: &Combiner, segments: Range<usize>, len: usize, out: *mut u8) {
+        let first = self.at(combiner, segments.start);
         match &combiner.kernels {
             // Whole segments leave no gap between the partials of one and the next.
             // SAFETY: a row's partials are consecutive, one per block.
@@ -199,8 +288,8 @@ impl Partials {
                 (kernels.combine)(first, len.div_ceil(block(combiner.dtype)), out)
             },
             Kernels::Arg(kernels) => {
-                for segment in 1..segments {
-                    let other = self.at(combiner, row * segments + segment);
+                for segment in segments.skip(1) {
+                    let other = self.at(combiner, segment);
                     // SAFETY: both partials are a value and an index, and the first one is earlier.
                     unsafe {
                         (kernels.merge)(first, first.add(8).cast(), other, other.add(8).cast(), 1);
