@@ -5,8 +5,10 @@
 
 mod bind;
 mod blocks;
+mod compiled;
 mod map;
 mod matmul;
+mod range;
 mod reduce;
 mod tiles;
 
@@ -16,7 +18,7 @@ use crate::error::Error;
 use crate::program::{Program, Step};
 use crate::runtime::buffer::Buffer;
 
-pub(crate) use bind::{Argument, Bound};
+pub(crate) use bind::{Argument, Bound, Engine};
 
 /// Memory of one result after a run.
 pub(crate) enum Outcome {

@@ -38,6 +38,7 @@ mod peak;
 mod run;
 mod lower;
 mod program;
+pub mod jit;
 mod codegen;
 mod executor;
 pub mod kernels;

@@ -27,7 +27,9 @@ impl Rows {
     /// The rows of the reductions among `nodes`; `None` where there are none.
     pub fn of(graph: &Graph, nodes: &[NodeId]) -> Option<Rows> {
         nodes.iter().find_map(|&node| match graph.op(node) {
-            Op::Reduce(_, axes) => Some(Rows::new(graph.shape(graph.operands(node)[0]).clone(), axes.clone())),
+            Op::Reduce(_, axes) => {
+                Some(Rows::new(graph.shape(graph.operands(node)[0]).clone(), axes.clone()))
+            }
             _ => None,
         })
     }

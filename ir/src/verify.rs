@@ -25,7 +25,9 @@
 //! Whether values that share a slot disturb each other is not checked here: that is a proof about memory, and belongs
 //! to who placed them. Linear in nodes and operands, except that 11 looks at all results for each value.
 
-use crate::{Destination, Graph, Layout, NodeId, Op, RegionId, Rows, Shape, Slot, Type, VerifyError, arity, infer};
+use crate::{
+    Destination, Graph, Layout, NodeId, Op, RegionId, Rows, Shape, Slot, Type, VerifyError, arity, infer,
+};
 
 type Result = std::result::Result<(), VerifyError>;
 
@@ -293,7 +295,10 @@ fn check_order(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
                         && graph.shape(operand) == graph.shape(id)
                 }
                 // At its own row, as checked with the region.
-                _ => direct || rows.as_ref().is_some_and(|rows| rows.is_per_row(graph.shape(roots.root(operand)))),
+                _ => {
+                    direct
+                        || rows.as_ref().is_some_and(|rows| rows.is_per_row(graph.shape(roots.root(operand))))
+                }
             };
             let earlier = producer < region || (in_order && producer == region);
             require(earlier, id, || {

@@ -67,7 +67,8 @@ impl Phases {
     /// `None` where no node uses a reduction of its own region.
     pub fn of(graph: &Graph, nodes: &[NodeId], is_stored: impl Fn(NodeId) -> bool) -> Option<Phases> {
         let rows = Rows::of(graph, nodes)?;
-        let mut region = Region { graph, nodes, rows, levels: FxHashMap::default(), dear: FxHashSet::default() };
+        let mut region =
+            Region { graph, nodes, rows, levels: FxHashMap::default(), dear: FxHashSet::default() };
         region.set_levels();
         if region.levels.values().all(|&level| level == 0) {
             return None;
@@ -163,9 +164,10 @@ impl Region<'_> {
 
     fn op_ns(&self, id: NodeId) -> f64 {
         let graph = self.graph;
-        let dtype = graph.operands(id).first().map_or(graph.node(id).ty.dtype, |&operand| {
-            graph.node(operand).ty.dtype
-        });
+        let dtype = graph
+            .operands(id)
+            .first()
+            .map_or(graph.node(id).ty.dtype, |&operand| graph.node(operand).ty.dtype);
         cost::op_ns(graph.op(id), dtype, graph.node(id).ty.dtype.size())
     }
 
@@ -187,7 +189,8 @@ impl Region<'_> {
             // Waits for what it needs alone, unless it is stored, or feeds a reduction that others wait for.
             let first = if self.is_per_row(id) { own } else { demanded[0] };
             let again = !self.is_per_row(id) && !self.dear.contains(&id);
-            let levels: SmallVec<[Level; 4]> = if again { demanded.clone() } else { SmallVec::from_elem(first, 1) };
+            let levels: SmallVec<[Level; 4]> =
+                if again { demanded.clone() } else { SmallVec::from_elem(first, 1) };
             let keeps = !again && demanded.iter().any(|&level| level != first);
             if keeps {
                 kept.insert(id);

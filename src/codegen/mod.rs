@@ -1,5 +1,7 @@
 //! What a region computes, element by element, and the code that computes it.
 
+pub(crate) mod compiled;
+pub(crate) mod kernel;
 pub(crate) mod lane;
 pub(crate) mod select;
 pub(crate) mod tile;

@@ -12,7 +12,12 @@ use crate::program::{LoopNest, Operand};
 use crate::runtime::level::Level;
 
 /// The nests that write the parts of the concat `id`, the last of the `nodes` of its region.
-pub(super) fn concat(graph: &Graph, id: NodeId, nodes: &[NodeId], level: Level) -> Result<Vec<LoopNest>, Error> {
+pub(super) fn concat(
+    graph: &Graph,
+    id: NodeId,
+    nodes: &[NodeId],
+    level: Level,
+) -> Result<Vec<LoopNest>, Error> {
     let mut parts = Vec::new();
     add_parts(graph, nodes, id, stored(graph, id), &mut parts);
     parts.into_iter().map(|part| part.lower(graph, level)).collect()

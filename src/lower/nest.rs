@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::{access_of, memory_of, stored};
+use crate::codegen::compiled::Machine;
 use crate::codegen::lane::{LaneOp, LaneProgram, OperandId, Reduction, Scalar, ValueId};
 use crate::codegen::tile::TileProgram;
 use crate::error::Error;
@@ -216,6 +217,8 @@ impl<'a> NestBuilder<'a> {
         let Some(tile) = TileProgram::new(&self.body, &self.operands, &dims, level) else {
             return Err(self.unsupported());
         };
+        let shape = [reduced_size, inner_size];
+        let machine = Machine::new(&self.body, &self.operands, &dims, shape, level);
         let element_ns = element_ns(&self.body, self.space.size());
         Ok(LoopNest {
             dims,
@@ -225,6 +228,7 @@ impl<'a> NestBuilder<'a> {
             operands: self.operands,
             body: self.body,
             tile,
+            machine,
             element_ns,
         })
     }

@@ -10,7 +10,12 @@ use crate::program::{LoopNest, MatrixProduct, Memory, Operand};
 use crate::runtime::level::Level;
 
 /// The product `id`, and the other `nodes` of its region as its epilogue.
-pub(super) fn matrix_product(graph: &Graph, id: NodeId, nodes: &[NodeId], level: Level) -> Result<MatrixProduct, Error> {
+pub(super) fn matrix_product(
+    graph: &Graph,
+    id: NodeId,
+    nodes: &[NodeId],
+    level: Level,
+) -> Result<MatrixProduct, Error> {
     let result_shape = graph.shape(id);
     let (batch, _) = result_shape.split_at(result_shape.len() - 2);
     let operands = graph.operands(id);

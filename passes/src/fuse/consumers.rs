@@ -43,7 +43,12 @@ impl Fuser<'_> {
                     }
                     Some(reason) => {
                         let rule = "phase";
-                        self.refusals.push(Refusal { rule, node: id, groups: (producer, consumer), reason: reason.into() });
+                        self.refusals.push(Refusal {
+                            rule,
+                            node: id,
+                            groups: (producer, consumer),
+                            reason: reason.into(),
+                        });
                     }
                 }
             }
