@@ -63,26 +63,7 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
         }
     }
     lowerer.accumulate()?;
-    for &(value, stream) in &program.stores {
-        let ty = program.ty(value);
-        let unsupported = Unsupported { op: "store", ty, target };
-        if ty == Type::Mask || program.streams[stream.index()].step != Step::Unit {
-            return Err(unsupported);
-        }
-        let mut value = lowerer.value(value);
-        let bytes = lowerer.bytes(ty);
-        if lowerer.values[value.index()].home.is_some() && program.stores.len() > 1 {
-            // Read before anything is written.
-            value = lowerer.one(opcode::VMOVUPS_LOAD, bytes, value);
-        }
-        lowerer.push(
-            Form::Store(Place::Unit(stream), ty.size() as u8),
-            opcode::VMOVUPS_STORE,
-            bytes,
-            None,
-            &[value],
-        );
-    }
+    lowerer.stores()?;
     let body = lowerer.block();
     let row_start = lowerer.row_start();
     let row_end = lowerer.row_end()?;
@@ -117,6 +98,28 @@ fn needed(program: &VectorProgram) -> Vec<bool> {
 }
 
 impl Lowerer<'_> {
+    /// Everything that is read is read before anything is written.
+    fn stores(&mut self) -> Result<(), Unsupported> {
+        let program = self.program;
+        let mut values: SmallVec<[Value; 4]> = SmallVec::new();
+        for &(value, stream) in &program.stores {
+            let ty = program.ty(value);
+            if ty == Type::Mask || program.streams[stream.index()].step != Step::Unit {
+                return Err(Unsupported { op: "store", ty, target: self.target });
+            }
+            let value = self.value(value);
+            let is_in_memory = self.values[value.index()].home.is_some() && program.stores.len() > 1;
+            let bytes = self.bytes(ty);
+            values.push(if is_in_memory { self.one(opcode::VMOVUPS_LOAD, bytes, value) } else { value });
+        }
+        for (&(value, stream), stored) in program.stores.iter().zip(values) {
+            let ty = program.ty(value);
+            let form = Form::Store(Place::Unit(stream), ty.size() as u8);
+            self.push(form, opcode::VMOVUPS_STORE, self.bytes(ty), None, &[stored]);
+        }
+        Ok(())
+    }
+
     /// Bytes of a vector of a type.
     fn bytes(&self, ty: Type) -> usize {
         self.lanes * ty.size()

@@ -89,7 +89,7 @@ fn run(program: &VectorProgram, code: &Code, rng: &mut Rng, what: &str) {
         let function: extern "sysv64" fn(*const KernelArgs) = std::mem::transmute(code.address());
         function(&args);
     }
-    for (n, stream) in placed.iter().enumerate() {
+    for (n, stream) in placed.iter().enumerate().filter(|&(n, _)| is_written(program, n)) {
         let ty = program.streams[n].ty;
         let actual = memories[stream.memory].slice();
         for row in 0..rows {
@@ -108,6 +108,13 @@ fn run(program: &VectorProgram, code: &Code, rng: &mut Rng, what: &str) {
     compare_all(program, &mut memories, &mut expected, &placed, rows, what);
 }
 
+/// Whether a program writes a stream.
+fn is_written(program: &VectorProgram, stream: usize) -> bool {
+    let mut stores = program.stores.iter().map(|&(_, stored)| stored);
+    let mut targets = program.accumulations.iter().map(|one| one.target);
+    stores.any(|stored| stored.index() == stream) || targets.any(|target| target.index() == stream)
+}
+
 /// Bytes beside the elements are as they were.
 fn compare_all(
     program: &VectorProgram,
@@ -117,7 +124,7 @@ fn compare_all(
     rows: usize,
     what: &str,
 ) {
-    for (n, stream) in placed.iter().enumerate() {
+    for (n, stream) in placed.iter().enumerate().filter(|&(n, _)| is_written(program, n)) {
         let actual = memories[stream.memory].slice();
         for row in 0..rows {
             let start = stream.first.wrapping_add_signed(row as isize * stream.stride);
