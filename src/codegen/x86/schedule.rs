@@ -1,0 +1,157 @@
+//! In which order the instructions of a block run, and over how many vectors at once.
+//!
+//! A block is run op by op over several vectors, its *copies*: their chains of dependent instructions overlap, which
+//! hides latency better than the CPU does on its own. What that costs in registers decides how many copies there are.
+//!
+//! Mask registers are few: an instruction that makes a mask waits for the first that uses it, and both are done for one
+//! copy before the next. Stores come as soon as no stream is read any more: a stream that is written may be one that is
+//! read.
+
+use smallvec::SmallVec;
+
+use super::machine::{Block, Class, Form, Info, MachineProgram, Place, Value};
+
+/// An instruction, by position, for a copy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) inst: u16,
+    pub(super) copy: u8,
+}
+
+/// The most copies of a body.
+const MOST_COPIES: usize = 8;
+
+/// The most steps of a body: code beyond would not stay in the first caches.
+const MOST_STEPS: usize = 1600;
+
+/// The instructions of a block in order, for each copy.
+pub(super) fn steps(block: &Block, values: &[Info], copies: usize) -> Vec<Step> {
+    let order = order(block, values);
+    let mut steps = Vec::with_capacity(block.insts.len() * copies);
+    let mut first = 0;
+    for end in order.ends {
+        for copy in 0..copies {
+            let group = order.insts[first..end].iter();
+            steps.extend(group.map(|&inst| Step { inst, copy: copy as u8 }));
+        }
+        first = end;
+    }
+    steps
+}
+
+/// Instructions in groups that stay together.
+struct Order {
+    insts: Vec<u16>,
+    /// Where each group ends.
+    ends: Vec<usize>,
+}
+
+impl Order {
+    /// The last instruction of a group.
+    fn push(&mut self, inst: u16) {
+        self.insts.push(inst);
+        self.ends.push(self.insts.len());
+    }
+}
+
+fn order(block: &Block, values: &[Info]) -> Order {
+    let mut order =
+        Order { insts: Vec::with_capacity(block.insts.len()), ends: Vec::with_capacity(block.insts.len()) };
+    let reads_stream =
+        |value: &Value| values[value.index()].home.is_some_and(|home| matches!(home.place, Place::Unit(_)));
+    let is_store = |n: usize| matches!(block.insts[n].form, Form::Store(..) | Form::StoreElement(..));
+    let last_read =
+        (0..block.insts.len()).rfind(|&n| !is_store(n) && block.insts[n].args.iter().any(reads_stream));
+    let has_several_stores = (0..block.insts.len()).filter(|&n| is_store(n)).count() > 1;
+    // The instructions of masks that no instruction has needed yet, by value.
+    let mut waiting: SmallVec<[(Value, u16); 8]> = SmallVec::new();
+    let mut stored: SmallVec<[u16; 8]> = SmallVec::new();
+    for (n, inst) in block.insts.iter().enumerate() {
+        if is_store(n) {
+            if !stored.contains(&(n as u16)) {
+                order.push(n as u16);
+            }
+            continue;
+        }
+        let Some(dst) = inst.dst else { unreachable!("only stores have no value") };
+        if values[dst.index()].class == Class::Mask {
+            waiting.push((dst, n as u16));
+            continue;
+        }
+        needed_masks(block, &mut waiting, n, &mut order.insts);
+        order.push(n as u16);
+        if has_several_stores && last_read.is_none_or(|last| n >= last) {
+            for store in (0..block.insts.len()).filter(|&store| is_store(store)) {
+                if block.insts[store].args[0] == dst {
+                    stored.push(store as u16);
+                    order.push(store as u16);
+                }
+            }
+        }
+    }
+    order
+}
+
+/// Takes the masks that an instruction needs, and those that they need, from the waiting ones.
+fn needed_masks(block: &Block, waiting: &mut SmallVec<[(Value, u16); 8]>, inst: usize, insts: &mut Vec<u16>) {
+    for arg in &block.insts[inst].args {
+        let Some(position) = waiting.iter().position(|&(value, _)| value == *arg) else { continue };
+        let (_, mask) = waiting.remove(position);
+        needed_masks(block, waiting, usize::from(mask), insts);
+        insts.push(mask);
+    }
+}
+
+/// The most vectors that are alive at once in one copy of a block, those with a shared home aside.
+fn peak(block: &Block, values: &[Info]) -> usize {
+    let is_local = |value: Value| {
+        let info = values[value.index()];
+        info.class == Class::Vector && info.home.is_none_or(|home| !home.is_shared())
+    };
+    let mut is_alive = vec![false; values.len()];
+    let (mut alive, mut most) = (0usize, 0);
+    for inst in block.insts.iter().rev() {
+        if let Some(dst) = inst.dst
+            && is_alive[dst.index()]
+        {
+            is_alive[dst.index()] = false;
+            alive -= 1;
+        }
+        for &arg in &inst.args {
+            if is_local(arg) && !is_alive[arg.index()] {
+                is_alive[arg.index()] = true;
+                alive += 1;
+            }
+        }
+        // What is read once from memory is an operand there.
+        most = most.max(alive);
+    }
+    most
+}
+
+/// How many copies of the body to run at once, and how many registers its constants may keep.
+pub(super) struct Shape {
+    pub(super) copies: usize,
+    pub(super) pinned: usize,
+}
+
+/// The shape of a body with so many shared values; `forced` is a number of copies that a test wants.
+pub(super) fn shape(program: &MachineProgram, shared: usize, forced: Option<usize>) -> Shape {
+    let registers = program.target.registers();
+    let ops = program.body.insts.len().max(1);
+    let peak = peak(&program.body, &program.values).max(1);
+    let constants = shared.min(registers / 3);
+    let mut copies = MOST_COPIES;
+    while copies > 1 && copies * peak + constants > registers {
+        copies /= 2;
+    }
+    if ops >= 20 {
+        copies = copies.max(4);
+    }
+    while copies > 1 && copies * ops > MOST_STEPS {
+        copies /= 2;
+    }
+    let copies = forced.unwrap_or(copies);
+    let spare = registers.saturating_sub(copies * peak).max(constants);
+    Shape { copies, pinned: shared.min(spare).min(registers - 7) }
+}
