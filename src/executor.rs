@@ -11,10 +11,12 @@ mod matmul;
 mod range;
 mod reduce;
 mod tiles;
+mod verify;
 
 use raptors_ir::Slot;
 
 use crate::error::Error;
+use crate::jit::{self, Jit};
 use crate::program::{Program, Step};
 use crate::runtime::buffer::Buffer;
 
@@ -43,15 +45,11 @@ pub(crate) unsafe fn run(
     outputs: &[Option<*mut u8>],
 ) -> Result<Vec<Outcome>, Error> {
     let mut bound = Bound::new(program, arguments, outputs)?;
-    for step in &program.steps {
+    let verifies = jit::mode() == Jit::Verify;
+    for (number, step) in program.steps.iter().enumerate() {
         // SAFETY: `bound` names memory as this function's caller promises, and its own buffers.
         unsafe {
-            match step {
-                Step::Loop(nest) if nest.body.reductions.is_empty() => map::run(nest, &bound)?,
-                Step::Loop(nest) => reduce::run(nest, &bound)?,
-                Step::Blocks(step) => blocks::run(step, &bound)?,
-                Step::Matmul(product) => matmul::run(product, &bound)?,
-            }
+            if verifies { verify::run(program, number, &mut bound)? } else { self::step(step, &bound)? }
         }
     }
     let outcomes = program
@@ -65,4 +63,21 @@ pub(crate) unsafe fn run(
         })
         .collect();
     Ok(outcomes)
+}
+
+/// Runs one step.
+///
+/// # Safety
+///
+/// As for [`run`].
+unsafe fn step(step: &Step, bound: &Bound<'_>) -> Result<(), Error> {
+    // SAFETY: as for this function.
+    unsafe {
+        match step {
+            Step::Loop(nest) if nest.body.reductions.is_empty() => map::run(nest, bound),
+            Step::Loop(nest) => reduce::run(nest, bound),
+            Step::Blocks(step) => blocks::run(step, bound),
+            Step::Matmul(product) => matmul::run(product, bound),
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! Whether loop nests run as machine code.
 //!
-//! `RAPTORS_JIT=0` interprets them, `1` is the usual, and `verify` runs them both ways and fails where results differ.
-//! The variable is read once. A plan keeps the code it was compiled with: after a change, plans that were made while
-//! there was to be none are interpreted until [`clear_plan_cache`](crate::clear_plan_cache).
+//! `RAPTORS_JIT=0` interprets them, `1` is the usual, and `verify` runs them both ways and fails where results differ. The
+//! variable is read once.
 
+use std::ffi::OsStr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// How loop nests are run.
@@ -17,39 +18,64 @@ pub enum Jit {
     Verify,
 }
 
-/// Not read yet.
-const UNKNOWN: u8 = u8::MAX;
+impl Jit {
+    const ALL: [Jit; 3] = [Jit::Off, Jit::On, Jit::Verify];
 
-static MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
-
-/// How loop nests are run in this process.
-pub fn mode() -> Jit {
-    match MODE.load(Relaxed) {
-        0 => Jit::Off,
-        1 => Jit::On,
-        2 => Jit::Verify,
-        _ => {
-            let mode = read(std::env::var_os("RAPTORS_JIT").as_deref());
-            // Another thread read the same, or somebody has set it meanwhile.
-            let _ = MODE.compare_exchange(UNKNOWN, mode as u8, Relaxed, Relaxed);
-            self::mode()
-        }
+    /// What `RAPTORS_JIT` says, the usual if it says nothing that is known.
+    fn of_process() -> Jit {
+        static READ: OnceLock<Jit> = OnceLock::new();
+        *READ.get_or_init(|| {
+            let value = std::env::var_os("RAPTORS_JIT");
+            read(value.as_deref()).unwrap_or_else(|| {
+                let value = value.unwrap_or_default();
+                eprintln!("raptors: RAPTORS_JIT={}: not one of 0, 1, verify; using 1", value.display());
+                Jit::On
+            })
+        })
     }
 }
 
-/// Changes how loop nests are run from now on, whatever `RAPTORS_JIT` says.
-pub fn set_mode(mode: Jit) {
-    MODE.store(mode as u8, Relaxed);
+fn read(value: Option<&OsStr>) -> Option<Jit> {
+    match value.map(OsStr::to_string_lossy).as_deref() {
+        None | Some("" | "1") => Some(Jit::On),
+        Some("0") => Some(Jit::Off),
+        Some("verify") => Some(Jit::Verify),
+        Some(_) => None,
+    }
 }
 
-fn read(value: Option<&std::ffi::OsStr>) -> Jit {
-    match value.map(|value| value.to_string_lossy()).as_deref() {
-        None | Some("" | "1") => Jit::On,
-        Some("0") => Jit::Off,
-        Some("verify") => Jit::Verify,
-        Some(other) => {
-            eprintln!("raptors: RAPTORS_JIT={other}: not one of 0, 1, verify; using 1");
-            Jit::On
-        }
+/// What was set instead; beyond [`Jit::ALL`] if nothing was.
+static SET: AtomicU8 = AtomicU8::new(u8::MAX);
+
+/// How loop nests are run now.
+pub fn mode() -> Jit {
+    match Jit::ALL.get(usize::from(SET.load(Relaxed))) {
+        Some(&mode) => mode,
+        None => Jit::of_process(),
+    }
+}
+
+/// Changes how loop nests are run by evaluations that begin later. Under `RAPTORS_JIT=0` there is no machine code to run.
+pub fn set_mode(mode: Jit) {
+    SET.store(mode as u8, Relaxed);
+}
+
+/// Whether loop nests are compiled.
+pub(crate) fn is_wanted() -> bool {
+    Jit::of_process() != Jit::Off
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_is_read_or_refused() {
+        let read = |value: &str| read(Some(OsStr::new(value)));
+        assert_eq!([read(""), read("0"), read("1")], [Some(Jit::On), Some(Jit::Off), Some(Jit::On)]);
+        assert_eq!(
+            [read("verify"), read("off"), super::read(None)],
+            [Some(Jit::Verify), None, Some(Jit::On)]
+        );
     }
 }

@@ -374,6 +374,31 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// A step, as the program prints it.
+    pub(crate) fn step_text(&self, n: usize) -> String {
+        match &self.steps[n] {
+            Step::Loop(nest) => format!("  step {n}: {nest}"),
+            Step::Blocks(blocks) => {
+                let Blocks { rows, rows_per_block, nests, .. } = &**blocks;
+                let nests: String =
+                    nests.iter().map(|nest| format!("  step {n}, on each block: {nest}")).collect();
+                format!("  step {n}: {rows} rows, blocks of {rows_per_block}\n{nests}")
+            }
+            Step::Matmul(product) => {
+                let [m, k, columns] = product.dims;
+                let batch = spelled(&product.batch);
+                let result = product.result.iter().map(|result| format!("    m2 = {result}\n"));
+                let epilogue =
+                    product.epilogue.iter().map(|nest| format!("  step {n}, on each block: {nest}"));
+                let rest: String = result.chain(epilogue).collect();
+                let MatrixProduct { lhs, rhs, .. } = &**product;
+                format!(
+                    "  step {n}: matmul {m} x {k} x {columns}, batch {batch}\n    m0 = {lhs}\n    m1 = {rhs}\n{rest}"
+                )
+            }
+        }
+    }
+
     /// Bytes that a run allocates before its first step: arena and buffers.
     pub(crate) fn peak_bytes(&self) -> usize {
         self.buffers.iter().fold(self.arena, |sum, &bytes| sum.saturating_add(bytes))
@@ -389,32 +414,8 @@ impl fmt::Display for Program {
         for (n, bytes) in self.buffers.iter().enumerate() {
             writeln!(f, "  buffer b{n}: {bytes} bytes")?;
         }
-        for (n, step) in self.steps.iter().enumerate() {
-            match step {
-                Step::Loop(nest) => write!(f, "  step {n}: {nest}")?,
-                Step::Blocks(blocks) => {
-                    let Blocks { rows, rows_per_block, nests, .. } = &**blocks;
-                    writeln!(f, "  step {n}: {rows} rows, blocks of {rows_per_block}")?;
-                    for nest in nests {
-                        write!(f, "  step {n}, on each block: {nest}")?;
-                    }
-                }
-                Step::Matmul(product) => {
-                    let [m, k, n_columns] = product.dims;
-                    writeln!(
-                        f,
-                        "  step {n}: matmul {m} x {k} x {n_columns}, batch {}",
-                        spelled(&product.batch)
-                    )?;
-                    writeln!(f, "    m0 = {}\n    m1 = {}", product.lhs, product.rhs)?;
-                    if let Some(result) = &product.result {
-                        writeln!(f, "    m2 = {result}")?;
-                    }
-                    if let Some(epilogue) = &product.epilogue {
-                        write!(f, "  step {n}, on each block: {epilogue}")?;
-                    }
-                }
-            }
+        for n in 0..self.steps.len() {
+            f.write_str(&self.step_text(n))?;
         }
         for (n, result) in self.results.iter().enumerate() {
             writeln!(f, "  result {n}: {} {} in {}", result.ty.dtype, result.ty.shape, result.slot)?;
@@ -467,7 +468,7 @@ impl fmt::Display for LoopNest {
         for (m, operand) in self.operands.iter().enumerate() {
             writeln!(f, "    m{m} = {operand}")?;
         }
-        write!(f, "{}{}", self.body, InPlace(self))
+        write!(f, "{}{}    {}\n", self.body, InPlace(self), self.machine)
     }
 }
 

@@ -6,14 +6,15 @@
 //! knows why.
 
 use std::fmt;
+use std::sync::{Arc, Once};
 
 use raptors_ir::{Dims, ReduceOp, Strides};
 
-use super::kernel::{self, Kernel};
+use super::kernel::{self, Kernel, NoKernel};
 use super::lane::{LaneOp, LaneProgram, ValueId};
 use super::select::{NoVectorForm, Outputs, Selected, Source, StreamUse, select};
 use super::tile::TileProgram;
-use crate::jit::{self, Jit};
+use crate::jit;
 use crate::kernels::reduce::block;
 use crate::program::Operand;
 use crate::runtime::level::Level;
@@ -32,26 +33,49 @@ pub(crate) enum Machine {
     Interpreter(Reason),
 }
 
+impl Machine {
+    /// The kernel, where there is one.
+    pub(crate) fn compiled(&self) -> Option<&Compiled> {
+        match self {
+            Machine::Rows(rows) => Some(&rows.compiled),
+            Machine::Tiles(tiles) => tiles.kernel.as_ref(),
+            Machine::Interpreter(_) => None,
+        }
+    }
+}
+
+/// How the nest runs, in a line.
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.compiled()) {
+            (Machine::Rows(rows), Some(compiled)) => write!(f, "{compiled}, rows of {}", rows.lanes),
+            (Machine::Tiles(tiles), Some(compiled)) => write!(f, "{compiled}, tiles of {}", tiles.len),
+            (Machine::Interpreter(reason), _) => write!(f, "interpreted: {reason}"),
+            (Machine::Rows(_) | Machine::Tiles(_), None) => f.write_str("interpreted"),
+        }
+    }
+}
+
 /// Why a nest is interpreted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Reason {
-    /// Machine code is not wanted, or not to be had here.
-    Unavailable(&'static str),
+    /// Machine code is not wanted.
+    SwitchedOff,
     /// There is nothing to compute.
     Moves,
     /// Instruction selection gave up.
     NoVectorForm(NoVectorForm),
     /// The code generator gave up.
-    Unsupported(String),
+    NoKernel(NoKernel),
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Unavailable(why) => f.write_str(why),
+            Reason::SwitchedOff => f.write_str("RAPTORS_JIT=0"),
             Reason::Moves => f.write_str("it moves elements and computes none"),
             Reason::NoVectorForm(why) => write!(f, "{why}"),
-            Reason::Unsupported(why) => f.write_str(why),
+            Reason::NoKernel(why) => write!(f, "{why}"),
         }
     }
 }
@@ -60,7 +84,16 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug)]
 pub(crate) struct Compiled {
     pub(crate) selected: Selected,
-    pub(crate) kernel: Kernel,
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) level: Level,
+}
+
+impl fmt::Display for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Compiled { selected, kernel, level } = self;
+        let bytes = kernel.code().len();
+        write!(f, "{level} code: {} vector instructions in {bytes} bytes", selected.program.insts.len())
+    }
 }
 
 impl Compiled {
@@ -72,8 +105,14 @@ impl Compiled {
         level: Level,
     ) -> Result<Compiled, Reason> {
         let selected = select(body, source, outputs).map_err(Reason::NoVectorForm)?;
-        let kernel = kernel::kernel(&selected.program, level).map_err(Reason::Unsupported)?;
-        Ok(Compiled { selected, kernel })
+        let kernel = kernel::kernel(&selected.program, level).map_err(|why| {
+            if why == NoKernel::Refused {
+                static SAID: Once = Once::new();
+                SAID.call_once(|| eprintln!("raptors: {why}; loops are interpreted, which is slower"));
+            }
+            Reason::NoKernel(why)
+        })?;
+        Ok(Compiled { selected, kernel, level })
     }
 }
 
@@ -101,13 +140,11 @@ impl Machine {
         [reduced, inner]: [usize; 2],
         level: Level,
     ) -> Machine {
-        if jit::mode() == Jit::Off {
-            return Machine::Interpreter(Reason::Unavailable("RAPTORS_JIT=0"));
+        if !jit::is_wanted() {
+            return Machine::Interpreter(Reason::SwitchedOff);
         }
         if level == Level::Baseline {
-            return Machine::Interpreter(Reason::Unavailable(
-                "this CPU has no vector instructions that are used",
-            ));
+            return Machine::Interpreter(Reason::NoKernel(NoKernel::Level(level)));
         }
         let computes = body.insts.iter().any(|inst| inst.op.computes());
         if body.reductions.is_empty() && !computes {

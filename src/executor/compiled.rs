@@ -223,6 +223,6 @@ impl<'a> RowRunner<'a> {
         };
         // SAFETY: the elements of the part are within each operand, as the caller promises. What is written is at the
         // elements that are read, or elsewhere; the pool has what the program was selected with.
-        unsafe { compiled.kernel.run(&args) };
+        unsafe { compiled.kernel.call(&args) };
     }
 }

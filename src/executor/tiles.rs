@@ -216,7 +216,7 @@ impl<'a> TileRunner<'a> {
         };
         // SAFETY: each stream has `len` elements: an operand that is row-major, from `start` on, or scratch memory of a
         // tile. What is written overlaps what is read at the same elements at most.
-        unsafe { kernel.kernel.run(&args) };
+        unsafe { kernel.kernel.call(&args) };
     }
 
     /// The memory that a fixed tile is filled from; `None` for a scalar.
