@@ -1,6 +1,7 @@
 //! The integration tests of raptors, in one binary.
 
 mod api;
+mod codegen;
 mod donation;
 mod eval;
 mod fuzz;
