@@ -55,41 +55,56 @@ impl Order {
 }
 
 fn order(block: &Block, values: &[Info]) -> Order {
-    let mut order =
-        Order { insts: Vec::with_capacity(block.insts.len()), ends: Vec::with_capacity(block.insts.len()) };
-    let reads_stream =
-        |value: &Value| values[value.index()].home.is_some_and(|home| matches!(home.place, Place::Unit(_)));
-    let is_store = |n: usize| matches!(block.insts[n].form, Form::Store(..) | Form::StoreElement(..));
-    let last_read =
-        (0..block.insts.len()).rfind(|&n| !is_store(n) && block.insts[n].args.iter().any(reads_stream));
-    let has_several_stores = (0..block.insts.len()).filter(|&n| is_store(n)).count() > 1;
+    let count = block.insts.len();
+    let mut order = Order { insts: Vec::with_capacity(count), ends: Vec::with_capacity(count) };
+    let mut stores: SmallVec<[u16; 8]> = SmallVec::new();
     // The instructions of masks that no instruction has needed yet, by value.
     let mut waiting: SmallVec<[(Value, u16); 8]> = SmallVec::new();
-    let mut stored: SmallVec<[u16; 8]> = SmallVec::new();
     for (n, inst) in block.insts.iter().enumerate() {
-        if is_store(n) {
-            if !stored.contains(&(n as u16)) {
+        match inst.dst {
+            None => stores.push(n as u16),
+            Some(dst) if values[dst.index()].class == Class::Mask => waiting.push((dst, n as u16)),
+            Some(_) => {
+                needed_masks(block, &mut waiting, n, &mut order.insts);
                 order.push(n as u16);
-            }
-            continue;
-        }
-        let Some(dst) = inst.dst else { unreachable!("only stores have no value") };
-        if values[dst.index()].class == Class::Mask {
-            waiting.push((dst, n as u16));
-            continue;
-        }
-        needed_masks(block, &mut waiting, n, &mut order.insts);
-        order.push(n as u16);
-        if has_several_stores && last_read.is_none_or(|last| n >= last) {
-            for store in (0..block.insts.len()).filter(|&store| is_store(store)) {
-                if block.insts[store].args[0] == dst {
-                    stored.push(store as u16);
-                    order.push(store as u16);
-                }
             }
         }
     }
-    order
+    if stores.len() < 2 {
+        stores.into_iter().for_each(|store| order.push(store));
+        return order;
+    }
+    with_stores(block, values, &order, &stores)
+}
+
+/// The order with stores put in where their values are there and nothing is read any more.
+fn with_stores(block: &Block, values: &[Info], order: &Order, stores: &[u16]) -> Order {
+    let reads_stream =
+        |value: &Value| values[value.index()].home.is_some_and(|home| matches!(home.place, Place::Unit(_)));
+    let inst = |n: usize| &block.insts[usize::from(order.insts[n])];
+    let read = (0..order.insts.len()).rfind(|&n| inst(n).args.iter().any(reads_stream)).unwrap_or(0);
+    let mut at: SmallVec<[(usize, u16); 8]> = stores
+        .iter()
+        .map(|&store| {
+            let value = block.insts[usize::from(store)].args[0];
+            let made = (0..order.insts.len()).find(|&n| inst(n).dst == Some(value)).unwrap_or(0);
+            (made.max(read), store)
+        })
+        .collect();
+    at.sort();
+    let mut at = at.into_iter().peekable();
+    let mut merged = Order { insts: Vec::with_capacity(block.insts.len()), ends: Vec::new() };
+    let mut first = 0;
+    for &end in &order.ends {
+        merged.insts.extend_from_slice(&order.insts[first..end]);
+        merged.ends.push(merged.insts.len());
+        first = end;
+        while let Some((_, store)) = at.next_if(|&(position, _)| position < end) {
+            merged.push(store);
+        }
+    }
+    at.for_each(|(_, store)| merged.push(store));
+    merged
 }
 
 /// Takes the masks that an instruction needs, and those that they need, from the waiting ones.

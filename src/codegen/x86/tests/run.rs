@@ -1,6 +1,6 @@
 //! Runs a program as machine code and by definition, and compares.
 
-use iced_x86::{Decoder, DecoderOptions, Instruction};
+use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter};
 
 use super::guarded::Guarded;
 use super::programs::{Rng, element};
@@ -42,7 +42,9 @@ pub(super) fn check(program: &VectorProgram, target: Target, rng: &mut Rng, seed
     let Some(installed) = exec_memory::install(&code.bytes) else { panic!("no executable memory") };
     for _ in 0..3 {
         let what = format!("seed {seed}, {target:?}, copies {forced:?}");
-        run(program, &installed, rng, &what);
+        if let Err(difference) = run(program, &installed, rng) {
+            panic!("{what}: {difference}\n{program}{}", disassembly(&code));
+        }
     }
     true
 }
@@ -56,7 +58,21 @@ fn decode(code: &MachineCode) {
     }
 }
 
-fn run(program: &VectorProgram, code: &Code, rng: &mut Rng, what: &str) {
+/// The instructions as text.
+pub(super) fn disassembly(code: &MachineCode) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    let mut formatter = IntelFormatter::new();
+    for instruction in Decoder::with_ip(64, &code.bytes[..code.instructions], 0, DecoderOptions::NONE) {
+        let mut line = String::new();
+        formatter.format(&instruction, &mut line);
+        let _ = writeln!(text, "    {:4x} {line}", instruction.ip());
+    }
+    text
+}
+
+/// Runs a program once; what differs is an error.
+fn run(program: &VectorProgram, code: &Code, rng: &mut Rng) -> Result<(), String> {
     let lanes = match rng.below(3) {
         0 => rng.below(20),
         1 => rng.below(80),
@@ -96,16 +112,17 @@ fn run(program: &VectorProgram, code: &Code, rng: &mut Rng, what: &str) {
             let start = stream.first.wrapping_add_signed(row as isize * stream.stride);
             for at in (start..start + stream.row_bytes).step_by(ty.size()) {
                 let (expected, actual) = (read(&expected[stream.memory], at, ty), read(actual, at, ty));
-                assert!(
-                    same(ty, expected, actual),
-                    "{what}: stream {n}, row {row}, lane {}: expected {expected:x}, got {actual:x}; \
-                     rows {rows}, lanes {lanes}, position {position}, pool {pool:x?}\n{program}",
-                    (at - start) / ty.size(),
-                );
+                if !same(ty, expected, actual) {
+                    return Err(format!(
+                        "stream {n}, row {row}, lane {}: expected {expected:x}, got {actual:x}; rows {rows}, \
+                         lanes {lanes}, position {position}, pool {pool:x?}",
+                        (at - start) / ty.size(),
+                    ));
+                }
             }
         }
     }
-    compare_all(program, &mut memories, &mut expected, &placed, rows, what);
+    compare_all(program, &mut memories, &mut expected, &placed, rows)
 }
 
 /// Whether a program writes a stream.
@@ -122,8 +139,7 @@ fn compare_all(
     expected: &mut [Vec<u8>],
     placed: &[Placed],
     rows: usize,
-    what: &str,
-) {
+) -> Result<(), String> {
     for (n, stream) in placed.iter().enumerate().filter(|&(n, _)| is_written(program, n)) {
         let actual = memories[stream.memory].slice();
         for row in 0..rows {
@@ -135,11 +151,11 @@ fn compare_all(
         }
     }
     for (memory, expected) in memories.iter_mut().zip(expected) {
-        assert!(
-            memory.slice() == expected.as_slice(),
-            "{what}: bytes outside the streams changed\n{program}"
-        );
+        if memory.slice() != expected.as_slice() {
+            return Err("bytes that the program does not write changed".to_owned());
+        }
     }
+    Ok(())
 }
 
 fn same(ty: Type, x: u64, y: u64) -> bool {
