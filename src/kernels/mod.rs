@@ -19,6 +19,7 @@ pub mod elementwise;
 mod fill;
 mod gemv;
 mod integer_matmul;
+pub mod lanes;
 pub mod matmul;
 pub(crate) mod product;
 pub mod reduce;
