@@ -1,13 +1,17 @@
 //! What each op means for one element: one line an op.
 //!
 //! Everything that computes agrees with this file: constant folding calls it, the kernels are loops around it, and the
-//! tests use it as their reference. A line gives an expression per dtype family; [`visit`] hands the definition
+//! tests use it as their reference. A line gives an expression per dtype family, or the two functions of
+//! [`math`](crate::math) that compute the op for lanes of `f32` and `f64`; [`visit`] hands the definition
 //! to a [`Visitor`] as a type, so that a loop over it is compiled with the expression inlined.
 //!
 //! Sources: integer division, remainder, shifts and the float remainder follow NumPy's `npy_math` and `loops`
-//! definitions; conversions follow x86-64's truncating instructions, which NumPy's results show there. Transcendentals
-//! are correctly rounded or within 1 ULP: the C library's where it promises that, pxfm's where it does not.
+//! definitions; conversions follow x86-64's truncating instructions, which NumPy's results show there.
 
+use smallvec::SmallVec;
+
+use crate::lanes::Scalar;
+use crate::math::Function;
 use crate::{Bool, DType, Element, ElementwiseOp, Literal, dispatch_dtype};
 
 /// An op of one operand, for one element type.
@@ -44,6 +48,10 @@ pub trait Visitor {
     fn binary<K: Binary<T>, T: Element>(self) -> Self::Output;
     /// Called for an op of three operands.
     fn ternary<K: Ternary<T>, T: Element>(self) -> Self::Output;
+    /// Called for a function of mathematics of `f32`.
+    fn f32_function<F: Function<f32, N>, const N: usize>(self) -> Self::Output;
+    /// Called for a function of mathematics of `f64`.
+    fn f64_function<F: Function<f64, N>, const N: usize>(self) -> Self::Output;
 }
 
 /// Calls `visitor` with the definition of `op` for `dtype`; `None` where there is none.
@@ -53,14 +61,15 @@ pub fn visit<V: Visitor>(op: ElementwiseOp, dtype: DType, visitor: V) -> Option<
 
 /// Expands `Op(x) { family => expression; … }` lines to trait implementations and [`visit`].
 ///
-/// Families: `bool` (operands are `bool`), `signed`, `unsigned`, `int` (both), `float`, `any` (all of them).
+/// Families: `bool` (operands are `bool`), `signed`, `unsigned`, `int` (both), `float`, `any` (all of them), and
+/// `function`, which has two paths instead of an expression: the function for lanes of `f32` and that for `f64`.
 macro_rules! scalar {
     (
-        same { $($same:ident $s:tt { $($sf:ident => $se:expr);* $(;)? })* }
+        same { $($same:ident $s:tt { $($sf:ident => $($se:expr),+);* $(;)? })* }
         predicate { $($pred:ident $p:tt { $($pf:ident => $pe:expr);* $(;)? })* }
     ) => {
         $(struct $same;
-          $(scalar!(@family $sf, same, $same, $s, $se);)*)*
+          $(scalar!(@family $sf, same, $same, $s, $($se),+);)*)*
         $(struct $pred;
           $(scalar!(@family $pf, predicate, $pred, $p, $pe);)*)*
 
@@ -91,6 +100,19 @@ macro_rules! scalar {
         scalar!(@family bool, $rule, $op, $args, $e); scalar!(@family int, $rule, $op, $args, $e);
         scalar!(@family float, $rule, $op, $args, $e);
     };
+    (@family function, same, $op:ident, $args:tt, $f32:expr, $f64:expr) => {
+        scalar!(@function $op, $args, $f32, f32); scalar!(@function $op, $args, $f64, f64);
+    };
+    (@function $op:ident, ($($x:ident),+), $f:expr, $t:ty) => {
+        impl Function<$t, { scalar!(@count $($x)+) }> for $op {
+            #[inline(always)]
+            fn apply<L: Lanes<Elem = $t>>(lanes: L, [$($x),+]: [L::Float; scalar!(@count $($x)+)]) -> L::Float {
+                $f(lanes, $($x),+)
+            }
+        }
+    };
+    (@count $x:ident) => { 1 };
+    (@count $x:ident $y:ident) => { 2 };
     (@types same, $op:ident, ($x:ident), $e:expr, $t:ty) => {
         impl Unary<$t> for $op { type Out = $t; #[inline(always)] fn apply($x: $t) -> $t { $e } }
     };
@@ -138,6 +160,10 @@ macro_rules! scalar {
     (@visit any, $op:ident, $args:tt, $d:ident, $v:ident) => {
         scalar!(@call $op, $args, $d, $v, Bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
     };
+    (@visit function, $op:ident, ($($x:ident),+), $d:ident, $v:ident) => {
+        if $d == DType::F32 { return Some($v.f32_function::<$op, { scalar!(@count $($x)+) }>()); }
+        if $d == DType::F64 { return Some($v.f64_function::<$op, { scalar!(@count $($x)+) }>()); }
+    };
     (@call $op:ident, ($x:ident), $d:ident, $v:ident, $($t:ty)+) => {
         $(if $d == <$t as Element>::DTYPE { return Some($v.unary::<$op, $t>()); })+
     };
@@ -154,6 +180,8 @@ macro_rules! scalar {
 #[rustfmt::skip]
 mod definitions {
     use super::{Binary, Float, Integer, Ternary, Unary, Visitor};
+    use crate::lanes::Lanes;
+    use crate::math::Function;
     use crate::{Bool, DType, Element, ElementwiseOp};
 
     scalar! {
@@ -497,6 +525,16 @@ pub fn evaluate(op: ElementwiseOp, operands: &[Literal]) -> Option<Literal> {
             let [x, y, z] = self.0 else { return None };
             Some(Literal::new(K::apply(x.get()?, y.get()?, z.get()?)))
         }
+        fn f32_function<F: Function<f32, N>, const N: usize>(self) -> Option<Literal> {
+            Some(Literal::new(F::apply(Scalar::<f32>::new(), numbers(self.0)?)))
+        }
+        fn f64_function<F: Function<f64, N>, const N: usize>(self) -> Option<Literal> {
+            Some(Literal::new(F::apply(Scalar::<f64>::new(), numbers(self.0)?)))
+        }
+    }
+    fn numbers<T: Element, const N: usize>(operands: &[Literal]) -> Option<[T; N]> {
+        let numbers: SmallVec<[T; 2]> = operands.iter().map(|x| x.get()).collect::<Option<_>>()?;
+        numbers.as_slice().try_into().ok()
     }
     visit(op, operands.first()?.dtype(), Evaluate(operands)).flatten()
 }

@@ -37,6 +37,13 @@ pub trait Vector: Lanes {
     /// The number of lanes.
     const WIDTH: usize;
 
+    /// The context.
+    ///
+    /// # Safety
+    ///
+    /// The CPU has the instructions of the level that the type is named after.
+    unsafe fn assume() -> Self;
+
     /// The lanes of [`Vector::WIDTH`] elements.
     ///
     /// # Safety
@@ -59,6 +66,11 @@ where
     const WIDTH: usize = 1;
 
     #[inline(always)]
+    unsafe fn assume() -> Scalar<T> {
+        Scalar::new()
+    }
+
+    #[inline(always)]
     unsafe fn load(self, from: *const T) -> T {
         // SAFETY: as for this function.
         unsafe { from.read_unaligned() }
@@ -70,6 +82,30 @@ where
         unsafe { to.write_unaligned(x) }
     }
 }
+
+/// A float with vectors at every level.
+pub(super) trait Vectors: Real {
+    type Baseline: Vector<Elem = Self>;
+    type Avx2: Vector<Elem = Self>;
+    type Avx512: Vector<Elem = Self>;
+}
+
+macro_rules! vectors {
+    ($($t:ty)*) => {
+        $(impl Vectors for $t {
+            type Baseline = Scalar<$t>;
+            #[cfg(target_arch = "x86_64")]
+            type Avx2 = Avx2<$t>;
+            #[cfg(target_arch = "x86_64")]
+            type Avx512 = Avx512<$t>;
+            #[cfg(not(target_arch = "x86_64"))]
+            type Avx2 = Scalar<$t>;
+            #[cfg(not(target_arch = "x86_64"))]
+            type Avx512 = Scalar<$t>;
+        })*
+    };
+}
+vectors!(f32 f64);
 
 /// `rare.function` in the `N` lanes whose bit is set, else `value`.
 #[cfg(target_arch = "x86_64")]

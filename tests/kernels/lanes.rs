@@ -202,7 +202,7 @@ fn every_operation_has_the_bits_of_one_lane() {
             Level::Avx2 => {
                 use raptors::kernels::lanes::Avx2;
                 // SAFETY: the level is available.
-                let (single, double) = unsafe { (Avx2::<f32>::new(), Avx2::<f64>::new()) };
+                let (single, double) = unsafe { (Avx2::<f32>::assume(), Avx2::<f64>::assume()) };
                 check_all(single, &name(f32::NAME));
                 check_all(double, &name(f64::NAME));
                 check_all(Pair(single), &name("f32 twice"));
@@ -212,7 +212,7 @@ fn every_operation_has_the_bits_of_one_lane() {
             Level::Avx512 => {
                 use raptors::kernels::lanes::Avx512;
                 // SAFETY: the level is available.
-                let (single, double) = unsafe { (Avx512::<f32>::new(), Avx512::<f64>::new()) };
+                let (single, double) = unsafe { (Avx512::<f32>::assume(), Avx512::<f64>::assume()) };
                 check_all(single, &name(f32::NAME));
                 check_all(double, &name(f64::NAME));
                 check_all(Pair(single), &name("f32 twice"));

@@ -11,18 +11,6 @@ use super::{Pair, Vector};
 #[derive(Clone, Copy, Debug)]
 pub struct Avx2<T>(PhantomData<T>);
 
-impl<T> Avx2<T> {
-    /// The context.
-    ///
-    /// # Safety
-    ///
-    /// The CPU has AVX2 and FMA.
-    #[inline(always)]
-    pub unsafe fn new() -> Avx2<T> {
-        Avx2(PhantomData)
-    }
-}
-
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 const DOWN: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
 
@@ -179,6 +167,10 @@ impl Lanes for Avx2<f64> {
 impl Vector for Avx2<f32> {
     const WIDTH: usize = 8;
     #[inline(always)]
+    unsafe fn assume() -> Self {
+        Avx2(PhantomData)
+    }
+    #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m256 {
         // SAFETY: as for this function; there is a context, so the CPU has the instruction.
         unsafe { _mm256_loadu_ps(from) }
@@ -192,6 +184,10 @@ impl Vector for Avx2<f32> {
 
 impl Vector for Avx2<f64> {
     const WIDTH: usize = 4;
+    #[inline(always)]
+    unsafe fn assume() -> Self {
+        Avx2(PhantomData)
+    }
     #[inline(always)]
     unsafe fn load(self, from: *const f64) -> __m256d {
         // SAFETY: as for this function; there is a context, so the CPU has the instruction.

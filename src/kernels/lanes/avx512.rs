@@ -11,18 +11,6 @@ use super::{Pair, Vector};
 #[derive(Clone, Copy, Debug)]
 pub struct Avx512<T>(PhantomData<T>);
 
-impl<T> Avx512<T> {
-    /// The context.
-    ///
-    /// # Safety
-    ///
-    /// The CPU has AVX-512 F, BW, DQ and VL.
-    #[inline(always)]
-    pub unsafe fn new() -> Avx512<T> {
-        Avx512(PhantomData)
-    }
-}
-
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 const DOWN: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
 
@@ -194,6 +182,10 @@ impl Lanes for Avx512<f64> {
 impl Vector for Avx512<f32> {
     const WIDTH: usize = 16;
     #[inline(always)]
+    unsafe fn assume() -> Self {
+        Avx512(PhantomData)
+    }
+    #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m512 {
         // SAFETY: as for this function; there is a context, so the CPU has the instruction.
         unsafe { _mm512_loadu_ps(from) }
@@ -207,6 +199,10 @@ impl Vector for Avx512<f32> {
 
 impl Vector for Avx512<f64> {
     const WIDTH: usize = 8;
+    #[inline(always)]
+    unsafe fn assume() -> Self {
+        Avx512(PhantomData)
+    }
     #[inline(always)]
     unsafe fn load(self, from: *const f64) -> __m512d {
         // SAFETY: as for this function; there is a context, so the CPU has the instruction.

@@ -117,6 +117,12 @@ impl<L: Vector> Vector for Pair<L> {
     const WIDTH: usize = 2 * L::WIDTH;
 
     #[inline(always)]
+    unsafe fn assume() -> Pair<L> {
+        // SAFETY: as for this function.
+        Pair(unsafe { L::assume() })
+    }
+
+    #[inline(always)]
     unsafe fn load(self, from: *const L::Elem) -> [L::Float; 2] {
         // SAFETY: as for this function: each half has half of the elements.
         unsafe { [self.0.load(from), self.0.load(from.add(L::WIDTH))] }
