@@ -9,6 +9,8 @@ mod argument_reduction;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod inverse_trigonometric;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
+mod root;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
 mod trigonometric;
 
 use crate::ElementwiseOp;
