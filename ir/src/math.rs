@@ -7,6 +7,8 @@
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod argument_reduction;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
+mod error_function;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
 mod inverse_trigonometric;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod root;

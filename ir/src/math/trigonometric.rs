@@ -18,8 +18,11 @@ use crate::lanes::{Lanes, Rare, Real, Scalar};
 /// `f32` angles from here on are huge.
 const F32_LIMIT: f32 = 131_072.0;
 
-/// pi less the nearest `f32`.
-const PI_LOW: f64 = -8.742278000372485e-08;
+/// pi rounded down to `f32`.
+const PI_HIGH: f32 = 3.1415925;
+
+/// What is left of pi; positive, so that the zero it is subtracted from keeps its sign.
+const PI_LOW: f64 = 1.5099579909783765e-07;
 
 /// The sine over its angle, of the angle's square, to 1.575.
 const SINE_F32: [f64; 5] = [
@@ -77,7 +80,7 @@ pub(crate) fn sin_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let shifted = l.fma(x, l.float(std::f32::consts::FRAC_1_PI), magic);
     let multiple = l.sub(shifted, magic);
     // Exact: a multiple of 2^-22 below 2.
-    let first = l.fnma(multiple, l.float(std::f32::consts::PI), x);
+    let first = l.fnma(multiple, l.float(PI_HIGH), x);
     let w = l.wide();
     let low = w.float(PI_LOW);
     let angle = w.fnma(l.widen(multiple), low, l.widen(first));
@@ -97,7 +100,7 @@ pub(crate) fn cos_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let multiple = l.add(l.sub(shifted, magic), l.float(0.5));
     let w = l.wide();
     let wide_multiple = l.widen(multiple);
-    let angle = w.fnma(wide_multiple, w.float(f64::from(std::f32::consts::PI)), l.widen(x));
+    let angle = w.fnma(wide_multiple, w.float(f64::from(PI_HIGH)), l.widen(x));
     let low = w.float(PI_LOW);
     let cosine = l.narrow(half_period_sine(w, w.fnma(wide_multiple, low, angle)));
     let sign = l.int_xor(l.shl(l.bits(shifted), 31), l.sign_bit());
@@ -113,7 +116,7 @@ pub(crate) fn tan_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let shifted = l.fma(x, l.float(std::f32::consts::FRAC_2_PI), magic);
     let multiple = l.sub(shifted, magic);
     // Exact: a multiple of 2^-23 below 1, or of 2^-24.
-    let first = l.fnma(multiple, l.float(std::f32::consts::FRAC_PI_2), x);
+    let first = l.fnma(multiple, l.float(0.5 * PI_HIGH), x);
     let w = l.wide();
     let low = w.float(0.5 * PI_LOW);
     let angle = w.fnma(l.widen(multiple), low, l.widen(first));
