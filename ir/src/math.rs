@@ -4,18 +4,18 @@
 //! functions is a file. Every function is within 1 ULP of the exact result for all inputs, has C99's special values, and
 //! the same bits wherever it runs.
 
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod exp;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod hyperbolic;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod log;
+mod argument_reduction;
+pub(crate) mod error_function;
+pub(crate) mod exp;
+pub(crate) mod hyperbolic;
+pub(crate) mod inverse_trigonometric;
+pub(crate) mod log;
 mod polynomial;
+pub(crate) mod root;
+pub(crate) mod trigonometric;
 #[cfg(test)]
 mod exp_log_tests;
 
-use crate::ElementwiseOp;
-use crate::lanes::Lanes;
 use crate::lanes::{Lanes, Real};
 use crate::scalar::{self, Binary, Ternary, Unary, Visitor};
 use crate::{DType, Element, ElementwiseOp};

@@ -181,7 +181,7 @@ macro_rules! scalar {
 mod definitions {
     use super::{Binary, Float, Integer, Ternary, Unary, Visitor};
     use crate::lanes::Lanes;
-    use crate::math::Function;
+    use crate::math::{Function, error_function, exp, hyperbolic, inverse_trigonometric, log, root, trigonometric};
     use crate::{Bool, DType, Element, ElementwiseOp};
 
     scalar! {
@@ -212,29 +212,34 @@ mod definitions {
             Maximum(x, y) { bool => x | y; int => x.max(y); float => if x.is_nan() | (x > y) { x } else { y } }
             Copysign(x, y) { float => x.copysign(y) }
             Nextafter(x, y) { float => x.next_after(y) }
-            Hypot(x, y) { float => x.hypot(y) }
+            Hypot(x, y) { function => root::hypot_f32, root::hypot_f64 }
             Logaddexp(x, y) { float => x.logaddexp(y) }
             Fma(x, y, z) { float => x.mul_add(y, z) }
 
-            Exp(x) { float => x.exp() }
-            Expm1(x) { float => Float::expm1(x) }
-            Log(x) { float => x.ln() }
-            Log1p(x) { float => Float::log1p(x) }
-            Log2(x) { float => x.log2() }
-            Log10(x) { float => Float::log10(x) }
-            Sin(x) { float => x.sin() }
-            Cos(x) { float => x.cos() }
-            Tan(x) { float => Float::tan(x) }
-            Asin(x) { float => Float::asin(x) }
-            Acos(x) { float => Float::acos(x) }
-            Atan(x) { float => Float::atan(x) }
-            Atan2(x, y) { float => Float::atan2(x, y) }
-            Sinh(x) { float => Float::sinh(x) }
-            Cosh(x) { float => Float::cosh(x) }
-            Tanh(x) { float => Float::tanh(x) }
+            Exp(x) { function => exp::exp_f32, exp::exp_f64 }
+            Expm1(x) { function => exp::expm1_f32, exp::expm1_f64 }
+            Log(x) { function => log::log_f32, log::log_f64 }
+            Log1p(x) { function => log::log1p_f32, log::log1p_f64 }
+            Log2(x) { function => log::log2_f32, log::log2_f64 }
+            Log10(x) { function => log::log10_f32, log::log10_f64 }
+            Sin(x) { function => trigonometric::sin_f32, trigonometric::sin_f64 }
+            Cos(x) { function => trigonometric::cos_f32, trigonometric::cos_f64 }
+            Tan(x) { function => trigonometric::tan_f32, trigonometric::tan_f64 }
+            Asin(x) { function => inverse_trigonometric::asin_f32, inverse_trigonometric::asin_f64 }
+            Acos(x) { function => inverse_trigonometric::acos_f32, inverse_trigonometric::acos_f64 }
+            Atan(x) { function => inverse_trigonometric::atan_f32, inverse_trigonometric::atan_f64 }
+            Atan2(x, y) { function => inverse_trigonometric::atan2_f32, inverse_trigonometric::atan2_f64 }
+            Sinh(x) { function => hyperbolic::sinh_f32, hyperbolic::sinh_f64 }
+            Cosh(x) { function => hyperbolic::cosh_f32, hyperbolic::cosh_f64 }
+            Tanh(x) { function => hyperbolic::tanh_f32, hyperbolic::tanh_f64 }
             Asinh(x) { float => Float::asinh(x) }
             Acosh(x) { float => Float::acosh(x) }
             Atanh(x) { float => Float::atanh(x) }
+            Exp2(x) { function => exp::exp2_f32, exp::exp2_f64 }
+            Sigmoid(x) { function => exp::sigmoid_f32, exp::sigmoid_f64 }
+            Cbrt(x) { function => root::cbrt_f32, root::cbrt_f64 }
+            Erf(x) { function => error_function::erf_f32, error_function::erf_f64 }
+            Erfc(x) { function => error_function::erfc_f32, error_function::erfc_f64 }
 
             BitwiseAnd(x, y) { bool => x & y; int => x & y }
             BitwiseOr(x, y) { bool => x | y; int => x | y }
@@ -345,24 +350,13 @@ trait Float: Sized {
     fn remainder(self, y: Self) -> Self;
     fn next_after(self, y: Self) -> Self;
     fn logaddexp(self, y: Self) -> Self;
-    fn tan(self) -> Self;
-    fn asin(self) -> Self;
-    fn acos(self) -> Self;
-    fn atan(self) -> Self;
-    fn atan2(self, x: Self) -> Self;
-    fn expm1(self) -> Self;
-    fn log1p(self) -> Self;
-    fn log10(self) -> Self;
-    fn sinh(self) -> Self;
-    fn cosh(self) -> Self;
-    fn tanh(self) -> Self;
     fn asinh(self) -> Self;
     fn acosh(self) -> Self;
     fn atanh(self) -> Self;
 }
 
 macro_rules! float {
-    ($($t:ident, atan2 = $atan2:path { $($method:ident = $function:path),* $(,)? })*) => {
+    ($($t:ident { $($method:ident = $function:path),* $(,)? })*) => {
         $(impl Float for $t {
             #[inline(always)]
             fn numpy_sign(self) -> $t {
@@ -422,25 +416,17 @@ macro_rules! float {
                 }
                 (f64::from(larger) + pxfm::f_log1p((-difference).exp())) as $t
             }
-            #[inline(always)]
-            fn atan2(self, x: $t) -> $t {
-                $atan2(self, x)
-            }
             $(#[inline(always)] fn $method(self) -> $t { $function(self) })*
         })*
     };
 }
 
 float! {
-    f32, atan2 = pxfm::f_atan2f {
-        tan = pxfm::f_tanf, asin = pxfm::f_asinf, acos = pxfm::f_acosf, atan = pxfm::f_atanf, expm1 = pxfm::f_expm1f,
-        log1p = pxfm::f_log1pf, log10 = pxfm::f_log10f, sinh = pxfm::f_sinhf, cosh = pxfm::f_coshf,
-        tanh = pxfm::f_tanhf, asinh = pxfm::f_asinhf, acosh = pxfm::f_acoshf, atanh = pxfm::f_atanhf,
+    f32 {
+        asinh = pxfm::f_asinhf, acosh = pxfm::f_acoshf, atanh = pxfm::f_atanhf,
     }
-    f64, atan2 = f64::atan2 {
-        tan = f64::tan, asin = f64::asin, acos = f64::acos, atan = f64::atan, expm1 = pxfm::f_expm1,
-        log1p = pxfm::f_log1p, log10 = pxfm::f_log10, sinh = pxfm::f_sinh, cosh = pxfm::f_cosh,
-        tanh = pxfm::f_tanh, asinh = pxfm::f_asinh, acosh = pxfm::f_acosh, atanh = pxfm::f_atanh,
+    f64 {
+        asinh = pxfm::f_asinh, acosh = pxfm::f_acosh, atanh = pxfm::f_atanh,
     }
 }
 
