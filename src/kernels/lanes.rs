@@ -83,7 +83,8 @@ where
     }
 }
 
-/// A float with vectors at every level.
+/// A float, with what its kernels compute at a time at every level. Two vectors are 5 to 20 % faster than one (Sapphire
+/// Rapids, 30 functions).
 pub(super) trait Vectors: Real {
     type Baseline: Vector<Elem = Self>;
     type Avx2: Vector<Elem = Self>;
@@ -95,9 +96,9 @@ macro_rules! vectors {
         $(impl Vectors for $t {
             type Baseline = Scalar<$t>;
             #[cfg(target_arch = "x86_64")]
-            type Avx2 = Avx2<$t>;
+            type Avx2 = Pair<Avx2<$t>>;
             #[cfg(target_arch = "x86_64")]
-            type Avx512 = Avx512<$t>;
+            type Avx512 = Pair<Avx512<$t>>;
             #[cfg(not(target_arch = "x86_64"))]
             type Avx2 = Scalar<$t>;
             #[cfg(not(target_arch = "x86_64"))]

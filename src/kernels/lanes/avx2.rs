@@ -68,8 +68,11 @@ impl Lanes for Avx2<f32> {
         };
         widen_mask(x: __m256) -> [__m256d; 2] = {
             let x = _mm256_castps_si256(x);
-            [_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x)]
-                .map(|half| _mm256_castsi256_pd(_mm256_cvtepi32_epi64(half)))
+            let (low, high) = (_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
+            [
+                _mm256_castsi256_pd(_mm256_cvtepi32_epi64(low)),
+                _mm256_castsi256_pd(_mm256_cvtepi32_epi64(high)),
+            ]
         };
     }
 

@@ -9,7 +9,7 @@ use super::Vector;
 #[derive(Clone, Copy, Debug)]
 pub struct Pair<L>(pub L);
 
-/// Declares methods that apply `L`'s method of that name to both halves.
+/// Declares methods that apply `L`'s method of that name to both halves. (`array::map` is not always inlined.)
 macro_rules! halves {
     ($($name:ident($($arg:ident: $type:ident),*) -> $result:ident;)*) => {
         $(#[inline(always)]
@@ -69,15 +69,15 @@ impl<L: Lanes> Lanes for Pair<L> {
     }
     #[inline(always)]
     fn shl(self, x: [L::Int; 2], count: u32) -> [L::Int; 2] {
-        x.map(|x| self.0.shl(x, count))
+        [self.0.shl(x[0], count), self.0.shl(x[1], count)]
     }
     #[inline(always)]
     fn shr(self, x: [L::Int; 2], count: u32) -> [L::Int; 2] {
-        x.map(|x| self.0.shr(x, count))
+        [self.0.shr(x[0], count), self.0.shr(x[1], count)]
     }
     #[inline(always)]
     fn int_shift_right_arithmetic(self, x: [L::Int; 2], count: u32) -> [L::Int; 2] {
-        x.map(|x| self.0.int_shift_right_arithmetic(x, count))
+        [self.0.int_shift_right_arithmetic(x[0], count), self.0.int_shift_right_arithmetic(x[1], count)]
     }
     #[inline(always)]
     fn rare(
@@ -97,19 +97,19 @@ impl<L: Lanes> Lanes for Pair<L> {
     }
     #[inline(always)]
     fn widen(self, x: [L::Float; 2]) -> [<L::Wide as Lanes>::Float; 2] {
-        x.map(|x| self.0.widen(x))
+        [self.0.widen(x[0]), self.0.widen(x[1])]
     }
     #[inline(always)]
     fn narrow(self, x: [<L::Wide as Lanes>::Float; 2]) -> [L::Float; 2] {
-        x.map(|x| self.0.narrow(x))
+        [self.0.narrow(x[0]), self.0.narrow(x[1])]
     }
     #[inline(always)]
     fn narrow_mask(self, x: [<L::Wide as Lanes>::Mask; 2]) -> [L::Mask; 2] {
-        x.map(|x| self.0.narrow_mask(x))
+        [self.0.narrow_mask(x[0]), self.0.narrow_mask(x[1])]
     }
     #[inline(always)]
     fn widen_mask(self, x: [L::Mask; 2]) -> [<L::Wide as Lanes>::Mask; 2] {
-        x.map(|x| self.0.widen_mask(x))
+        [self.0.widen_mask(x[0]), self.0.widen_mask(x[1])]
     }
 }
 
