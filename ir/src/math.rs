@@ -9,7 +9,13 @@ mod argument_reduction;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod error_function;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
+mod gamma;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
+mod gamma_f64;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
 mod inverse_trigonometric;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
+mod reciprocal_gamma;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod root;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
