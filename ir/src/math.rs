@@ -7,10 +7,13 @@
 mod argument_reduction;
 pub(crate) mod error_function;
 pub(crate) mod exp;
+pub(crate) mod gamma;
+pub(crate) mod gamma_f64;
 pub(crate) mod hyperbolic;
 pub(crate) mod inverse_trigonometric;
 pub(crate) mod log;
 mod polynomial;
+mod reciprocal_gamma;
 pub(crate) mod root;
 pub(crate) mod trigonometric;
 #[cfg(test)]

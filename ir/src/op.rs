@@ -126,6 +126,10 @@ macro_rules! for_each_elementwise_op {
             erf = Erf(x): Float -> Same, domain (-6.0, 6.0), ulp 1, [];
             /// `1 - erf(x)`, accurate where that is small.
             erfc = Erfc(x): Float -> Same, domain (-6.0, 26.0), ulp 1, [];
+            /// The gamma function, `(x - 1)!` for positive integers; NaN for negative ones.
+            gamma = Gamma(x): Float -> Same, domain (-8.0, 30.0), ulp 1, [];
+            /// Logarithm of the absolute value of the gamma function.
+            lgamma = Lgamma(x): Float -> Same, domain (-8.0, 100.0), ulp 1, [];
 
             /// Whether the operands are equal; NaN equals nothing.
             equal = Equal(x, y): Any -> Bool, domain (-2.0, 2.0), ulp 0, [Commutative];

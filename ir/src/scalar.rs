@@ -181,7 +181,7 @@ macro_rules! scalar {
 mod definitions {
     use super::{Binary, Float, Integer, Ternary, Unary, Visitor};
     use crate::lanes::Lanes;
-    use crate::math::{Function, error_function, exp, hyperbolic, inverse_trigonometric, log, root, trigonometric};
+    use crate::math::{Function, error_function, exp, gamma, gamma_f64, hyperbolic, inverse_trigonometric, log, root, trigonometric};
     use crate::{Bool, DType, Element, ElementwiseOp};
 
     scalar! {
@@ -240,6 +240,8 @@ mod definitions {
             Cbrt(x) { function => root::cbrt_f32, root::cbrt_f64 }
             Erf(x) { function => error_function::erf_f32, error_function::erf_f64 }
             Erfc(x) { function => error_function::erfc_f32, error_function::erfc_f64 }
+            Gamma(x) { function => gamma::tgamma_f32, gamma_f64::tgamma_f64 }
+            Lgamma(x) { function => gamma::lgamma_f32, gamma_f64::lgamma_f64 }
 
             BitwiseAnd(x, y) { bool => x & y; int => x & y }
             BitwiseOr(x, y) { bool => x | y; int => x | y }

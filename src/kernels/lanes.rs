@@ -83,8 +83,8 @@ where
     }
 }
 
-/// A float, with what its kernels compute at a time at every level. Two vectors are 5 to 20 % faster than one (Sapphire
-/// Rapids, 30 functions).
+/// A float, with what its kernels compute at a time at every level. Two vectors are 5 to 20 % faster than one (Ice
+/// Lake, most functions).
 pub(super) trait Vectors: Real {
     type Baseline: Vector<Elem = Self>;
     type Avx2: Vector<Elem = Self>;

@@ -210,11 +210,13 @@ fn quadrant_sine<L: Lanes<Elem = f64>>(l: L, reduced: &Reduced<L>) -> L::Float {
     l.add(head, l.fma(factor, sum, tail))
 }
 
-/// The tangent of `high + low` in even quadrants, its reciprocal in odd.
+/// The sine and the cosine of `high + low`, within pi/4, each in two parts.
 #[inline(always)]
-fn quadrant_tangent<L: Lanes<Elem = f64>>(l: L, reduced: &Reduced<L>) -> L::Float {
-    let Reduced { quadrant, high, low } = *reduced;
-    let odd = is_odd(l, quadrant);
+pub(super) fn sine_and_cosine<L: Lanes<Elem = f64>>(
+    l: L,
+    high: L::Float,
+    low: L::Float,
+) -> ([L::Float; 2], [L::Float; 2]) {
     let square = l.mul(high, high);
     let square_low = l.fms(high, high, square);
     let one = l.float(1.0);
@@ -230,12 +232,20 @@ fn quadrant_tangent<L: Lanes<Elem = f64>>(l: L, reduced: &Reduced<L>) -> L::Floa
     let tail = l.fma(l.mul(square, square), l.horner(square, &COSINE_F64), tail);
     let cosine = l.add(head, tail);
     let cosine_low = l.sub(tail, l.sub(cosine, head));
+    ([sine, sine_low], [cosine, cosine_low])
+}
 
-    let above = l.select(odd, cosine, sine);
-    let above_low = l.select(odd, cosine_low, sine_low);
-    let below = l.select(odd, sine, cosine);
-    let below_low = l.select(odd, sine_low, cosine_low);
-    let reciprocal = l.div(one, below);
+/// The tangent of `high + low` in even quadrants, its reciprocal in odd.
+#[inline(always)]
+fn quadrant_tangent<L: Lanes<Elem = f64>>(l: L, reduced: &Reduced<L>) -> L::Float {
+    let Reduced { quadrant, high, low } = *reduced;
+    let odd = is_odd(l, quadrant);
+    let (sine, cosine) = sine_and_cosine(l, high, low);
+    let above = l.select(odd, cosine[0], sine[0]);
+    let above_low = l.select(odd, cosine[1], sine[1]);
+    let below = l.select(odd, sine[0], cosine[0]);
+    let below_low = l.select(odd, sine[1], cosine[1]);
+    let reciprocal = l.div(l.float(1.0), below);
     let quotient = l.mul(above, reciprocal);
     let rest = l.add(l.fnma(quotient, below, above), above_low);
     let rest = l.fnma(quotient, below_low, rest);
