@@ -9,8 +9,14 @@ mod exp;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod hyperbolic;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
+mod inverse_hyperbolic;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
 mod log;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
+mod logaddexp;
 mod polynomial;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
+mod pow;
 #[cfg(test)]
 mod exp_log_tests;
 
