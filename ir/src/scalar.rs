@@ -181,7 +181,10 @@ macro_rules! scalar {
 mod definitions {
     use super::{Binary, Float, Integer, Ternary, Unary, Visitor};
     use crate::lanes::Lanes;
-    use crate::math::{Function, error_function, exp, gamma, gamma_f64, hyperbolic, inverse_trigonometric, log, root, trigonometric};
+    use crate::math::{
+        Function, error_function, exp, gamma, gamma_f64, hyperbolic, inverse_hyperbolic, inverse_trigonometric, log,
+        logaddexp, pow, root, trigonometric,
+    };
     use crate::{Bool, DType, Element, ElementwiseOp};
 
     scalar! {
@@ -207,16 +210,17 @@ mod definitions {
             Divide(x, y) { float => x / y }
             FloorDivide(x, y) { int => x.floor_divide(y); float => x.floor_divide(y) }
             Remainder(x, y) { int => x.remainder(y); float => x.remainder(y) }
-            Pow(x, y) { int => x.power(y); float => x.powf(y) }
+            Pow(x, y) { int => x.power(y); function => pow::pow_f32, pow::pow_f64 }
             Minimum(x, y) { bool => x & y; int => x.min(y); float => if x.is_nan() | (x < y) { x } else { y } }
             Maximum(x, y) { bool => x | y; int => x.max(y); float => if x.is_nan() | (x > y) { x } else { y } }
             Copysign(x, y) { float => x.copysign(y) }
             Nextafter(x, y) { float => x.next_after(y) }
             Hypot(x, y) { function => root::hypot_f32, root::hypot_f64 }
-            Logaddexp(x, y) { float => x.logaddexp(y) }
+            Logaddexp(x, y) { function => logaddexp::logaddexp_f32, logaddexp::logaddexp_f64 }
             Fma(x, y, z) { float => x.mul_add(y, z) }
 
             Exp(x) { function => exp::exp_f32, exp::exp_f64 }
+            Exp2(x) { function => exp::exp2_f32, exp::exp2_f64 }
             Expm1(x) { function => exp::expm1_f32, exp::expm1_f64 }
             Log(x) { function => log::log_f32, log::log_f64 }
             Log1p(x) { function => log::log1p_f32, log::log1p_f64 }
@@ -232,10 +236,9 @@ mod definitions {
             Sinh(x) { function => hyperbolic::sinh_f32, hyperbolic::sinh_f64 }
             Cosh(x) { function => hyperbolic::cosh_f32, hyperbolic::cosh_f64 }
             Tanh(x) { function => hyperbolic::tanh_f32, hyperbolic::tanh_f64 }
-            Asinh(x) { float => Float::asinh(x) }
-            Acosh(x) { float => Float::acosh(x) }
-            Atanh(x) { float => Float::atanh(x) }
-            Exp2(x) { function => exp::exp2_f32, exp::exp2_f64 }
+            Asinh(x) { function => inverse_hyperbolic::asinh_f32, inverse_hyperbolic::asinh_f64 }
+            Acosh(x) { function => inverse_hyperbolic::acosh_f32, inverse_hyperbolic::acosh_f64 }
+            Atanh(x) { function => inverse_hyperbolic::atanh_f32, inverse_hyperbolic::atanh_f64 }
             Sigmoid(x) { function => exp::sigmoid_f32, exp::sigmoid_f64 }
             Cbrt(x) { function => root::cbrt_f32, root::cbrt_f64 }
             Erf(x) { function => error_function::erf_f32, error_function::erf_f64 }
@@ -345,20 +348,16 @@ macro_rules! integer {
 }
 integer!(i8 true i16 true i32 true i64 true u8 false u16 false u32 false u64 false);
 
-/// Float definitions longer than a line, and the functions whose C library versions exceed 1 ULP.
+/// Float definitions longer than a line.
 trait Float: Sized {
     fn numpy_sign(self) -> Self;
     fn floor_divide(self, y: Self) -> Self;
     fn remainder(self, y: Self) -> Self;
     fn next_after(self, y: Self) -> Self;
-    fn logaddexp(self, y: Self) -> Self;
-    fn asinh(self) -> Self;
-    fn acosh(self) -> Self;
-    fn atanh(self) -> Self;
 }
 
 macro_rules! float {
-    ($($t:ident { $($method:ident = $function:path),* $(,)? })*) => {
+    ($($t:ident)*) => {
         $(impl Float for $t {
             #[inline(always)]
             fn numpy_sign(self) -> $t {
@@ -405,32 +404,11 @@ macro_rules! float {
                     self.next_down()
                 }
             }
-            // In f64 also for f32: the sum of a logarithm and a negative operand may cancel.
-            #[inline(always)]
-            fn logaddexp(self, y: $t) -> $t {
-                // Equal operands, infinities among them, have no difference to take.
-                if self == y {
-                    return (f64::from(self) + std::f64::consts::LN_2) as $t;
-                }
-                let (larger, difference) = (self.max(y), (f64::from(self) - f64::from(y)).abs());
-                if difference.is_nan() {
-                    return self + y;
-                }
-                (f64::from(larger) + pxfm::f_log1p((-difference).exp())) as $t
-            }
-            $(#[inline(always)] fn $method(self) -> $t { $function(self) })*
         })*
     };
 }
 
-float! {
-    f32 {
-        asinh = pxfm::f_asinhf, acosh = pxfm::f_acoshf, atanh = pxfm::f_atanhf,
-    }
-    f64 {
-        asinh = pxfm::f_asinh, acosh = pxfm::f_acosh, atanh = pxfm::f_atanh,
-    }
-}
+float!(f32 f64);
 
 /// Conversion of one element to another type.
 pub trait CastTo<U: Element>: Element {

@@ -228,7 +228,7 @@ enum Cost {
 #[inline(always)]
 fn cost(op: ElementwiseOp) -> Cost {
     use ElementwiseOp::{FloorDivide, Pow, Remainder};
-    if op.ulp() > 0 || matches!(op, FloorDivide | Pow | Remainder) { Cost::High } else { Cost::Low }
+    if matches!(op, FloorDivide | Pow | Remainder) { Cost::High } else { Cost::Low }
 }
 
 /// # Safety

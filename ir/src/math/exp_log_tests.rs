@@ -6,7 +6,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, SQRT_2};
 
 use crate::lanes::Scalar;
-use crate::math::{exp, hyperbolic, log};
+use crate::math::{exp, hyperbolic, inverse_hyperbolic, log, logaddexp, pow};
 
 /// `f32` function, its reference, `f64` function, its reference, and arguments whose neighbours are tried.
 struct Case {
@@ -41,6 +41,9 @@ const CASES: &[Case] = cases! {
     tanh: hyperbolic, tanh_f32, tanh_f64, pxfm::f_tanh, &[0.98, 0.5, 9.01, 18.2, 19.06, LN_2 / 4.0, 1e-17];
     sinh: hyperbolic, sinh_f32, sinh_f64, sinh, &[0.5, 4e-9, 89.41, 710.475_860_073_943_9, LN_2 / 2.0, 18.4];
     cosh: hyperbolic, cosh_f32, cosh_f64, pxfm::f_cosh, &[0.5, 4e-9, 89.41, 710.475_860_073_943_9, LN_2 / 2.0, 18.4];
+    asinh: inverse_hyperbolic, asinh_f32, asinh_f64, pxfm::f_asinh, &[0.01, 0.125, 0.353_553_39, 4e-9, 1e9];
+    acosh: inverse_hyperbolic, acosh_f32, acosh_f64, pxfm::f_acosh, &[1.060_660_17, 1.25, 1e9, 1.8e19];
+    atanh: inverse_hyperbolic, atanh_f32, atanh_f64, pxfm::f_atanh, &[0.01, 0.171_572_875, 1.0 / 3.0, 4e-9];
 };
 
 /// pxfm has none; the error of this one is that of some roundings.
@@ -129,5 +132,134 @@ fn f64_functions_are_beside_the_reference() {
             let steps = steps_f64(result, reference);
             assert!(steps <= allowed, "{}({x:e}) = {result:e}, {steps} from {reference:e}", case.name);
         }
+    }
+}
+
+/// Operands of pow and logaddexp: special numbers in all pairs, then some of which the result is ordinary.
+fn pairs() -> impl Iterator<Item = (f64, f64)> {
+    const SPECIAL: [f64; 21] = [
+        0.0,
+        1.0,
+        2.0,
+        3.0,
+        0.5,
+        1.5,
+        0.999_999_94,
+        1.000_000_1,
+        1e-45,
+        1e-38,
+        3e38,
+        16_777_215.0,
+        16_777_216.0,
+        5e-324,
+        1e-308,
+        1e308,
+        4_503_599_627_370_495.5,
+        9_007_199_254_740_991.0,
+        1e20,
+        f64::INFINITY,
+        f64::NAN,
+    ];
+    let signed = || SPECIAL.into_iter().flat_map(|x| [x, -x]);
+    let special = signed().flat_map(move |x| signed().map(move |y| (x, y)));
+    let fraction = |i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1u64 << 53) as f64;
+    let ordinary = (0..60_000u64).map(move |i| {
+        let (x, y) = (fraction(2 * i + 1), 2.0 * fraction(0x1234_5678 * i + 1) - 1.0);
+        let (x, size) = [(x + 0.5, 740.0), (x + 0.5, 100.0), (x * 1e30, 60.0)][i as usize % 3];
+        (x, y * size / [x.ln().abs(), x.ln().abs(), 1.0][i as usize % 3])
+    });
+    let integers = (0..20_000u64).map(move |i| (4.0 * fraction(i) - 2.0, ((i % 400) as f64) - 200.0));
+    special.chain(ordinary).chain(integers)
+}
+
+/// The C library's, within 1 ULP; pxfm has no number for 1 to the power of NaN, nor for 1e308 to that of -0.5.
+fn reference_pow(x: f64, y: f64) -> f64 {
+    x.powf(y)
+}
+
+#[test]
+fn pow_is_within_one_ulp() {
+    for (x, y) in pairs() {
+        let (result, reference) = (pow::pow_f64(Scalar::<f64>::new(), x, y), reference_pow(x, y));
+        assert!(steps_f64(result, reference) <= 1, "pow({x:e}, {y:e}) = {result:e}, not {reference:e}");
+        let (x, y) = (x as f32, y as f32);
+        let exact = reference_pow(f64::from(x), f64::from(y));
+        let result = pow::pow_f32(Scalar::<f32>::new(), x, y);
+        let error = ulps_f32(result, exact);
+        assert!(error <= 1.0, "pow({x:e}, {y:e}) = {result:e}, {error} ULP from {exact:e}");
+    }
+}
+
+#[test]
+fn pow_has_the_special_cases_of_c99() {
+    const INFINITY: f64 = f64::INFINITY;
+    const NAN: f64 = f64::NAN;
+    let cases = [
+        (0.0, -1.0, INFINITY),
+        (-0.0, -1.0, -INFINITY),
+        (0.0, -2.0, INFINITY),
+        (-0.0, -2.0, INFINITY),
+        (-0.0, -INFINITY, INFINITY),
+        (0.0, 3.0, 0.0),
+        (-0.0, 3.0, -0.0),
+        (-0.0, 2.0, 0.0),
+        (-0.0, 0.5, 0.0),
+        (-0.0, -0.5, INFINITY),
+        (-1.0, INFINITY, 1.0),
+        (-1.0, -INFINITY, 1.0),
+        (1.0, NAN, 1.0),
+        (1.0, INFINITY, 1.0),
+        (NAN, 0.0, 1.0),
+        (NAN, -0.0, 1.0),
+        (INFINITY, 0.0, 1.0),
+        (0.0, 0.0, 1.0),
+        (-8.0, 1.0 / 3.0, NAN),
+        (0.5, -INFINITY, INFINITY),
+        (-1.5, -INFINITY, 0.0),
+        (0.5, INFINITY, 0.0),
+        (-1.5, INFINITY, INFINITY),
+        (-INFINITY, -3.0, -0.0),
+        (-INFINITY, -2.0, 0.0),
+        (-INFINITY, -2.5, 0.0),
+        (-INFINITY, 3.0, -INFINITY),
+        (-INFINITY, 2.0, INFINITY),
+        (-INFINITY, 2.5, INFINITY),
+        (INFINITY, -1.0, 0.0),
+        (INFINITY, 1.0, INFINITY),
+        (NAN, 1.0, NAN),
+        (2.0, NAN, NAN),
+        (-2.0, 3.0, -8.0),
+        (-2.0, 1e300, INFINITY),
+        (-2.0, -1e300, 0.0),
+    ];
+    for (x, y, expected) in cases {
+        let wide = pow::pow_f64(Scalar::<f64>::new(), x, y);
+        assert_eq!(steps_f64(wide, expected), 0, "pow({x}, {y}) = {wide}");
+        let narrow = pow::pow_f32(Scalar::<f32>::new(), x as f32, y.clamp(-1e30, 1e30) as f32);
+        assert_eq!(ulps_f32(narrow, expected), 0.0, "pow({x}, {y}) = {narrow} in f32");
+    }
+}
+
+#[test]
+fn logaddexp_is_beside_the_definition() {
+    let definition = |x: f64, y: f64| {
+        let (larger, smaller) = (x.max(y), x.min(y));
+        match () {
+            () if x.is_nan() || y.is_nan() => f64::NAN,
+            () if larger.is_infinite() => larger,
+            () => larger + pxfm::f_log1p(pxfm::f_exp(smaller - larger)),
+        }
+    };
+    for (x, y) in pairs().chain((0..4000).map(|i| (0.0, f64::from(i) * -0.19))) {
+        let (result, reference) = (logaddexp::logaddexp_f64(Scalar::<f64>::new(), x, y), definition(x, y));
+        // Where the terms cancel an error is that of the larger operand; the definition has some roundings.
+        let allowed = 3.0 * f64::EPSILON * reference.abs().max(x.abs().min(1.0));
+        let near = (result - reference).abs() <= allowed || steps_f64(result, reference) <= 2;
+        assert!(near, "logaddexp({x:e}, {y:e}) = {result:e}, not {reference:e}");
+        let (x, y) = (x as f32, y as f32);
+        let exact = definition(f64::from(x), f64::from(y));
+        let result = logaddexp::logaddexp_f32(Scalar::<f32>::new(), x, y);
+        let error = ulps_f32(result, exact);
+        assert!(error <= 1.0 || exact.abs() < 1e-6, "logaddexp({x:e}, {y:e}) = {result:e}, not {exact:e}");
     }
 }

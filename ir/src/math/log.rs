@@ -40,7 +40,7 @@ fn split_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float, begin: i32) -> Split<L::Fl
 
 /// The parts of a positive number, with `1 + f` from the square root of 1/2 to that of 2.
 #[inline(always)]
-fn split_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> Split<L::Float> {
+pub(super) fn split_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> Split<L::Float> {
     let subnormal = l.lt(x, l.float(f64::MIN_POSITIVE));
     let scaled = l.select(subnormal, l.mul(x, l.float(4_503_599_627_370_496.0)), x);
     let bias = f64::MAGIC + 1023.0;
@@ -235,12 +235,17 @@ pub(crate) fn log1p_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     l.select(l.lt(x, l.float(f32::INFINITY)), log, x)
 }
 
-/// `log(high + low)` for a positive normal `high` and a `low` of at most half a unit in its last place.
+/// `log((high + low) * 2^exponent)` for a positive normal `high` and a `low` of some units in its last place.
 #[inline(always)]
-pub(super) fn log_of_sum<L: Lanes<Elem = f64>>(l: L, high: L::Float, low: L::Float) -> L::Float {
+pub(super) fn log_of_sum<L: Lanes<Elem = f64>>(
+    l: L,
+    high: L::Float,
+    low: L::Float,
+    exponent: L::Float,
+) -> L::Float {
     let Split { e, f } = split_normal(l, high, l.float(-(f64::MAGIC + 1023.0)));
     let (log_high, log_low) = log1p_fraction(l, f);
-    add_exponent(l, e, log_high, l.add(log_low, l.div(low, high)))
+    add_exponent(l, l.add(e, exponent), log_high, l.add(log_low, l.div(low, high)))
 }
 
 #[inline(always)]
@@ -249,7 +254,7 @@ pub(crate) fn log1p_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let sum = l.add(one, x);
     let virtual_x = l.sub(sum, one);
     let lost = l.add(l.sub(one, l.sub(sum, virtual_x)), l.sub(x, virtual_x));
-    let log = log_of_sum(l, sum, lost);
+    let log = log_of_sum(l, sum, lost, l.float(0.0));
     let log = l.select(l.lt(l.abs(x), l.float(1e-17)), x, log);
     let minus_one = l.float(-1.0);
     let below = l.select(l.eq(x, minus_one), l.float(f64::NEG_INFINITY), l.float(f64::NAN));
