@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::jit::{self, Jit};
 use crate::program::{Program, Step};
 use crate::runtime::buffer::Buffer;
+use crate::runtime::float_control::StandardFloats;
 
 pub(crate) use bind::{Argument, Bound, Engine};
 
@@ -44,6 +45,7 @@ pub(crate) unsafe fn run(
     arguments: &[Argument],
     outputs: &[Option<*mut u8>],
 ) -> Result<Vec<Outcome>, Error> {
+    let _floats = StandardFloats::enter();
     let mut bound = Bound::new(program, arguments, outputs)?;
     let verifies = jit::mode() == Jit::Verify;
     for (number, step) in program.steps.iter().enumerate() {

@@ -1,0 +1,228 @@
+//! exp.
+
+use super::polynomial::even_odd;
+use crate::lanes::{Lanes, Real};
+
+const LOG2_E: f64 = std::f64::consts::LOG2_E;
+/// ln 2 in two parts; the first has 42 bits, so that its product with an exponent is exact.
+pub(super) const LN_2_HIGH: f64 = 0.693_147_180_559_890_3;
+pub(super) const LN_2_LOW: f64 = 5.497_923_018_708_371e-14;
+
+#[inline(always)]
+pub(crate) fn exp_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
+    let x = l.min(l.float(89.0), l.max(l.float(-104.0), x));
+    let magic = l.float(f32::MAGIC);
+    let n = l.sub(l.fma(x, l.float(std::f32::consts::LOG2_E), magic), magic);
+    let r = l.fnma(n, l.float(0.693_145_75), x);
+    let r = l.fnma(n, l.float(1.428_606_8e-6), r);
+    let p =
+        l.horner(r, &[1.0, 1.0, 0.499_999_94, 0.166_665_2, 0.041_668_236, 0.008_368_819, 0.001_382_352_2]);
+    l.scale(p, n)
+}
+
+/// Coefficients of `(exp(r) - 1 - r) / r^2`.
+const EXP_F64: [f64; 10] = [
+    0.5000000000000011,
+    0.16666666666666424,
+    0.041666666666527075,
+    0.008333333333487056,
+    0.0013888888944301315,
+    0.00019841269522432375,
+    2.480149249967189e-05,
+    2.7557572353167996e-06,
+    2.7630437253462537e-07,
+    2.500445882152111e-08,
+];
+
+#[inline(always)]
+pub(crate) fn exp_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
+    let x = l.min(l.float(710.0), l.max(l.float(-746.0), x));
+    let magic = l.float(f64::MAGIC);
+    let n = l.sub(l.fma(x, l.float(LOG2_E), magic), magic);
+    let r = l.fnma(n, l.float(LN_2_HIGH), x);
+    let r = l.fnma(n, l.float(LN_2_LOW), r);
+    let g = even_odd(l, r, l.mul(r, r), &EXP_F64);
+    let one = l.float(1.0);
+    let p = l.fma(r, l.fma(r, g, one), one);
+    l.scale(p, n)
+}
+
+#[inline(always)]
+pub(crate) fn exp2_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
+    let x = l.min(l.float(129.0), l.max(l.float(-151.0), x));
+    let n = l.round(x);
+    let f = l.sub(x, n);
+    let p = l.horner(
+        f,
+        &[
+            1.0,
+            std::f32::consts::LN_2,
+            0.240_226_45,
+            0.055_503_584,
+            0.009_618_829,
+            0.001_339_148,
+            0.000_152_434_48,
+        ],
+    );
+    l.scale(p, n)
+}
+
+#[inline(always)]
+pub(crate) fn exp2_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
+    let x = l.min(l.float(1025.0), l.max(l.float(-1076.0), x));
+    let n = l.round(x);
+    let f = l.sub(x, n);
+    let g = even_odd(l, f, l.mul(f, f), &EXP2_F64);
+    let p = l.fma(f, g, l.float(1.0));
+    l.scale(p, n)
+}
+
+/// Coefficients of `(2^f - 1) / f`.
+pub(super) const EXP2_F64: [f64; 11] = [
+    std::f64::consts::LN_2,
+    0.24022650695910136,
+    0.05550410866482233,
+    0.009618129107592587,
+    0.0013333558146358634,
+    0.00015403530458754544,
+    1.5252733828893326e-05,
+    1.3215434563166282e-06,
+    1.0178076598377039e-07,
+    7.073894180505253e-09,
+    4.4515179738412094e-10,
+];
+
+/// `exp(x) = 2^n * (1 + p + p_low)`.
+pub(super) struct Exp<F, I> {
+    /// `n`.
+    pub n: F,
+    /// An integer with the low bits of `n`: what `power_of_two` takes where `n` may be an exponent.
+    pub n_bits: I,
+    /// `exp(x - n * ln 2) - 1`, rounded.
+    pub p: F,
+    /// What the rounding left.
+    pub p_low: F,
+}
+
+/// Coefficients of `(exp(r) - 1 - r - r^2 / 2) / r^3`.
+const EXPM1_F64: [f64; 10] = [
+    0.1666666666666668,
+    0.04166666666666638,
+    0.008333333333319266,
+    0.0013888888889050774,
+    0.00019841269891842853,
+    2.48015869909546e-05,
+    2.7557238729784822e-06,
+    2.755755501567762e-07,
+    2.51108576424732e-08,
+    2.0829830248515156e-09,
+];
+
+/// The parts of `exp(x)` for `|x|` up to 2^10, with an absolute error of 2^-57 in `p + p_low`.
+#[inline(always)]
+pub(super) fn exp_parts<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> Exp<L::Float, L::Int> {
+    let magic = l.float(f64::MAGIC);
+    let shifted = l.fma(x, l.float(LOG2_E), magic);
+    let n = l.sub(shifted, magic);
+    let high = l.fnma(n, l.float(LN_2_HIGH), x);
+    let r = l.fnma(n, l.float(LN_2_LOW), high);
+    // What rounding r left, and its effect: exp(r + rest) = exp(r) + rest * exp(r).
+    let rest = l.fnma(n, l.float(LN_2_LOW), l.sub(high, r));
+    let rest = l.fma(rest, r, rest);
+    let r2 = l.mul(r, r);
+    let r3 = l.mul(r2, r);
+    let w = l.fma(r3, even_odd(l, r, r2, &EXPM1_F64), rest);
+    let w = l.fma(r2, l.float(0.5), w);
+    let p = l.add(r, w);
+    let p_low = l.add(l.sub(r, p), w);
+    Exp { n, n_bits: l.bits(shifted), p, p_low }
+}
+
+/// The same for what will be rounded to `f32`: accurate to 2^-34, and no `p_low`.
+#[inline(always)]
+pub(super) fn exp_parts_for_f32<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> Exp<L::Float, L::Int> {
+    let magic = l.float(f64::MAGIC);
+    let shifted = l.fma(x, l.float(LOG2_E), magic);
+    let n = l.sub(shifted, magic);
+    let r = l.fnma(n, l.float(std::f64::consts::LN_2), x);
+    let g = l.horner(r, &EXP_FOR_F32);
+    Exp { n, n_bits: l.bits(shifted), p: l.fma(l.mul(r, r), g, r), p_low: l.float(0.0) }
+}
+
+/// Coefficients of `(exp(r) - 1 - r) / r^2`.
+const EXP_FOR_F32: [f64; 6] = [
+    0.5000000067643818,
+    0.16666665869402322,
+    0.041666295088913105,
+    0.0083334970104546,
+    0.0013944648940852746,
+    0.00019790351930966196,
+];
+
+/// `exp(x)` with a relative error of 2^-34, for `|x|` up to 700.
+#[inline(always)]
+pub(super) fn exp_for_f32<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
+    let e = exp_parts_for_f32(l, x);
+    let power = l.power_of_two(e.n_bits);
+    l.fma(power, e.p, power)
+}
+
+#[inline(always)]
+pub(crate) fn expm1_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
+    let clamped = l.min(l.float(89.0), l.max(l.float(-20.0), x));
+    let w = l.wide();
+    let e = exp_parts_for_f32(w, l.widen(clamped));
+    let power = w.power_of_two(e.n_bits);
+    let result = l.narrow(w.fma(power, e.p, w.sub(power, w.float(1.0))));
+    // The sign of zero.
+    l.float_of_bits(l.int_or(l.bits(result), l.int_and(l.bits(x), l.sign_bit())))
+}
+
+#[inline(always)]
+pub(crate) fn expm1_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
+    let clamped = l.min(l.float(710.0), l.max(l.float(-40.0), x));
+    let e = exp_parts(l, clamped);
+    // Half of exp(x) - 1, so that 2^1024 needs no room: the sum of t = 2^n - 1, 2^n p and 2^n p_low.
+    let power = l.power_of_two(l.int_sub(e.n_bits, l.int(1)));
+    let half = l.float(0.5);
+    let t = l.sub(power, half);
+    let high = l.fma(power, e.p, t);
+    let lost = l.sub(l.sub(power, t), half);
+    let rest = l.fma(power, e.p, l.sub(t, high));
+    let low = l.fma(power, e.p_low, l.add(rest, lost));
+    let result = l.add(high, low);
+    let result = l.add(result, result);
+    // Where x is small enough it is the result, and has the sign of zero.
+    l.select(l.lt(l.abs(x), l.float(1e-17)), x, result)
+}
+
+#[inline(always)]
+pub(crate) fn sigmoid_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
+    let x = l.min(l.float(104.0), l.max(l.float(-104.0), x));
+    let w = l.wide();
+    let e = exp_for_f32(w, l.widen(l.neg(x)));
+    let one = w.float(1.0);
+    l.narrow(w.div(one, w.add(one, e)))
+}
+
+#[inline(always)]
+pub(crate) fn sigmoid_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
+    let (zero, one) = (l.float(0.0), l.float(1.0));
+    // E = exp(-|x|) = 2^n (1 + p); the result is 1 / (1 + E), or E / (1 + E) for negative x.
+    let z = l.max(l.float(-746.0), l.neg(l.abs(x)));
+    let e = exp_parts(l, z);
+    let high = l.add(one, e.p);
+    let low = l.add(l.sub(e.p, l.sub(high, one)), e.p_low);
+    let power = l.power_of_two(l.nearest_int(l.max(l.float(-1000.0), e.n)));
+    let scaled = l.mul(power, high);
+    let divisor = l.add(one, scaled);
+    let divisor_low = l.fma(power, low, l.sub(scaled, l.sub(divisor, one)));
+    let negative = l.lt(x, zero);
+    let dividend = l.select(negative, high, one);
+    let dividend_low = l.select(negative, low, zero);
+    let reciprocal = l.div(one, divisor);
+    let quotient = l.mul(dividend, reciprocal);
+    let rest = l.add(l.fnma(quotient, divisor, dividend), dividend_low);
+    let rest = l.fnma(quotient, divisor_low, rest);
+    l.scale(l.fma(rest, reciprocal, quotient), l.select(negative, e.n, zero))
+}

@@ -1,0 +1,309 @@
+//! gamma and the logarithm of its size, for `f64`, in sums of two numbers.
+//!
+//! As for `f32` (see [`gamma`](super::gamma)), with Stirling's formula from 4 on as `(y - 1/2) (log y - 1)` and a constant: the
+//! logarithm to 2^-65, relatively, the product and the exponential in two parts, the series to 2^-58.
+//!
+//! The logarithm of gamma is that of Stirling's formula less the logarithm of the product, or of the reflection's quotient.
+//! Where they cancel, within 1/8 of 0, a lane takes the scalar path.
+//!
+//! Largest errors, in ULP: ERRORS
+
+use super::reciprocal_gamma::lgamma_about_root;
+use super::trigonometric::sine_and_cosine;
+use crate::lanes::{Lanes, Rare, Real};
+
+/// A number as the sum of two.
+type Pair<L> = [<L as Lanes>::Float; 2];
+
+/// `S(w) / w`, of `w^2`, to 1/4.
+const STIRLING: [f64; 9] = [
+    0.08333333333333333,
+    -0.0027777777776955815,
+    0.0007936507592399004,
+    -0.0005952326757080038,
+    0.0008413128002641431,
+    -0.0018968956597035127,
+    0.0058070871467310395,
+    -0.018192381090240746,
+    0.03556605086579634,
+];
+
+/// `(log((1 + s) / (1 - s)) / s - 2 - 2/3 s^2) / s^4`, of `s^2`, for logarithms within half of ln 2.
+const LOG: [f64; 8] = [
+    0.39999999999999974,
+    0.2857142857144529,
+    0.22222222217492713,
+    0.18181818875775388,
+    0.15384556492893767,
+    0.1333633215620098,
+    0.11674515880695314,
+    0.11991559649748988,
+];
+
+/// `(e^r - 1 - r - r^2/2) / r^3`, for `r` within half of ln 2.
+const EXP: [f64; 10] = [
+    0.1666666666666668,
+    0.04166666666666641,
+    0.008333333333318428,
+    0.0013888888889034212,
+    0.00019841269893608213,
+    2.480158702427157e-05,
+    2.7557237172840187e-06,
+    2.7557526733389067e-07,
+    2.5111348865083677e-08,
+    2.083846730685056e-09,
+];
+
+/// ln 2: 42 bits, whose product with an exponent is exact, and the next 53.
+const LN_2: [f64; 2] = [0.6931471805598903, 5.497923018708371e-14];
+/// 2/3 in two parts.
+const TWO_THIRDS: [f64; 2] = [0.6666666666666666, 3.700743415417188e-17];
+/// Half of log(2 pi) less 1/2, in two parts.
+const STIRLING_CONSTANT: [f64; 2] = [0.4189385332046727, 1.6728209650585413e-17];
+/// pi in two parts.
+const PI: [f64; 2] = [std::f64::consts::PI, 1.2246467991473532e-16];
+
+static LGAMMA_ROOT: Rare<f64> = Rare { name: "lgamma about a zero", function: lgamma_root };
+
+fn lgamma_root(x: f64, _: f64) -> f64 {
+    lgamma_about_root(x)
+}
+
+/// gamma; NaN at negative integers.
+#[inline(always)]
+pub(crate) fn tgamma_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
+    let size = l.abs(x);
+    let (zero, one) = (l.float(0.0), l.float(1.0));
+    // The second operand, so that NaN remains. gamma(200) is infinite, and its reciprocal 0.
+    let bounded = l.min(l.float(200.0), size);
+    let shifted = shift(l, bounded);
+    let logarithm = log(l, shifted.y[0]);
+    let exponent = stirling(l, &shifted, logarithm);
+    let (above, n) = exp(l, exponent);
+
+    let negative = l.int_gt(l.int(0), l.bits(x));
+    let (sine, parity) = sine_of_turn(l, size);
+    let reflected = multiply(l, multiply(l, [bounded, zero], sine), above);
+    let numerator =
+        select(l, negative, multiply(l, shifted.product, [l.float(PI[0]), l.float(PI[1])]), above);
+    let denominator = select(l, negative, reflected, shifted.product);
+    let quotient = divide(l, numerator, denominator);
+    let gamma = l.add(quotient[0], quotient[1]);
+    // Minus, and the sine's sign.
+    let sign = l.int_xor(l.bits(gamma), l.int_xor(parity, l.sign_bit()));
+    let gamma = l.select(negative, l.float_of_bits(sign), gamma);
+    let gamma = l.scale(gamma, l.select(negative, l.neg(n), n));
+    // About 0, where the reflection's terms might underflow.
+    let gamma = l.select(l.lt(size, l.float(1e-17)), l.div(one, x), gamma);
+    let pole = l.and(l.and(negative, l.eq(size, l.floor(size))), l.ge(size, one));
+    l.select(pole, l.float(f64::NAN), gamma)
+}
+
+/// The logarithm of the size of gamma; infinite at its poles.
+#[inline(always)]
+pub(crate) fn lgamma_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
+    let size = l.abs(x);
+    let zero = l.float(0.0);
+    let shifted = shift(l, size);
+    let logarithm = log(l, shifted.y[0]);
+    let right = stirling(l, &shifted, logarithm);
+
+    // gamma(x) is the exponential over this product; gamma(-x) this quotient over the exponential.
+    let negative = l.lt(x, zero);
+    let (sine, _) = sine_of_turn(l, size);
+    let reflected = multiply(l, shifted.product, [l.float(PI[0]), l.float(PI[1])]);
+    let reflected = divide(l, reflected, multiply(l, [size, zero], sine));
+    let beside = select(l, negative, reflected, shifted.product);
+    let [beside_log, beside_low] = log(l, beside[0]);
+    let beside_low = l.add(beside_low, l.div(beside[1], beside[0]));
+    let value = add(l, right, [l.neg(beside_log), l.neg(beside_low)]);
+    let value = l.add(value[0], value[1]);
+    let value = l.select(negative, l.neg(value), value);
+    // Without the low part, which is NaN where the high part overflows.
+    let value = l.select(l.gt(size, l.float(1e300)), right[0], value);
+
+    // gamma(x) is 1/x about 0.
+    let tiny = l.lt(size, l.float(1e-17));
+    let value = l.select(tiny, l.neg(tiny_log(l, size)), value);
+    let integer = l.and(l.le(x, zero), l.eq(size, l.floor(size)));
+    let pole = l.or(integer, l.eq(size, l.float(f64::INFINITY)));
+    let value = l.select(pole, l.float(f64::INFINITY), value);
+    let bound = l.select(negative, l.float(0.3), l.float(0.1));
+    let root = l.and(l.lt(l.abs(value), bound), l.lt(size, l.float(20.0)));
+    l.rare(&LGAMMA_ROOT, root, value, x, x)
+}
+
+/// The logarithm of a number below 1, which may be subnormal.
+#[inline(always)]
+fn tiny_log<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
+    let scaled = l.mul(x, l.float(18_014_398_509_481_984.0));
+    let [high, low] = log(l, scaled);
+    let exponent = l.float(54.0);
+    let rest = l.fnma(exponent, l.float(LN_2[0]), high);
+    let rest_low = l.sub(l.sub(high, rest), l.mul(exponent, l.float(LN_2[0])));
+    l.add(rest, l.fnma(exponent, l.float(LN_2[1]), l.add(low, rest_low)))
+}
+
+/// `gamma(x)` is `gamma(y)` over the product, where `y` is at least 4.
+struct Shifted<L: Lanes> {
+    y: Pair<L>,
+    product: Pair<L>,
+}
+
+#[inline(always)]
+fn shift<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> Shifted<L> {
+    let zero = l.float(0.0);
+    let small = l.lt(x, l.float(4.0));
+    let four = l.float(4.0);
+    let sum = l.add(four, x);
+    let sum_low = l.sub(x, l.sub(sum, four));
+    let y = [l.select(small, sum, x), l.select(small, sum_low, zero)];
+    // x (x + 3), and (x + 1) (x + 2) is 2 more.
+    let three = l.float(3.0);
+    let next = two_sum(l, x, three);
+    let outer = multiply(l, [x, zero], next);
+    let inner = two_sum(l, outer[0], l.float(2.0));
+    let inner = [inner[0], l.add(inner[1], outer[1])];
+    let product = multiply(l, outer, inner);
+    let product = [l.select(small, product[0], l.float(1.0)), l.select(small, product[1], zero)];
+    Shifted { y, product }
+}
+
+/// `log gamma(y)` by Stirling's formula, given `log y`.
+#[inline(always)]
+fn stirling<L: Lanes<Elem = f64>>(l: L, shifted: &Shifted<L>, logarithm: Pair<L>) -> Pair<L> {
+    let [y, y_low] = shifted.y;
+    let one = l.float(1.0);
+    let inverse = l.div(one, y);
+    let series = l.mul(inverse, l.horner(l.mul(inverse, inverse), &STIRLING));
+    let less_one = l.sub(logarithm[0], one);
+    let less_one_low = l.add(l.sub(l.sub(logarithm[0], less_one), one), logarithm[1]);
+    let half = l.float(0.5);
+    let middle = l.sub(y, half);
+    let middle_low = l.sub(l.sub(y, middle), half);
+    let head = l.mul(middle, less_one);
+    let head_low = l.fma(middle, less_one_low, l.fms(middle, less_one, head));
+    // The slope is about log y - 1 / (2y).
+    let slope = l.fnma(half, inverse, logarithm[0]);
+    let head_low = l.fma(y_low, slope, l.fma(middle_low, less_one, head_low));
+    let constant = l.float(STIRLING_CONSTANT[0]);
+    let sum = l.add(head, constant);
+    let rest = l.add(l.sub(head, sum), constant);
+    let low = l.add(l.add(series, l.float(STIRLING_CONSTANT[1])), l.add(rest, head_low));
+    fast_two_sum(l, sum, low)
+}
+
+/// The size of the sine of as many half turns as `x`, and its sign bit.
+#[inline(always)]
+fn sine_of_turn<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> (Pair<L>, L::Int) {
+    let quarters = l.round(l.add(x, x));
+    let rest = l.fnma(l.float(0.5), quarters, x);
+    let high = l.mul(rest, l.float(PI[0]));
+    let low = l.fma(rest, l.float(PI[1]), l.fms(rest, l.float(PI[0]), high));
+    let (sine, cosine) = sine_and_cosine(l, high, low);
+    // The low bits of the integer, where there are some; beyond, the number is an integer.
+    let quadrant = l.bits(l.add(quarters, l.float(f64::MAGIC)));
+    let odd = l.int_eq(l.int_and(quadrant, l.int(1)), l.int(1));
+    let [value, value_low] = select(l, odd, cosine, sine);
+    let sign = l.int_and(l.bits(value), l.sign_bit());
+    let value_low = l.float_of_bits(l.int_xor(l.bits(value_low), sign));
+    let half_turns = l.shl(l.shr(quadrant, 1), 63);
+    ([l.abs(value), value_low], l.int_xor(half_turns, sign))
+}
+
+/// The logarithm of a positive normal number.
+#[inline(always)]
+fn log<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> Pair<L> {
+    let bits = l.bits(x);
+    // The exponent of what is left within sqrt(1/2) and sqrt(2).
+    let low = std::f64::consts::FRAC_1_SQRT_2.bits() - (1023 << 52);
+    let exponent = l.int_sub(l.shr(l.int_sub(bits, l.int(low)), 52), l.int(1023));
+    let m = l.float_of_bits(l.int_sub(bits, l.shl(exponent, 52)));
+    let one = l.float(1.0);
+    let two = l.float(2.0);
+    let above = l.sub(m, one);
+    let below = l.add(m, one);
+    let below_low = l.sub(m, l.sub(below, one));
+    let below_low = l.select(l.gt(m, one), l.add(l.sub(m, below), one), below_low);
+    let reciprocal = l.div(one, below);
+    let s = l.mul(above, reciprocal);
+    let rest = l.fnma(s, below_low, l.fnma(s, below, above));
+    let s_low = l.mul(rest, reciprocal);
+
+    let square = l.mul(s, s);
+    let square_low = l.fma(l.add(s, s), s_low, l.fms(s, s, square));
+    let (third, third_low) = (l.float(TWO_THIRDS[0]), l.float(TWO_THIRDS[1]));
+    let cube = l.mul(square, third);
+    let cube_low = l.fma(square, third_low, l.fma(square_low, third, l.fms(square, third, cube)));
+    let slope = l.add(two, cube);
+    let slope_low = l.add(l.add(l.sub(two, slope), cube), cube_low);
+    let slope_low = l.fma(l.mul(square, square), l.horner(square, &LOG), slope_low);
+    let head = l.mul(s, slope);
+    let head_low = l.fma(s_low, slope, l.fma(s, slope_low, l.fms(s, slope, head)));
+
+    let exponent = l.float_of_int(exponent);
+    let whole = l.mul(exponent, l.float(LN_2[0]));
+    let sum = l.add(whole, head);
+    let sum_low = l.add(l.sub(whole, sum), head);
+    let low = l.fma(exponent, l.float(LN_2[1]), head_low);
+    fast_two_sum(l, sum, l.add(sum_low, low))
+}
+
+/// The exponential as a number in two parts times a power of two.
+#[inline(always)]
+fn exp<L: Lanes<Elem = f64>>(l: L, x: Pair<L>) -> (Pair<L>, L::Float) {
+    let magic = l.float(f64::MAGIC);
+    let n = l.sub(l.fma(x[0], l.float(std::f64::consts::LOG2_E), magic), magic);
+    let first = l.fnma(n, l.float(LN_2[0]), x[0]);
+    let second = l.fnma(n, l.float(LN_2[1]), x[1]);
+    let [r, r_low] = fast_two_sum(l, first, second);
+    let one = l.float(1.0);
+    let head = l.add(one, r);
+    let head_low = l.sub(r, l.sub(head, one));
+    let square = l.mul(r, r);
+    let square_low = l.fms(r, r, square);
+    let half = l.float(0.5);
+    let tail = l.fma(l.mul(square, r), l.horner(r, &EXP), l.fma(half, square_low, head_low));
+    let tail = l.fma(half, square, tail);
+    let tail = l.fma(r_low, l.add(head, tail), tail);
+    (fast_two_sum(l, head, tail), n)
+}
+
+#[inline(always)]
+fn fast_two_sum<L: Lanes<Elem = f64>>(l: L, x: L::Float, y: L::Float) -> Pair<L> {
+    let sum = l.add(x, y);
+    [sum, l.sub(y, l.sub(sum, x))]
+}
+
+#[inline(always)]
+fn two_sum<L: Lanes<Elem = f64>>(l: L, x: L::Float, y: L::Float) -> Pair<L> {
+    let sum = l.add(x, y);
+    let part = l.sub(sum, x);
+    [sum, l.add(l.sub(x, l.sub(sum, part)), l.sub(y, part))]
+}
+
+#[inline(always)]
+fn add<L: Lanes<Elem = f64>>(l: L, x: Pair<L>, y: Pair<L>) -> Pair<L> {
+    let [sum, rest] = two_sum(l, x[0], y[0]);
+    [sum, l.add(rest, l.add(x[1], y[1]))]
+}
+
+#[inline(always)]
+fn multiply<L: Lanes<Elem = f64>>(l: L, x: Pair<L>, y: Pair<L>) -> Pair<L> {
+    let product = l.mul(x[0], y[0]);
+    let low = l.fma(x[1], y[0], l.fma(x[0], y[1], l.fms(x[0], y[0], product)));
+    [product, low]
+}
+
+#[inline(always)]
+fn divide<L: Lanes<Elem = f64>>(l: L, x: Pair<L>, y: Pair<L>) -> Pair<L> {
+    let reciprocal = l.div(l.float(1.0), y[0]);
+    let quotient = l.mul(x[0], reciprocal);
+    let rest = l.fnma(quotient, y[1], l.add(l.fnma(quotient, y[0], x[0]), x[1]));
+    [quotient, l.mul(rest, reciprocal)]
+}
+
+#[inline(always)]
+fn select<L: Lanes<Elem = f64>>(l: L, mask: L::Mask, x: Pair<L>, y: Pair<L>) -> Pair<L> {
+    [l.select(mask, x[0], y[0]), l.select(mask, x[1], y[1])]
+}
