@@ -11,6 +11,7 @@ mod json;
 mod kernel;
 mod layout;
 mod lines;
+mod machine;
 mod memory;
 mod mermaid;
 mod picture;
@@ -111,6 +112,16 @@ impl Plan {
     /// The program: its steps with their loops, lane programs and operands, as the executor runs them.
     pub fn program(&self) -> String {
         self.compiled.program.to_string()
+    }
+
+    /// The lane program of each loop nest, and the vector program that its machine code is made from.
+    pub fn lane_text(&self) -> String {
+        machine::lane_text(self)
+    }
+
+    /// The machine code of each loop nest that has some: instructions with the feature `disassembly`, bytes without.
+    pub fn asm_text(&self) -> String {
+        machine::asm_text(self)
     }
 
     /// The graph in the language of Graphviz.

@@ -266,6 +266,15 @@ pub(crate) enum Step {
 }
 
 impl Step {
+    /// Its loop nests, in the order they run.
+    pub(crate) fn nests(&self) -> &[LoopNest] {
+        match self {
+            Step::Loop(nest) => std::slice::from_ref(nest),
+            Step::Blocks(blocks) => &blocks.nests,
+            Step::Matmul(product) => product.epilogue.as_slice(),
+        }
+    }
+
     /// The memory that the step reads, with the bytes of it: an element that is read twice is counted once.
     pub(crate) fn reads(&self) -> Vec<(Memory, usize)> {
         match self {

@@ -14,6 +14,7 @@ use super::kernel::{self, Kernel, NoKernel};
 use super::lane::{LaneOp, LaneProgram, ValueId};
 use super::select::{NoVectorForm, Outputs, Selected, Source, StreamUse, select};
 use super::tile::TileProgram;
+use super::vector::VectorOp;
 use crate::jit;
 use crate::kernels::reduce::block;
 use crate::program::Operand;
@@ -86,6 +87,25 @@ pub(crate) struct Compiled {
     pub(crate) selected: Selected,
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) level: Level,
+}
+
+impl Compiled {
+    /// Nanoseconds that an element's instructions take on one thread, roughly.
+    pub(crate) fn element_ns(&self) -> f64 {
+        /// Nanoseconds of an instruction on so many bytes of a register, two of which are computed at once.
+        const BYTE_NS: f64 = 0.006;
+        /// Units that divide take as long as many others.
+        const SLOW: f64 = 8.0;
+        let program = &self.selected.program;
+        let widest = program.insts.iter().map(|inst| inst.ty.size()).max().unwrap_or(1);
+        let cost = program.insts.iter().map(|inst| match inst.op {
+            VectorOp::Div | VectorOp::Sqrt => SLOW,
+            VectorOp::Load(_) | VectorOp::Splat(_) => 0.0,
+            _ => 1.0,
+        });
+        let register = if self.level == Level::Avx512 { 0.5 } else { 1.0 };
+        cost.sum::<f64>() * widest as f64 * BYTE_NS * register
+    }
 }
 
 impl fmt::Display for Compiled {
@@ -167,15 +187,14 @@ impl Machine {
 }
 
 /// The iteration space as rows.
-struct Space<'a> {
-    dims: &'a Dims,
+struct Space {
     outer: Dims,
     lanes: usize,
 }
 
-impl<'a> Space<'a> {
+impl Space {
     /// The space whose rows are reduced, or are the last dimension; `None` where rows are none of its dimensions, or short.
-    fn of_rows(body: &LaneProgram, dims: &'a Dims, [reduced, inner]: [usize; 2]) -> Option<Space<'a>> {
+    fn of_rows(body: &LaneProgram, dims: &Dims, [reduced, inner]: [usize; 2]) -> Option<Space> {
         let last = dims.last().copied().unwrap_or(1);
         let mut outer = Dims::from_slice(dims);
         outer.pop();
@@ -192,7 +211,7 @@ impl<'a> Space<'a> {
             reduced
         };
         let worth_it = outer.iter().product::<usize>() <= 1 || lanes >= FEWEST_LANES;
-        worth_it.then_some(Space { dims, outer, lanes })
+        worth_it.then_some(Space { outer, lanes })
     }
 
     /// Strides over `outer` and along a row, from those over `dims`.

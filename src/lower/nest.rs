@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::{access_of, memory_of, stored};
 use crate::codegen::compiled::Machine;
-use crate::codegen::lane::{LaneOp, LaneProgram, OperandId, Reduction, Scalar, ValueId};
+use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, Reduction, Scalar, ValueId};
 use crate::codegen::tile::TileProgram;
 use crate::error::Error;
 use crate::program::{LoopNest, Memory, Operand};
@@ -219,7 +219,7 @@ impl<'a> NestBuilder<'a> {
         };
         let shape = [reduced_size, inner_size];
         let machine = Machine::new(&self.body, &self.operands, &dims, shape, level);
-        let element_ns = element_ns(&self.body, self.space.size());
+        let element_ns = element_ns(&self.body, &machine, self.space.size());
         Ok(LoopNest {
             dims,
             outer: outer_size,
@@ -243,20 +243,28 @@ impl<'a> NestBuilder<'a> {
 const SECOND_LEVEL_CACHE_BYTES: usize = 1 << 20;
 
 /// Nanoseconds an element takes on one thread, by a coarse count of instructions and bytes.
-fn element_ns(body: &LaneProgram, size: usize) -> f64 {
+fn element_ns(body: &LaneProgram, machine: &Machine, size: usize) -> f64 {
     let loads = body.insts.iter().filter(|inst| matches!(inst.op, LaneOp::Load(_)));
     let stores = body.stores.iter().map(|store| &body.insts[store.0.index()]);
     let bytes: usize = loads.chain(stores).map(|inst| inst.dtype.size()).sum();
     let in_cache = bytes.saturating_mul(size) <= SECOND_LEVEL_CACHE_BYTES;
     let moving = bytes as f64 * if in_cache { cost::BYTE_NS } else { 0.03 };
-    let computing = body.insts.iter().map(|inst| match inst.op {
+    let computing = match machine.compiled() {
+        Some(compiled) => compiled.element_ns(),
+        None => body.insts.iter().map(interpreted_ns).sum(),
+    };
+    (moving + computing).max(0.01)
+}
+
+/// Nanoseconds an instruction takes of the interpreter.
+fn interpreted_ns(inst: &Inst) -> f64 {
+    match inst.op {
         LaneOp::Load(_) | LaneOp::Splat(_) => 0.0,
         LaneOp::Elementwise(op, dtype) => cost::elementwise_ns(op, dtype, inst.dtype.size()),
         LaneOp::Index { .. } | LaneOp::Where | LaneOp::Cast(_) | LaneOp::Copy => {
             cost::BYTE_NS * inst.dtype.size() as f64
         }
-    });
-    (moving + computing.sum::<f64>()).max(0.01)
+    }
 }
 
 /// Reorders every list of strides to `order`, and merges neighbouring dimensions that all lists step through evenly.
