@@ -43,6 +43,8 @@ pub(super) struct Emitter<'a> {
     /// The most spills of any block.
     pub(super) places: u32,
     pub(super) extent: Extent,
+    /// The register of each accumulation's vector, for each copy, while they are in registers.
+    pub(super) accumulators: Vec<Vec<u8>>,
 }
 
 impl Emitter<'_> {
@@ -52,6 +54,15 @@ impl Emitter<'_> {
         self.copies = copies;
         let program = self.program;
         let mut registers = Registers::new(&program.values, copies, program.target.registers(), self.pinned);
+        for (n, fixed) in self.accumulators.iter().enumerate() {
+            let place = Place::Accumulator(n as u16);
+            let lanes =
+                program.values.iter().position(|info| info.home.is_some_and(|home| home.place == place));
+            let Some(lanes) = lanes else { unreachable!("the body has a value for each accumulation") };
+            for (copy, &register) in fixed.iter().enumerate() {
+                registers.fix(Value(lanes as u16), copy as u8, register);
+            }
+        }
         let uses = registers.uses(block, steps);
         for (n, step) in steps.iter().enumerate() {
             let inst = &block.insts[usize::from(step.inst)];
@@ -285,14 +296,21 @@ impl Emitter<'_> {
 
     /// A register for an instruction's value, which may be one of its arguments'.
     fn result(&mut self, inst: &Inst, now: &mut Now<'_, '_>, next_use: u32) -> u8 {
-        self.release(inst, now);
-        match inst.dst {
-            Some(dst) => {
-                let slot = now.registers.slot(dst, now.copy);
-                self.allocate(now, slot, next_use)
+        let Some(dst) = inst.dst else { unreachable!("the instruction has a value") };
+        let slot = now.registers.slot(dst, now.copy);
+        if self.info(dst).class == Class::Vector {
+            // What was accumulated takes the register of the accumulator.
+            for (arg, &value) in inst.args.iter().enumerate() {
+                let from = now.registers.slot(value, now.copy);
+                if now.uses[arg] == NEVER && now.registers.is_fixed(from) {
+                    let register = now.registers.take_over(from, slot, next_use);
+                    self.release(inst, now);
+                    return register;
+                }
             }
-            None => 0,
         }
+        self.release(inst, now);
+        self.allocate(now, slot, next_use)
     }
 
     /// The result's register, and nobody needs it after: only for values that are not used.
@@ -382,6 +400,14 @@ impl Emitter<'_> {
                 self.release(inst, now);
             }
             Form::Rare(n) => self.rare(inst, usize::from(n), now, next_use),
+            Form::Store(Place::Accumulator(n), _) if !self.accumulators.is_empty() => {
+                let x = self.register(inst, 0, now);
+                let register = self.accumulators[usize::from(n)][usize::from(now.copy)];
+                if x != register {
+                    self.move_vector(bytes, register, x);
+                }
+                self.release(inst, now);
+            }
             Form::Store(place, lane) => {
                 let x = self.register(inst, 0, now);
                 let to = self.address(place, now.copy, usize::from(lane));

@@ -11,9 +11,11 @@ use super::frame::{Frame, LANES, POOL, directions};
 use super::lower::lower;
 use super::machine::{Class, MachineProgram, Place, Target, Value};
 use super::opcode;
-use super::schedule::{self, steps};
+use super::schedule::{self, Shape, steps};
 use super::{MachineCode, Unsupported};
 use crate::codegen::vector::VectorProgram;
+use crate::kernels::reduce::lanes_of_size;
+use smallvec::SmallVec;
 
 /// Offsets of the fields of `KernelArgs`.
 const ARGUMENT_ROWS: i32 = 0;
@@ -32,9 +34,8 @@ pub(super) fn compile(
     forced: Option<usize>,
 ) -> Result<MachineCode, Unsupported> {
     let program = lower(source, target)?;
-    let (pinned, copies) = pinned(&program, forced);
-    let copies =
-        if source.accumulations.is_empty() { copies } else { copies_of_lanes(source, &program, copies) };
+    let (pinned, shape) = pinned(source, &program, forced);
+    let copies = shape.copies;
     let mut emitter = Emitter {
         asm: Assembler::new(),
         source,
@@ -45,12 +46,17 @@ pub(super) fn compile(
         rares: Vec::new(),
         places: 0,
         extent: Extent::Whole,
+        accumulators: Vec::new(),
     };
-    Ok(emitter.kernel(copies))
+    Ok(emitter.kernel(&shape))
 }
 
-/// The shared values that keep a register, with it, and the copies of the body.
-fn pinned(program: &MachineProgram, forced: Option<usize>) -> (Vec<(Value, u8)>, usize) {
+/// The shared values that keep a register, with it, and the shape of the body.
+fn pinned(
+    source: &VectorProgram,
+    program: &MachineProgram,
+    forced: Option<usize>,
+) -> (Vec<(Value, u8)>, Shape) {
     let mut uses = vec![0u32; program.values.len()];
     for inst in &program.body.insts {
         for arg in &inst.args {
@@ -62,28 +68,21 @@ fn pinned(program: &MachineProgram, forced: Option<usize>) -> (Vec<(Value, u8)>,
         uses[*n] > 0 && info.class == Class::Vector && info.home.is_some_and(|home| home.is_shared())
     };
     let mut shared: Vec<usize> = (0..program.values.len()).filter(is_shared).collect();
-    let shape = schedule::shape(program, shared.len(), forced);
+    let accumulations = source.accumulations.iter();
+    let vectors: SmallVec<[usize; 4]> =
+        accumulations.map(|one| lanes_of_size(source.ty(one.value).size()) / program.lanes).collect();
+    let shape = schedule::shape(program, shared.len(), &vectors, forced);
     shared.sort_by_key(|&n| std::cmp::Reverse(uses[n]));
     let last = program.target.registers() as u8 - 1;
     let registers = (0..=last).rev();
     let pinned = shared.into_iter().take(shape.pinned).map(|n| Value(n as u16)).zip(registers).collect();
-    (pinned, shape.copies)
-}
-
-/// As many copies or fewer, so that they divide the lanes of every accumulation.
-fn copies_of_lanes(source: &VectorProgram, program: &MachineProgram, copies: usize) -> usize {
-    let lanes = source.accumulations.iter().map(|one| {
-        let size = source.ty(one.value).size();
-        crate::kernels::reduce::lanes_of_size(size) / program.lanes
-    });
-    let most = lanes.min().unwrap_or(copies).min(copies);
-    // A power of two, as the lanes are.
-    1 << most.max(1).ilog2()
+    (pinned, shape)
 }
 
 impl Emitter<'_> {
-    fn kernel(&mut self, copies: usize) -> MachineCode {
+    fn kernel(&mut self, shape: &Shape) -> MachineCode {
         let program = self.program;
+        let copies = shape.copies;
         let (row, row_end, exit) = (self.asm.label(), self.asm.label(), self.asm.label());
         let copy = self.asm.label();
         let frame_at = self.prologue(exit);
@@ -98,7 +97,7 @@ impl Emitter<'_> {
         self.block(&program.row_start, &row_start, 1, Extent::Whole);
         self.asm.arithmetic(Arithmetic::Xor, INDEX, INDEX);
         if copies > 1 || program.target.is_evex() {
-            self.main_loop(copies);
+            self.main_loop(shape, row_end);
         }
         let single = steps(&program.body, &program.values, 1);
         if program.target.is_evex() {
@@ -175,10 +174,8 @@ impl Emitter<'_> {
                 }
             }
         }
-        if !self.program.target.is_evex() {
-            self.asm.store_immediate(self.frame.tail(), 0);
-            self.find_in_place();
-        }
+        self.asm.store_immediate(self.frame.tail(), 0);
+        self.find_in_place();
         frame_at
     }
 
@@ -258,19 +255,63 @@ impl Emitter<'_> {
     }
 
     /// The body over several vectors, as long as there are so many.
-    fn main_loop(&mut self, copies: usize) {
+    fn main_loop(&mut self, shape: &Shape, row_end: Label) {
         let program = self.program;
+        let copies = shape.copies;
         let lanes = copies * program.lanes;
         let (top, done) = (self.asm.label(), self.asm.label());
         self.asm.arithmetic_immediate(Arithmetic::Cmp, LANES, lanes as i32);
         self.asm.jump_if(Condition::Below, done);
+        if shape.has_accumulators {
+            self.take_accumulators(copies);
+        }
         self.asm.align(32);
         self.asm.place(top);
         let body = steps(&program.body, &program.values, copies);
         self.block(&program.body, &body, copies, Extent::Whole);
         self.asm.arithmetic_immediate(Arithmetic::Add, INDEX, lanes as i32);
         self.jump_if_room(lanes, top);
+        if shape.has_accumulators {
+            self.put_accumulators();
+        }
+        if copies > 1 && self.source.accumulations.is_empty() {
+            // Where more than half as much is left, the last lanes of the row are done as one, some of them again.
+            self.asm.arithmetic(Arithmetic::Cmp, INDEX, LANES);
+            self.asm.jump_if(Condition::Equal, row_end);
+            self.asm.arithmetic_memory_immediate(Arithmetic::Cmp, self.frame.in_place(), 0);
+            self.asm.jump_if(Condition::NotEqual, done);
+            self.asm.lea(SCRATCH, Memory::at(INDEX, lanes as i32 / 2));
+            self.asm.arithmetic(Arithmetic::Cmp, SCRATCH, LANES);
+            self.asm.jump_if(Condition::AboveEqual, done);
+            self.asm.lea(INDEX, Memory::at(LANES, -(lanes as i32)));
+            self.asm.jump(top);
+        }
         self.asm.place(done);
+    }
+
+    /// The lanes of accumulations, which as many copies make up, into registers below the pinned ones.
+    fn take_accumulators(&mut self, copies: usize) {
+        let highest = (self.program.target.registers() - self.pinned.len()) as u8;
+        let mut registers = (0..highest).rev();
+        self.copies = copies;
+        let accumulations = self.source.accumulations.iter();
+        self.accumulators = accumulations.map(|_| registers.by_ref().take(copies).collect()).collect();
+        self.each_accumulator(|emitter, bytes, register, memory| emitter.load(bytes, register, memory));
+    }
+
+    fn put_accumulators(&mut self) {
+        self.each_accumulator(|emitter, bytes, register, memory| emitter.store(bytes, register, memory));
+        self.accumulators.clear();
+    }
+
+    fn each_accumulator(&mut self, mut f: impl FnMut(&mut Self, usize, u8, Memory)) {
+        for (n, registers) in self.accumulators.clone().into_iter().enumerate() {
+            let size = self.source.ty(self.source.accumulations[n].value).size();
+            for (copy, register) in registers.into_iter().enumerate() {
+                let memory = self.address(Place::Accumulator(n as u16), copy as u8, size);
+                f(self, size * self.program.lanes, register, memory);
+            }
+        }
     }
 
     /// The rest of a row, a vector at a time, of the lanes that there are.

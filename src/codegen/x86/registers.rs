@@ -50,6 +50,8 @@ pub(super) struct Registers<'a> {
     next_use: Vec<u32>,
     vectors: File,
     masks: File,
+    /// Vector registers that go with a place: a value that is not used again leaves them to the next of that place.
+    fixed: u32,
     /// Registers that the current instruction reads or writes.
     locked: [u32; 2],
     free_places: Vec<u32>,
@@ -80,6 +82,7 @@ impl<'a> Registers<'a> {
             vectors: file(u32::MAX >> (32 - vectors)),
             // k0 stands for no mask, and k1 is the mask of a tail.
             masks: file(0b1111_1100),
+            fixed: 0,
             locked: [0; 2],
             free_places: Vec::new(),
             released_places: Vec::new(),
@@ -92,6 +95,21 @@ impl<'a> Registers<'a> {
             registers.register[slot.0 as usize] = register;
         }
         registers
+    }
+
+    /// Says that a value is in a register, which is for it and the values that take it over.
+    pub(super) fn fix(&mut self, value: Value, copy: u8, register: u8) {
+        let slot = self.slot(value, copy);
+        self.register[slot.0 as usize] = register;
+        self.vectors.owner[usize::from(register)] = Some(slot);
+        self.vectors.free &= !(1 << register);
+        self.fixed |= 1 << register;
+    }
+
+    /// Whether a value is in a register that goes with a place.
+    pub(super) fn is_fixed(&self, slot: Slot) -> bool {
+        let register = self.register[slot.0 as usize];
+        register != NONE && self.info(slot).class == Class::Vector && self.fixed >> register & 1 == 1
     }
 
     /// The slot of a value for a copy.
@@ -164,7 +182,10 @@ impl<'a> Registers<'a> {
     /// A register for a value, and what must be moved out of it first.
     pub(super) fn allocate(&mut self, slot: Slot, next_use: u32) -> (u8, Option<Spill>) {
         let class = self.info(slot).class;
-        let locked = self.locked[class as usize];
+        let locked = match class {
+            Class::Vector => self.locked[class as usize] | self.fixed,
+            Class::Mask => self.locked[class as usize],
+        };
         let file = match class {
             Class::Vector => &mut self.vectors,
             Class::Mask => &mut self.masks,
@@ -239,6 +260,7 @@ impl<'a> Registers<'a> {
             };
             file.owner[usize::from(register)] = None;
             file.free |= 1 << register;
+            self.vectors.free &= !self.fixed;
             // It may be the result's.
             self.locked[self.values[slot.0 as usize / self.copies].class as usize] &= !(1 << register);
         }

@@ -144,20 +144,46 @@ fn peak(block: &Block, values: &[Info]) -> usize {
     most
 }
 
-/// How many copies of the body to run at once, and how many registers its constants may keep.
+/// How a body is run.
 pub(super) struct Shape {
+    /// How many vectors at once.
     pub(super) copies: usize,
+    /// How many registers constants may keep.
     pub(super) pinned: usize,
+    /// Whether accumulations are in registers while the body is repeated.
+    pub(super) has_accumulators: bool,
 }
 
-/// The shape of a body with so many shared values; `forced` is a number of copies that a test wants.
-pub(super) fn shape(program: &MachineProgram, shared: usize, forced: Option<usize>) -> Shape {
+/// The shape of a body with so many shared values. `vectors` are those of each accumulation's lanes; `forced` is a number of
+/// copies that a test wants.
+pub(super) fn shape(
+    program: &MachineProgram,
+    shared: usize,
+    vectors: &[usize],
+    forced: Option<usize>,
+) -> Shape {
     let registers = program.target.registers();
     let ops = program.body.insts.len().max(1);
     let peak = peak(&program.body, &program.values).max(1);
     let constants = shared.min(registers / 3);
+    // Registers that a body of so many copies needs without spilling.
+    let needs = |copies: usize| copies * peak + constants;
+    let fewest = vectors.iter().copied().min();
+    let accumulators: usize = vectors.iter().sum();
+    let are_equal = vectors.iter().all(|&one| Some(one) == fewest);
+    let accumulated = fewest.filter(|&copies| {
+        let fits = needs(copies) + accumulators <= registers && copies * ops <= MOST_STEPS / 4;
+        are_equal && accumulators + 10 <= registers && (fits || forced == Some(copies))
+    });
+    if let Some(copies) = accumulated
+        && forced.is_none_or(|forced| forced == copies)
+    {
+        let spare = registers.saturating_sub(copies * peak + accumulators).max(2);
+        let pinned = shared.min(spare).min(registers - accumulators - 7);
+        return Shape { copies, pinned, has_accumulators: true };
+    }
     let mut copies = MOST_COPIES;
-    while copies > 1 && copies * peak + constants > registers {
+    while copies > 1 && needs(copies) > registers {
         copies /= 2;
     }
     if ops >= 20 {
@@ -166,7 +192,11 @@ pub(super) fn shape(program: &MachineProgram, shared: usize, forced: Option<usiz
     while copies > 1 && copies * ops > MOST_STEPS {
         copies /= 2;
     }
-    let copies = forced.unwrap_or(copies);
+    copies = forced.unwrap_or(copies);
+    if let Some(fewest) = fewest {
+        // A power of two, so that a body stays within the lanes of every accumulation.
+        copies = 1 << copies.min(fewest).max(1).ilog2();
+    }
     let spare = registers.saturating_sub(copies * peak).max(constants);
-    Shape { copies, pinned: shared.min(spare).min(registers - 7) }
+    Shape { copies, pinned: shared.min(spare).min(registers - 7), has_accumulators: false }
 }

@@ -1,6 +1,7 @@
 //! Tests of the code generator: what is encoded is decoded again, and random programs are run against
 //! [`evaluate`](crate::codegen::vector::evaluate).
 
+mod encoding;
 mod guarded;
 mod programs;
 mod run;
