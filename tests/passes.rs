@@ -6,6 +6,7 @@
 //! which mode the pass runs in, strict if there is none.
 
 use raptors_ir::{Graph, NodeId, parse, verify};
+use raptors_passes::phases::Phases;
 use raptors_passes::{FpMode, Ledger, Options, Outcome, PASSES, Pass, check_place, simplify};
 
 use crate::support::{
@@ -146,6 +147,7 @@ fn every_pass_has_a_file() {
 
 #[test]
 fn random_graphs_come_out_placed_and_without_dead_work() {
+    let mut phased = 0;
     for seed in 0..3000 {
         let graph = random_graph(&mut Random::new(seed));
         let options = Options::from(FpMode::ALL[seed as usize % FpMode::ALL.len()]);
@@ -158,7 +160,10 @@ fn random_graphs_come_out_placed_and_without_dead_work() {
         for &id in placed.regions().iter().flatten() {
             assert!(needed[id.index()], "seed {seed}: {id} runs for nobody\n{graph}{placed}");
         }
+        let has_phases = |nodes: &Vec<NodeId>| Phases::of(&placed, nodes, |_| true).is_some();
+        phased += usize::from(placed.regions().iter().any(has_phases));
     }
+    assert!(phased > 200, "{phased} graphs have regions with phases");
 }
 
 #[test]

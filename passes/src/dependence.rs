@@ -60,6 +60,18 @@ impl Dependence {
         self.needs[group].contains(other)
     }
 
+    /// Whether a further group needs `other`, and `group` needs that.
+    pub(crate) fn needs_through_others(&self, group: usize, other: usize) -> bool {
+        let is_between = |between: usize| {
+            self.needs(group, between)
+                && self.needs(between, other)
+                && between != group
+                && between != other
+                && self.find(between) == between
+        };
+        (0..self.needs.len()).any(is_between)
+    }
+
     /// Notes that `group` needs `other`, and so all that `other` needs.
     pub(crate) fn require(&mut self, group: usize, other: usize) {
         let mut added = self.needs[other].clone();

@@ -3,7 +3,8 @@
 //! A nest is over the elements of the rows, and may reduce them, or over the rows, one element each. It comes after the
 //! nests whose reductions it waits for. What a later nest needs of an earlier one is *kept*: in the memory where it is
 //! stored anyway, or in scratch memory of the block. Values of whole rows are computed again instead, from what is
-//! loaded or kept, while that takes no more lane ops than keeping takes bytes ([`cost`]).
+//! loaded or kept, while that takes fewer lane ops than keeping takes bytes ([`cost`]); repeating a value of a row along
+//! it counts as one op.
 //!
 //! The rows of a block are as many as leave all that it touches in the cache of a core ([`BLOCK_BYTES`]); a row
 //! must fit. Linear in nodes, but for the ancestors that are counted when a value is looked at for computing it again.
@@ -59,7 +60,8 @@ pub enum Over {
     Rows,
 }
 
-/// The number of a nest before those without work are left out: even over elements, odd over rows.
+/// The number of a nest before those without work are left out. What waits for `n` reductions, one after the other, is
+/// computed over rows at level `2 n`, over elements at `2 n + 1`.
 type Level = u32;
 
 impl Phases {
@@ -70,16 +72,17 @@ impl Phases {
         let mut region =
             Region { graph, nodes, rows, levels: FxHashMap::default(), dear: FxHashSet::default() };
         region.set_levels();
-        if region.levels.values().all(|&level| level == 0) {
+        if region.levels.values().all(|&level| level == 1) {
             return None;
         }
         region.find_dear(&is_stored);
         Some(region.phases(&is_stored))
     }
 
-    /// Whether a row and what is computed from it stay in cache.
+    /// Whether a row and what is computed from it stay in cache, or are passed over once.
     pub fn fits(&self) -> bool {
-        self.fixed_bytes.saturating_add(self.row_bytes) <= BLOCK_BYTES
+        let passes = self.nests.iter().filter(|nest| nest.over == Over::Elements).count();
+        passes <= 1 || self.fixed_bytes.saturating_add(self.row_bytes) <= BLOCK_BYTES
     }
 }
 
@@ -112,20 +115,16 @@ impl Region<'_> {
     fn set_levels(&mut self) {
         for &id in self.nodes {
             let over_rows = !self.is_reduction(id) && self.is_per_row(id);
-            let mut level = Level::from(over_rows);
-            for (_, root) in self.operands(id) {
-                let Some(&own) = self.levels.get(&root) else { continue };
-                level = level.max(match (over_rows, self.is_per_row(root)) {
-                    (true, _) => own | 1,
-                    (false, true) => (own | 1) + 1,
-                    (false, false) => own,
-                });
-            }
+            let waits = self.operands(id).filter_map(|(_, root)| {
+                let level = *self.levels.get(&root)?;
+                Some(level / 2 + Level::from(self.is_reduction(root)))
+            });
+            let level = 2 * waits.max().unwrap_or(0) + Level::from(!over_rows);
             self.levels.insert(id, level);
         }
     }
 
-    /// Finds the values of whole rows for which computing takes more than writing and reading.
+    /// Finds the values of whole rows for which computing takes as much as writing and reading.
     fn find_dear(&mut self, is_stored: &impl Fn(NodeId) -> bool) {
         for &id in self.nodes {
             if self.is_per_row(id) {
@@ -133,7 +132,7 @@ impl Region<'_> {
             }
             let item = self.graph.node(id).ty.dtype.size();
             let keeping = cost::BYTE_NS * (2 * item) as f64;
-            if is_stored(id) || self.again_ns(id) > keeping {
+            if is_stored(id) || self.again_ns(id) >= keeping {
                 self.dear.insert(id);
             }
         }
@@ -142,7 +141,7 @@ impl Region<'_> {
     /// Nanoseconds an element takes to be computed again, from operands that are loaded; the first of these is free.
     fn again_ns(&self, id: NodeId) -> f64 {
         let graph = self.graph;
-        let (mut ns, mut loads) = (0.0, FxHashSet::default());
+        let (mut ns, mut loads, mut repeats) = (0.0, FxHashSet::default(), FxHashSet::default());
         let (mut found, mut pending) = (FxHashSet::from_iter([id]), vec![id]);
         while let Some(id) = pending.pop() {
             ns += self.op_ns(id);
@@ -154,12 +153,15 @@ impl Region<'_> {
                     }
                 } else if computed || graph.shape(operand) == self.rows.space() {
                     loads.insert(operand);
+                } else if self.is_per_row(root) {
+                    repeats.insert(operand);
                 }
             }
         }
-        let bytes: usize = loads.iter().map(|&load| graph.node(load).ty.dtype.size()).sum();
-        let first = loads.iter().map(|&load| graph.node(load).ty.dtype.size()).max().unwrap_or(0);
-        ns + cost::BYTE_NS * (bytes - first) as f64
+        let item = |id: &NodeId| graph.node(*id).ty.dtype.size();
+        let first = loads.iter().map(item).max().unwrap_or(0);
+        let bytes = loads.iter().chain(&repeats).map(item).sum::<usize>() - first;
+        ns + cost::BYTE_NS * bytes as f64
     }
 
     fn op_ns(&self, id: NodeId) -> f64 {
@@ -196,7 +198,7 @@ impl Region<'_> {
                 kept.insert(id);
             }
             for (n, &level) in levels.iter().enumerate() {
-                let over = if level % 2 == 0 { Over::Elements } else { Over::Rows };
+                let over = if level % 2 == 0 { Over::Rows } else { Over::Elements };
                 let empty = || Nest { over, nodes: Vec::new(), results: Vec::new() };
                 let nest = nests.entry(level).or_insert_with(empty);
                 nest.nodes.push(id);

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use crate::error::Error;
 use crate::executor::Bound;
 use crate::executor::range::RangeRunner;
@@ -49,9 +51,7 @@ struct Worker<'a> {
     /// Owned for its drop.
     _scratch: Buffer,
     /// Where each value between the nests is, for the rows of a block.
-    scratch: Vec<*mut u8>,
-    /// Memory that nests write.
-    written: Vec<Memory>,
+    scratch: SmallVec<[*mut u8; 8]>,
 }
 
 /// A nest, and what runs it on a range of rows.
@@ -80,7 +80,7 @@ impl<'a> Worker<'a> {
         let sizes = blocks.scratch.iter().map(|row_bytes| (row_bytes * most_rows).next_multiple_of(64) + GAP);
         let mut memory = Buffer::allocate(sizes.clone().sum())?;
         let mut next = memory.as_mut_ptr();
-        let mut scratch = Vec::with_capacity(blocks.scratch.len());
+        let mut scratch = SmallVec::new();
         for size in sizes {
             scratch.push(next);
             next = next.wrapping_add(size);
@@ -89,8 +89,7 @@ impl<'a> Worker<'a> {
         // SAFETY: as for this function.
         let nests = nests.map(|(nest, combiners)| unsafe { Nest::new(nest, combiners, bound, most_rows) });
         let nests = nests.collect::<Result<Vec<Nest<'a>>, Error>>()?;
-        let written = blocks.nests.iter().flat_map(LoopNest::targets).map(|target| target.memory).collect();
-        Ok(Worker { blocks, nests, _scratch: memory, scratch, written })
+        Ok(Worker { blocks, nests, _scratch: memory, scratch })
     }
 
     /// Runs every nest on these rows.
@@ -99,12 +98,15 @@ impl<'a> Worker<'a> {
     ///
     /// They are rows of the step, no more than this was made for, and no other thread has any of them.
     unsafe fn run(&mut self, rows: Range<usize>, bound: &Bound<'_>) {
+        let is_written = |memory| {
+            self.blocks.nests.iter().flat_map(LoopNest::targets).any(|target| target.memory == memory)
+        };
         for nest in &mut self.nests {
             for (n, (&memory, row_bytes)) in self.scratch.iter().zip(&self.blocks.scratch).enumerate() {
                 nest.rebase(Memory::Scratch(n as u32), memory.wrapping_sub(rows.start * row_bytes));
             }
             // SAFETY: as for this function; earlier nests have written what this one reads of the block.
-            unsafe { nest.refill(bound, |memory| self.written.contains(&memory)) };
+            unsafe { nest.refill(bound, is_written) };
             let target = |operand: &Operand| match operand.memory {
                 Memory::Scratch(n) => self.scratch[n as usize],
                 _ => bound.base(operand).wrapping_add(rows.start * operand.dtype.size()),

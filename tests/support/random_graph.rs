@@ -2,8 +2,8 @@
 //!
 //! Drawn: parameters of every layout, constants, elementwise ops that promise 0 ULP, `where`, casts, reductions, views,
 //! concats, copies and matrix products of integers; shapes of up to three dimensions with lengths 0, 1 and a few more;
-//! values used once, often and never. New nodes like to build on those just made, so that views of views, and work on
-//! what a reduction gave, are common. Left out: float matrix products and transcendentals.
+//! values used once, often and never. New nodes like to build on those just made, so that views of views are common; and
+//! some use a reduction beside what was reduced. Left out: float matrix products and transcendentals.
 
 use raptors_ir::{
     DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output,
@@ -143,7 +143,17 @@ fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<N
     let recent = graph.len() - random.below(graph.len().min(3)) - 1;
     let x = if random.one_in(3) { NodeId(recent as u32) } else { any(random, graph) };
     let shape = graph.shape(x);
-    let axes = |random: &mut Random| -> Dims { (0..shape.len()).filter(|_| random.one_in(2)).collect() };
+    let axes = |random: &mut Random| -> Dims {
+        let last = shape.len().saturating_sub(1);
+        // Rows are as common as all other choices together.
+        let rows = random.one_in(2);
+        (0..shape.len()).filter(|&axis| if rows { axis == last } else { random.one_in(2) }).collect()
+    };
+    if random.one_in(6)
+        && let Some(used) = reduction_used(random, graph)
+    {
+        return Some(used);
+    }
     let op = match random.below(17) {
         0..6 => Op::Elementwise(random.pick(ElementwiseOp::ALL)),
         6 => Op::Where,
@@ -198,6 +208,42 @@ fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<N
     let sizes = operands.iter().map(|&operand| graph.shape(operand).clone());
     let combined = sizes.reduce(|a, b| a.broadcast(&b).unwrap_or_default());
     (combined.map_or(0, |shape| shape.size()) * 3 <= largest).then_some((op, operands))
+}
+
+/// A reduction of rows, or work on what was reduced, or on another value of its shape, that uses a reduction: at its own
+/// rows, or not.
+fn reduction_used(random: &mut Random, graph: &Graph) -> Option<(Op, Vec<NodeId>)> {
+    let reductions: Vec<NodeId> =
+        graph.ids().filter(|&id| matches!(graph.op(id), Op::Reduce(_, axes) if !axes.is_empty())).collect();
+    if reductions.is_empty() || random.one_in(4) {
+        let x = any(random, graph);
+        let last = graph.shape(x).len().checked_sub(1)?;
+        let op = random.pick(&[ReduceOp::Sum, ReduceOp::Prod, ReduceOp::Min, ReduceOp::Max]);
+        return (graph.shape(x)[last] > 1).then(|| (Op::Reduce(op, Dims::from_slice(&[last])), vec![x]));
+    }
+    let reduction = random.pick(&reductions);
+    let reduced = graph.operands(reduction)[0];
+    // The reduction, or what was made of it alone.
+    let made: Vec<NodeId> =
+        graph.ids().filter(|&id| graph.shape(id).is_alike(graph.shape(reduction))).collect();
+    let row = if random.one_in(2) { reduction } else { random.pick(&made) };
+    let dtype = graph.node(row).ty.dtype;
+    let alike = |&id: &NodeId| {
+        let ty = &graph.node(id).ty;
+        ty.dtype == dtype && ty.shape == *graph.shape(reduced)
+    };
+    let wide: Vec<NodeId> = graph.ids().filter(alike).collect();
+    if wide.is_empty() {
+        let ty = &graph.node(reduced).ty;
+        return (ty.dtype != dtype).then(|| (Op::Cast(dtype), vec![reduced]));
+    }
+    let exact: Vec<ElementwiseOp> =
+        ElementwiseOp::ALL.iter().copied().filter(|op| op.arity() == 2 && op.ulp() == 0).collect();
+    let mut operands = vec![random.pick(&wide), row];
+    if random.one_in(3) {
+        operands.reverse();
+    }
+    Some((Op::Elementwise(random.pick(&exact)), operands))
 }
 
 fn dim_slice(random: &mut Random, len: usize) -> DimSlice {

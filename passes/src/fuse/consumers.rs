@@ -18,17 +18,23 @@ use crate::phases::{BLOCK_BYTES, Phases};
 /// With fewer rows than this, threads would find no work.
 const FEW_ROWS: usize = 8;
 
-/// Nanoseconds of work below which one thread does it all anyway.
+/// Nanoseconds of a row up to which it is nothing to share out.
 const ONE_THREAD_NS: f64 = 20e3;
 
 impl Fuser<'_> {
     /// Joins the consumers of reductions with them.
     pub(super) fn merge_consumers(&mut self) {
+        // What was looked at in vain is looked at again when one of the two has grown.
+        let mut tried = FxHashSet::default();
         for id in self.graph.ids() {
             for operand in self.graph.operands(id) {
                 let root = root_of(self.graph, operand);
                 let (Some(producer), Some(consumer)) = (self.group(root), self.group(id)) else { continue };
                 if producer == consumer {
+                    continue;
+                }
+                let size = self.groups[producer].nodes.len() + self.groups[consumer].nodes.len();
+                if !tried.insert((producer, consumer, size)) {
                     continue;
                 }
                 let Some(rows) = self.common_rows(producer, consumer) else { continue };
@@ -79,14 +85,7 @@ impl Fuser<'_> {
         if !second.nodes.iter().all(|&node| self.stays_in_row(rows, producer, node)) {
             return Some("it uses other rows than its own".to_owned());
         }
-        let between = |other: usize| {
-            other != producer
-                && other != consumer
-                && self.dependence.find(other) == other
-                && self.dependence.needs(consumer, other)
-                && self.dependence.needs(other, producer)
-        };
-        if (0..self.groups.len()).any(between) {
+        if self.dependence.needs_through_others(consumer, producer) {
             return Some("something between needs the whole reduction first".to_owned());
         }
         if first.nodes.len() + second.nodes.len() > MAX_NODES {
@@ -105,7 +104,7 @@ impl Fuser<'_> {
             ));
         }
         let count = rows.kept().size();
-        let few = count < FEW_ROWS && phases.row_ns * count as f64 > ONE_THREAD_NS;
+        let few = count < FEW_ROWS && phases.row_ns > ONE_THREAD_NS;
         few.then(|| match count {
             1 => "all is one row, which threads share only between kernels".to_owned(),
             _ => format!("there are only {count} rows, which is too few to share out"),
