@@ -21,7 +21,7 @@ pub(super) type Pool = SmallVec<[u64; 16]>;
 ///
 /// # Safety
 ///
-/// As for [`super::run`]; `bases` has the address of each operand's first element, or null where it is not known yet.
+/// As for [`super::run`]; `bases` has the address of each operand's first element.
 pub(super) unsafe fn pool(
     entries: &[PoolEntry],
     nest: &LoopNest,
@@ -32,11 +32,13 @@ pub(super) unsafe fn pool(
         PoolEntry::Constant(bits) => bits,
         PoolEntry::Parameter(n) => bound.scalar(n).bits() as u64,
         PoolEntry::Element(id) => {
-            let mut word = [0; 8];
-            if bases[id.index()].is_null() {
+            let operand = &nest.operands[id.index()];
+            if operand.memory.is_of_step() && bases[id.index()] == bound.base(operand) {
+                // There is no block of it yet.
                 return 0;
             }
-            let bytes = nest.operands[id.index()].dtype.size();
+            let mut word = [0; 8];
+            let bytes = operand.dtype.size();
             // SAFETY: an operand that is the same everywhere has one element, of no more than 8 bytes.
             unsafe { bases[id.index()].copy_to_nonoverlapping(word.as_mut_ptr(), bytes) };
             u64::from_le_bytes(word)
