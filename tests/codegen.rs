@@ -140,7 +140,9 @@ fn programs_that_differ_in_scalars_and_shapes_share_code() {
         (plan.asm_text(), plan.lane_text())
     };
     let (asm, lanes) = code(1000, 3.0);
-    assert_eq!(code(77, 5.0).0, asm);
+    let other = code(77, 5.0).0;
+    // The first line has the length of a row.
+    assert!(asm.lines().skip(1).eq(other.lines().skip(1)), "{asm}{other}");
     if has_machine_code() {
         assert!(asm.lines().count() > 3 && asm.contains(" code: "), "{asm}");
         assert!(lanes.contains("vector program") && lanes.contains("is p"), "{lanes}");
