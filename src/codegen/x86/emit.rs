@@ -298,7 +298,7 @@ impl Emitter<'_> {
     fn result(&mut self, inst: &Inst, now: &mut Now<'_, '_>, next_use: u32) -> u8 {
         let Some(dst) = inst.dst else { unreachable!("the instruction has a value") };
         let slot = now.registers.slot(dst, now.copy);
-        if self.info(dst).class == Class::Vector {
+        if !self.accumulators.is_empty() && self.info(dst).class == Class::Vector {
             // What was accumulated takes the register of the accumulator.
             for (arg, &value) in inst.args.iter().enumerate() {
                 let from = now.registers.slot(value, now.copy);

@@ -21,6 +21,9 @@ use crate::codegen::vector::{
     Conversion, Fma, Rounding, Step, Type, VectorId, VectorInst, VectorOp, VectorProgram,
 };
 
+/// More values, or bytes of constants, would not have numbers of 16 bits.
+const MOST_VALUES: usize = 60_000;
+
 /// What a vector value became.
 #[derive(Clone, Copy, Debug)]
 struct Lowered {
@@ -60,6 +63,9 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
     for (n, inst) in program.insts.iter().enumerate() {
         if is_needed[n] {
             lowerer.lowered[n] = Some(lowerer.inst(inst)?);
+            if lowerer.values.len().max(lowerer.constants.len()) > MOST_VALUES {
+                return Err(Unsupported { op: "a program so long", ty: inst.ty, target });
+            }
         }
     }
     lowerer.accumulate()?;

@@ -14,7 +14,7 @@ mod frame;
 mod emit;
 mod rare;
 mod loops;
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
 mod tests;
 
 use super::vector::{Type, VectorProgram};

@@ -24,39 +24,35 @@ pub(super) struct RareCall {
     live_masks: u32,
 }
 
-/// Applies a function to the lanes of which the mask has a bit.
-///
-/// # Safety
-///
-/// `rare` is a function's row; `value`, `x` and `y` have `lanes` elements.
-unsafe extern "sysv64" fn apply_f32(
-    rare: *const Rare<f32>,
-    mask: u64,
-    value: *mut f32,
-    x: *const f32,
-    y: *const f32,
-    lanes: usize,
-) {
-    // SAFETY: handed on.
-    unsafe { apply(rare, mask, value, x, y, lanes) }
+macro_rules! helper {
+    ($abi:literal, $name:ident, $t:ty) => {
+        /// Applies a function to the lanes of which the mask has a bit.
+        ///
+        /// # Safety
+        ///
+        /// `rare` is a function's row; `value`, `x` and `y` have `lanes` elements.
+        unsafe extern $abi fn $name(
+            rare: *const Rare<$t>,
+            mask: u64,
+            value: *mut $t,
+            x: *const $t,
+            y: *const $t,
+            lanes: usize,
+        ) {
+            // SAFETY: handed on.
+            unsafe { apply(rare, mask, value, x, y, lanes) }
+        }
+    };
 }
-
-/// The same of doubles.
-///
-/// # Safety
-///
-/// That of [`apply_f32`].
-unsafe extern "sysv64" fn apply_f64(
-    rare: *const Rare<f64>,
-    mask: u64,
-    value: *mut f64,
-    x: *const f64,
-    y: *const f64,
-    lanes: usize,
-) {
-    // SAFETY: handed on.
-    unsafe { apply(rare, mask, value, x, y, lanes) }
-}
+// The convention that the code calls by, or, where that is never run, any.
+#[cfg(target_arch = "x86_64")]
+helper!("sysv64", apply_f32, f32);
+#[cfg(target_arch = "x86_64")]
+helper!("sysv64", apply_f64, f64);
+#[cfg(not(target_arch = "x86_64"))]
+helper!("C", apply_f32, f32);
+#[cfg(not(target_arch = "x86_64"))]
+helper!("C", apply_f64, f64);
 
 /// # Safety
 ///

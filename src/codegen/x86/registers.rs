@@ -43,7 +43,10 @@ pub(super) struct Spill {
 /// The state of the allocation.
 pub(super) struct Registers<'a> {
     values: &'a [Info],
-    copies: usize,
+    /// A slot is a value's number above so many bits for the copy.
+    copy_bits: u32,
+    /// Whether the copies share a value.
+    is_shared: Vec<bool>,
     register: Vec<u8>,
     /// The place in the frame, in units of a vector.
     place: Vec<u32>,
@@ -71,11 +74,13 @@ impl<'a> Registers<'a> {
         vectors: usize,
         pinned: &'a [(Value, u8)],
     ) -> Registers<'a> {
-        let slots = values.len() * copies;
+        let copy_bits = copies.next_power_of_two().ilog2();
+        let slots = values.len() << copy_bits;
         let file = |free| File { owner: [None; 32], free };
         let mut registers = Registers {
             values,
-            copies,
+            copy_bits,
+            is_shared: values.iter().map(|info| info.home.is_some_and(|home| home.is_shared())).collect(),
             register: vec![NONE; slots],
             place: vec![NO_PLACE; slots],
             next_use: vec![NEVER; slots],
@@ -114,13 +119,12 @@ impl<'a> Registers<'a> {
 
     /// The slot of a value for a copy.
     pub(super) fn slot(&self, value: Value, copy: u8) -> Slot {
-        let is_shared = self.values[value.index()].home.is_some_and(|home| home.is_shared());
-        let copy = if is_shared { 0 } else { usize::from(copy) };
-        Slot((value.index() * self.copies + copy) as u32)
+        let copy = if self.is_shared[value.index()] { 0 } else { usize::from(copy) };
+        Slot((value.index() << self.copy_bits | copy) as u32)
     }
 
     fn info(&self, slot: Slot) -> Info {
-        self.values[slot.0 as usize / self.copies]
+        self.values[slot.0 as usize >> self.copy_bits]
     }
 
     fn is_pinned(&self, slot: Slot) -> bool {
@@ -262,7 +266,7 @@ impl<'a> Registers<'a> {
             file.free |= 1 << register;
             self.vectors.free &= !self.fixed;
             // It may be the result's.
-            self.locked[self.values[slot.0 as usize / self.copies].class as usize] &= !(1 << register);
+            self.locked[self.info(slot).class as usize] &= !(1 << register);
         }
     }
 

@@ -9,7 +9,7 @@
 
 use smallvec::SmallVec;
 
-use super::machine::{Block, Class, Form, Info, MachineProgram, Place, Value};
+use super::machine::{Block, Class, Info, MachineProgram, Place, Value};
 
 /// An instruction, by position, for a copy.
 #[derive(Clone, Copy, Debug)]

@@ -114,10 +114,16 @@ impl Case {
 /// Whether the instruction has an immediate, as iced knows it.
 fn takes_immediate(name: &str) -> bool {
     name.starts_with("VCMP")
-        || matches!(name, "VROUNDPS" | "VROUNDPD" | "VPERMQ" | "VEXTRACT128" | "VEXTRACT256" | "VPEXTRB" | "VPEXTRW")
+        || matches!(
+            name,
+            "VROUNDPS" | "VROUNDPD" | "VPERMQ" | "VEXTRACT128" | "VEXTRACT256" | "VPEXTRB" | "VPEXTRW"
+        )
         || matches!(name, "VPBLENDVB" | "VBLENDVPS" | "VBLENDVPD" | "VPSRAQ_IMM" | "VPSRLDQ")
         || name.starts_with("SHIFT")
-        || matches!(name, "VPCMPB" | "VPCMPUB" | "VPCMPW" | "VPCMPUW" | "VPCMPD" | "VPCMPUD" | "VPCMPQ" | "VPCMPUQ")
+        || matches!(
+            name,
+            "VPCMPB" | "VPCMPUB" | "VPCMPW" | "VPCMPUW" | "VPCMPD" | "VPCMPUD" | "VPCMPQ" | "VPCMPUQ"
+        )
 }
 
 #[test]
@@ -143,7 +149,8 @@ fn check_forms(name: &str, opcode: Opcode, evex: bool, bytes: usize, mnemonic: &
     };
     let is_shift = name.starts_with("SHIFT") || matches!(name, "VPSRAQ_IMM" | "VPSRLDQ");
     let is_to_mask = evex && name.starts_with("VPCMP") || evex && name.starts_with("VCMPP");
-    let has_general = matches!(name, "VMOVMSKPS" | "VMOVMSKPD" | "KMOV_TO_GPR" | "KMOV_FROM_GPR" | "VMOVQ_FROM_GPR");
+    let has_general =
+        matches!(name, "VMOVMSKPS" | "VMOVMSKPD" | "KMOV_TO_GPR" | "KMOV_FROM_GPR" | "VMOVQ_FROM_GPR");
     let imm = takes_immediate(name).then_some(0x20);
     let memories = [
         Memory::at(Gpr::RSP, 0),
@@ -169,7 +176,8 @@ fn check_forms(name: &str, opcode: Opcode, evex: bool, bytes: usize, mnemonic: &
             };
             let rm = if has_general { rm & 7 } else { rm };
             let vvvv = if three || is_shift { registers[(usize::from(rm) + 1) % registers.len()] } else { 0 };
-            let only_memory = matches!(name, "KMOV_STORE" | "VPEXTRB" | "VPEXTRW" | "VMOVD_LOAD" | "VMOVD_STORE");
+            let only_memory =
+                matches!(name, "KMOV_STORE" | "VPEXTRB" | "VPEXTRW" | "VMOVD_LOAD" | "VMOVD_STORE");
             let mut operands: Vec<Operand> = Vec::new();
             if !only_memory {
                 operands.push(Operand::Register(rm));
@@ -347,7 +355,8 @@ fn jumps_and_constants_are_found() {
     asm.call_label(top);
     let used = asm.position();
     let code = asm.finish(&[7; 64]);
-    let lines: Vec<Instruction> = Decoder::with_ip(64, &code[..used], 0, DecoderOptions::NONE).iter().collect();
+    let lines: Vec<Instruction> =
+        Decoder::with_ip(64, &code[..used], 0, DecoderOptions::NONE).iter().collect();
     assert_eq!(lines[0].near_branch_target(), lines[3].ip());
     assert_eq!(lines[1].ip_rel_memory_address(), used.next_multiple_of(64) as u64 + 32);
     assert_eq!(lines[2].near_branch_target(), 0);

@@ -209,9 +209,7 @@ fn place(program: &VectorProgram, rows: usize, lanes: usize, rng: &mut Rng) -> (
         let distance = if is_fixed { 0 } else { row_bytes + gap };
         let total = distance * rows.saturating_sub(1) + row_bytes;
         let mut memory = Guarded::new(total + 64);
-        for byte in memory.slice() {
-            *byte = rng.next() as u8;
-        }
+        memory.slice().fill(rng.next() as u8);
         let room = memory.bytes() - total;
         let first = match rng.below(4) {
             0 => 0,
