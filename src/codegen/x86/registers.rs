@@ -27,8 +27,27 @@ pub(super) struct Uses {
 /// Registers of one class.
 #[derive(Clone, Debug)]
 struct File {
-    owner: [Option<Slot>; 32],
+    /// Whose value a register holds, if it is occupied.
+    owner: [Slot; 32],
+    occupied: u32,
     free: u32,
+}
+
+impl File {
+    fn new(free: u32) -> File {
+        File { owner: [Slot(0); 32], occupied: 0, free }
+    }
+
+    fn occupy(&mut self, register: u8, slot: Slot) {
+        self.owner[usize::from(register & 31)] = slot;
+        self.occupied |= 1 << register;
+        self.free &= !(1 << register);
+    }
+
+    fn vacate(&mut self, register: u8) {
+        self.occupied &= !(1 << register);
+        self.free |= 1 << register;
+    }
 }
 
 /// What a value has to give up its register for another one.
@@ -76,7 +95,6 @@ impl<'a> Registers<'a> {
     ) -> Registers<'a> {
         let copy_bits = copies.next_power_of_two().ilog2();
         let slots = values.len() << copy_bits;
-        let file = |free| File { owner: [None; 32], free };
         let mut registers = Registers {
             values,
             copy_bits,
@@ -84,9 +102,9 @@ impl<'a> Registers<'a> {
             register: vec![NONE; slots],
             place: vec![NO_PLACE; slots],
             next_use: vec![NEVER; slots],
-            vectors: file(u32::MAX >> (32 - vectors)),
+            vectors: File::new(u32::MAX >> (32 - vectors)),
             // k0 stands for no mask, and k1 is the mask of a tail.
-            masks: file(0b1111_1100),
+            masks: File::new(0b1111_1100),
             fixed: 0,
             locked: [0; 2],
             free_places: Vec::new(),
@@ -106,8 +124,7 @@ impl<'a> Registers<'a> {
     pub(super) fn fix(&mut self, value: Value, copy: u8, register: u8) {
         let slot = self.slot(value, copy);
         self.register[slot.0 as usize] = register;
-        self.vectors.owner[usize::from(register)] = Some(slot);
-        self.vectors.free &= !(1 << register);
+        self.vectors.occupy(register, slot);
         self.fixed |= 1 << register;
     }
 
@@ -131,7 +148,7 @@ impl<'a> Registers<'a> {
         let register = self.register[slot.0 as usize];
         register != NONE
             && self.info(slot).class == Class::Vector
-            && self.vectors.owner[usize::from(register)].is_none()
+            && self.vectors.occupied >> register & 1 == 0
     }
 
     /// When each value is used next, from the last step back.
@@ -191,36 +208,39 @@ impl<'a> Registers<'a> {
             Class::Mask => self.locked[class as usize],
         };
         let file = match class {
-            Class::Vector => &mut self.vectors,
-            Class::Mask => &mut self.masks,
+            Class::Vector => &self.vectors,
+            Class::Mask => &self.masks,
         };
         let free = file.free & !locked;
-        let mut spill = None;
-        let register = if free != 0 {
-            free.trailing_zeros() as u8
+        let (register, spill) = if free != 0 {
+            (free.trailing_zeros() as u8, None)
         } else {
-            let occupied = file.owner.iter().enumerate();
-            let candidates = occupied.filter_map(|(register, owner)| {
-                owner.filter(|_| locked >> register & 1 == 0).map(|owner| (register as u8, owner))
-            });
-            let last = candidates.max_by_key(|&(_, owner)| self.next_use[owner.0 as usize]);
-            let Some((register, owner)) = last else {
-                unreachable!("an instruction has fewer operands than there are registers")
-            };
-            spill = Some((register, owner));
-            register
+            let (register, owner) = self.used_last(file, file.occupied & !locked);
+            (register, Some(self.evict(register, owner)))
         };
-        let spill = spill.map(|(register, owner)| self.evict(register, owner));
-        let file = match class {
-            Class::Vector => &mut self.vectors,
-            Class::Mask => &mut self.masks,
-        };
-        file.free &= !(1 << register);
-        file.owner[usize::from(register)] = Some(slot);
+        match class {
+            Class::Vector => self.vectors.occupy(register, slot),
+            Class::Mask => self.masks.occupy(register, slot),
+        }
         self.register[slot.0 as usize] = register;
         self.next_use[slot.0 as usize] = next_use;
         self.lock(slot, register);
         (register, spill)
+    }
+
+    /// Of some registers, that whose value is used last.
+    fn used_last(&self, file: &File, mut candidates: u32) -> (u8, Slot) {
+        assert!(candidates != 0, "an instruction has fewer operands than there are registers");
+        let (mut last, mut at) = (0, 0);
+        while candidates != 0 {
+            let register = candidates.trailing_zeros();
+            let use_at = self.next_use[file.owner[register as usize & 31].0 as usize];
+            if use_at >= at {
+                (last, at) = (register, use_at);
+            }
+            candidates &= candidates - 1;
+        }
+        (last as u8, file.owner[last as usize & 31])
     }
 
     fn evict(&mut self, register: u8, owner: Slot) -> Spill {
@@ -245,7 +265,7 @@ impl<'a> Registers<'a> {
         self.release_place(from);
         self.register[to.0 as usize] = register;
         self.next_use[to.0 as usize] = next_use;
-        self.vectors.owner[usize::from(register)] = Some(to);
+        self.vectors.occupy(register, to);
         register
     }
 
@@ -262,8 +282,7 @@ impl<'a> Registers<'a> {
                 Class::Vector => &mut self.vectors,
                 Class::Mask => &mut self.masks,
             };
-            file.owner[usize::from(register)] = None;
-            file.free |= 1 << register;
+            file.vacate(register);
             self.vectors.free &= !self.fixed;
             // It may be the result's.
             self.locked[self.info(slot).class as usize] &= !(1 << register);
@@ -295,11 +314,7 @@ impl<'a> Registers<'a> {
 
     /// The vector and mask registers that hold something.
     pub(super) fn occupied(&self) -> (u32, u32) {
-        let occupied = |file: &File| {
-            let owned = file.owner.iter().enumerate().filter(|(_, owner)| owner.is_some());
-            owned.fold(0u32, |bits, (register, _)| bits | 1 << register)
-        };
         let pinned = self.pinned.iter().fold(0u32, |bits, (_, register)| bits | 1 << register);
-        (occupied(&self.vectors) | pinned, occupied(&self.masks))
+        (self.vectors.occupied | pinned, self.masks.occupied)
     }
 }

@@ -73,10 +73,11 @@ pub(super) fn disassembly(code: &MachineCode) -> String {
 
 /// Runs a program once; what differs is an error.
 fn run(program: &VectorProgram, code: &Code, rng: &mut Rng) -> Result<(), String> {
-    let lanes = match rng.below(3) {
-        0 => rng.below(20),
-        1 => rng.below(80),
-        _ => rng.below(301),
+    let lanes = match rng.below(10) {
+        0..3 => rng.below(20),
+        3..6 => rng.below(80),
+        6..9 => rng.below(301),
+        _ => rng.below(1200),
     };
     let rows = if rng.one_in(2) { 1 } else { rng.below(5) };
     let position = if rng.one_in(2) { 0 } else { rng.next() as i32 as i64 };
