@@ -300,7 +300,7 @@ impl Lowerer<'_> {
                     Fma::NegMulAdd => pick(opcode::VFNMADDPS, opcode::VFNMADDPD),
                     Fma::NegMulSub => pick(opcode::VFNMSUBPS, opcode::VFNMSUBPD),
                 };
-                self.op(Form::Fma(kind), opcode, bytes, &[x, y, z])
+                self.op(Form::Fma, opcode, bytes, &[x, y, z])
             }
             (VectorOp::Scale, &[x, y]) if self.is_evex() => {
                 self.two(pick(opcode::VSCALEFPS, opcode::VSCALEFPD), bytes, x, y)

@@ -5,7 +5,7 @@
 //! among the constants, has no instruction: it has a [`Home`], from which it is loaded where it is used, or used directly.
 
 use super::opcode::Opcode;
-use crate::codegen::vector::{Fma, StreamId};
+use crate::codegen::vector::StreamId;
 use smallvec::SmallVec;
 
 /// What the code is for: which registers and encoding there are.
@@ -115,8 +115,8 @@ pub(super) enum Form {
     Narrow,
     /// `dst = op(x)` by the number of an instruction in its group, with the count as immediate.
     Shift(u8),
-    /// `x * y + z` and its kin.
-    Fma(Fma),
+    /// `x * y + z` and its kin; the opcode is that of the 132 form.
+    Fma,
     /// `dst = x where mask else y`: operands mask, x, y.
     Blend,
     /// `dst = x where mask else 0`: operands mask, x. EVEX.

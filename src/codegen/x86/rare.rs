@@ -3,10 +3,12 @@
 //! A kernel tests the mask and goes on; where a lane holds, it jumps behind its last instruction, keeps every register that
 //! holds something, calls [`apply_f32`] or [`apply_f64`] for the lanes, and comes back.
 
-use super::emit::{Emitter, SCRATCH};
+use super::emit::{Emitter, Now, SCRATCH, TAIL_MASK};
 use super::encoder::{Condition, Gpr, Label, Masking, Operand};
 use super::frame::VOLATILE;
+use super::machine::Inst;
 use super::opcode;
+use super::registers::NEVER;
 use crate::codegen::vector::RareFunction;
 use raptors_ir::lanes::Rare;
 
@@ -72,19 +74,41 @@ unsafe fn apply<T: Copy>(
 }
 
 impl Emitter<'_> {
-    /// The test and the jump of a call whose operands are in these registers; `live` are vectors and masks in use.
-    #[expect(clippy::too_many_arguments, reason = "the operands of the instruction")]
-    pub(super) fn rare_call(
-        &mut self,
-        rare: usize,
-        mask: u8,
-        value: u8,
-        x: u8,
-        y: u8,
-        bytes: usize,
-        live: (u32, u32),
-    ) {
+    /// Jumps out of line where a mask holds in any lane.
+    pub(super) fn rare(&mut self, inst: &Inst, n: usize, now: &mut Now<'_, '_>, next_use: u32) {
+        let bytes = usize::from(inst.bytes);
+        let mask = self.register(inst, 0, now);
+        let x = self.register(inst, 2, now);
+        let y = self.register(inst, 3, now);
+        let value = self.register(inst, 1, now);
+        let Some(dst) = inst.dst else { unreachable!("a rare function has a value") };
+        let dst_slot = now.registers.slot(dst, now.copy);
+        let slot = now.registers.slot(inst.args[1], now.copy);
+        let is_taken = now.uses[1] == NEVER
+            && now.registers.may_take_over(slot)
+            && inst.args[2] != inst.args[1]
+            && inst.args[3] != inst.args[1];
+        let register = if is_taken {
+            now.registers.take_over(slot, dst_slot, next_use)
+        } else {
+            let register = self.allocate(now, dst_slot, next_use);
+            self.move_vector(bytes, register, value);
+            register
+        };
+        let (live_vectors, live_masks) = now.registers.occupied();
         let (entry, back) = (self.asm.label(), self.asm.label());
+        let call =
+            RareCall { entry, back, rare: n, mask, value: register, x, y, bytes, live_vectors, live_masks };
+        self.jump_to(call);
+        for arg in [0, 1, 2, 3] {
+            if arg != 1 || !is_taken {
+                let slot = now.registers.slot(inst.args[arg], now.copy);
+                now.registers.used(slot, now.uses[arg]);
+            }
+        }
+    }
+
+    fn jump_to(&mut self, call: RareCall) {
         if self.program.target.is_evex() {
             let opcode = match self.program.lanes {
                 ..=8 => opcode::KORTESTB,
@@ -92,14 +116,21 @@ impl Emitter<'_> {
                 32 => opcode::KORTESTD,
                 _ => opcode::KORTESTQ,
             };
-            self.mask_op(opcode, false, mask, 0, Operand::Register(mask));
+            self.mask_op(opcode, false, call.mask, 0, Operand::Register(call.mask));
         } else {
-            self.encode(opcode::VPTEST, bytes, mask, 0, Operand::Register(mask), Masking::None, None);
+            self.encode(
+                opcode::VPTEST,
+                call.bytes,
+                call.mask,
+                0,
+                Operand::Register(call.mask),
+                Masking::None,
+                None,
+            );
         }
-        self.asm.jump_if(Condition::NotEqual, entry);
-        self.asm.place(back);
-        let (live_vectors, live_masks) = live;
-        self.rares.push(RareCall { entry, back, rare, mask, value, x, y, bytes, live_vectors, live_masks });
+        self.asm.jump_if(Condition::NotEqual, call.entry);
+        self.asm.place(call.back);
+        self.rares.push(call);
     }
 
     /// The code of all calls, behind the rest.
@@ -120,7 +151,7 @@ impl Emitter<'_> {
         for register in bits(call.live_vectors) {
             self.store(width, register as u8, self.frame.rare_vector(register));
         }
-        for register in bits(call.live_masks | u32::from(is_evex) << super::emit::TAIL_MASK) {
+        for register in bits(call.live_masks | u32::from(is_evex) << TAIL_MASK) {
             if is_evex {
                 let to = Operand::Memory(self.frame.rare_mask(register));
                 self.mask_op(opcode::KMOV_STORE, false, register as u8, 0, to);
@@ -155,7 +186,7 @@ impl Emitter<'_> {
         for register in bits(call.live_vectors) {
             self.load(width, register as u8, self.frame.rare_vector(register));
         }
-        for register in bits(call.live_masks | u32::from(is_evex) << super::emit::TAIL_MASK) {
+        for register in bits(call.live_masks | u32::from(is_evex) << TAIL_MASK) {
             if is_evex {
                 let from = Operand::Memory(self.frame.rare_mask(register));
                 self.mask_op(opcode::KMOV_LOAD, false, register as u8, 0, from);
