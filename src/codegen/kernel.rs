@@ -62,6 +62,7 @@ impl Kernel {
         let target = match level {
             Level::Baseline => return Err(NoKernel::Level(level)),
             Level::Avx2 => Target::Avx2,
+            Level::Avx512 if clocks_lower_with_wide_vectors() => Target::Avx512At256,
             Level::Avx512 => Target::Avx512,
         };
         let compiled = x86::compile(program, target)?;
@@ -90,6 +91,25 @@ impl Kernel {
         let function: Function = unsafe { std::mem::transmute(self.code.address()) };
         function(args);
     }
+}
+
+/// Whether this CPU is one that lowers its clock for 64-byte vectors: Skylake and Cascade Lake servers.
+fn clocks_lower_with_wide_vectors() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::__cpuid;
+        use std::sync::OnceLock;
+        static ANSWER: OnceLock<bool> = OnceLock::new();
+        *ANSWER.get_or_init(|| {
+            let is_intel = __cpuid(0).ecx == u32::from_le_bytes(*b"ntel");
+            let signature = __cpuid(1).eax;
+            let family = signature >> 8 & 15;
+            let model = signature >> 4 & 15 | signature >> 12 & 0xf0;
+            is_intel && family == 6 && model == 0x55
+        })
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 #[cfg(target_arch = "x86_64")]

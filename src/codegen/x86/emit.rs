@@ -82,6 +82,7 @@ impl Emitter<'_> {
     }
 
     /// A vector instruction in the encoding of the target.
+    #[expect(clippy::too_many_arguments, reason = "the fields of the instruction")]
     pub(super) fn encode(
         &mut self,
         opcode: Opcode,
@@ -456,9 +457,9 @@ impl Emitter<'_> {
         // One operand may be in memory: that which costs most to load.
         let in_memory = [2, 1, 0].into_iter().find(|&arg| self.in_memory(inst, arg, now).is_some());
         let mut registers = [None; 3];
-        for arg in 0..3 {
+        for (arg, register) in registers.iter_mut().enumerate() {
             if in_memory != Some(arg) {
-                registers[arg] = Some(self.register(inst, arg, now));
+                *register = Some(self.register(inst, arg, now));
             }
         }
         let memory = in_memory.map(|arg| self.operand(inst, arg, now));

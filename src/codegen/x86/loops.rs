@@ -367,7 +367,7 @@ impl Emitter<'_> {
         self.asm.jump(top);
         self.asm.place(bounce);
         self.asm.store_immediate(self.frame.tail(), 1);
-        self.into_bounce(copy);
+        self.enter_bounce(copy);
         self.asm.jump(top);
         self.asm.place(tail_end);
         self.asm.arithmetic_memory_immediate(Arithmetic::Cmp, self.frame.tail(), 1);
@@ -375,7 +375,7 @@ impl Emitter<'_> {
         self.asm.store_immediate(self.frame.tail(), 0);
         self.asm.jump_if(Condition::NotEqual, row_end);
         self.asm.arithmetic_immediate(Arithmetic::Sub, INDEX, lanes as i32);
-        self.out_of_bounce(copy);
+        self.leave_bounce(copy);
     }
 
     /// `rcx` = bytes of the elements left, of a size; `rsi` is used.
@@ -393,7 +393,7 @@ impl Emitter<'_> {
     }
 
     /// Puts copies of the last elements in the place of all streams that follow the lanes.
-    fn into_bounce(&mut self, copy: Label) {
+    fn enter_bounce(&mut self, copy: Label) {
         for (stream, (is_read, is_written)) in directions(self.source).into_iter().enumerate() {
             if !is_read && !is_written {
                 continue;
@@ -425,7 +425,7 @@ impl Emitter<'_> {
     }
 
     /// Writes back what the copies were for.
-    fn out_of_bounce(&mut self, copy: Label) {
+    fn leave_bounce(&mut self, copy: Label) {
         for (n, accumulation) in self.source.accumulations.iter().enumerate() {
             let size = self.source.ty(accumulation.value).size();
             let bytes = size * self.program.lanes;

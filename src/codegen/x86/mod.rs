@@ -21,6 +21,9 @@ use super::vector::{Type, VectorProgram};
 pub(crate) use machine::Target;
 
 /// What this code generator cannot do; the program is then interpreted.
+///
+/// Every op of [`evaluate`](super::vector::evaluate) has code at every level, for the types it is defined for. Refused are masks in memory
+/// or as scalars, ops of types that have no definition, and programs of thousands of ops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{op} of {} has no code for {target:?}", .ty.name())]
 pub(crate) struct Unsupported {

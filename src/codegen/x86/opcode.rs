@@ -185,7 +185,6 @@ opcodes! {
     VPMAXUW = row(1, 2, 0x3e).whole();
     VPMAXUD = row(1, 2, 0x3f);
     VPMAXUQ = row(1, 2, 0x3f).evex_wide();
-    VPABSB = row(1, 2, 0x1c).whole();
     VPAND = row(1, 1, 0xdb);
     VPANDQ = row(1, 1, 0xdb).evex_wide();
     VPANDN = row(1, 1, 0xdf);
