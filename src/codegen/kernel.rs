@@ -1,8 +1,9 @@
 //! Kernels: vector programs as code that can be called.
 //!
-//! [`kernel`] compiles a program for a level, or finds it: kernels are kept by the program's structure, which holds no
-//! scalars, addresses or lengths. The cache is bounded and drops what was used longest ago; a kernel in use stays.
-//! `RAPTORS_PERF=1` writes a line per kernel to `/tmp/perf-<pid>.map`, from which `perf` names samples.
+//! [`kernel`] compiles a program for a level, or finds it: kernels are kept by the program's structure, which
+//! holds no scalars, addresses or lengths. The cache is bounded and drops what was used longest ago; a kernel
+//! in use stays. `RAPTORS_PERF=1` writes a line per kernel to `/tmp/perf-<pid>.map`, from which `perf` names
+//! samples.
 
 use std::sync::{Arc, Mutex, TryLockError};
 
@@ -80,11 +81,12 @@ impl Kernel {
     ///
     /// # Safety
     ///
-    /// The CPU has the level that the kernel was compiled for. `args.pool` has the entries of the program's pool, `args.streams` an
-    /// entry a stream. In each of `args.rows` rows, which are `row_stride` bytes apart, a stream of unit step has
-    /// `args.lanes` elements and one of row step has one, readable where it is loaded and writable where it is stored
-    /// or the target of a reduction. A stream that is written shares no byte with another, unless both have unit step, elements of one size, and the same
-    /// addresses in every row. With reductions, `args.lanes` is at most a block of
+    /// The CPU has the level that the kernel was compiled for. `args.pool` has the entries of the program's
+    /// pool, `args.streams` an entry a stream. In each of `args.rows` rows, which are `row_stride` bytes
+    /// apart, a stream of unit step has `args.lanes` elements and one of row step has one, readable where it
+    /// is loaded and writable where it is stored or the target of a reduction. A stream that is written
+    /// shares no byte with another, unless both have unit step, elements of one size, and the same addresses
+    /// in every row. With reductions, `args.lanes` is at most a block of
     /// [`kernels::reduce`](crate::kernels::reduce) if the result is to be one of its blocks.
     pub(crate) unsafe fn call(&self, args: &KernelArgs) {
         // SAFETY: the code is a function of this type: `x86::compile` makes no other.
@@ -143,8 +145,8 @@ pub(crate) fn kernel(program: &VectorProgram, level: Level) -> Result<Arc<Kernel
     let mut cache = match CACHE.try_lock() {
         Ok(cache) => cache,
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        // Another thread compiles, or did when this process was forked from one where it still has the lock. To compile
-        // again takes less time than most waits.
+        // Another thread compiles, or did when this process was forked from one where it still has the lock.
+        // To compile again takes less time than most waits.
         Err(TryLockError::WouldBlock) => return Kernel::compile(program, level).map(Arc::new),
     };
     cache.get_or_insert_default().kernel(program, level)
@@ -240,7 +242,8 @@ mod tests {
             pool: pool.as_ptr(),
             streams: streams.as_ptr(),
         };
-        // SAFETY: the kernel is for a level of this machine, and both streams have `lanes` elements of its type.
+        // SAFETY: the kernel is for a level of this machine, and both streams have `lanes` elements of its
+        // type.
         unsafe { kernel.call(&args) };
         y
     }

@@ -1,7 +1,7 @@
 //! Machine blocks to machine code: each step gets its registers and is encoded.
 //!
-//! Operands that are in memory and not used again stay there, as far as the instruction can take one from it; on AVX-512
-//! a constant can be broadcast by the instruction that uses it.
+//! Operands that are in memory and not used again stay there, as far as the instruction can take one from it;
+//! on AVX-512 a constant can be broadcast by the instruction that uses it.
 
 use super::encoder::{Arithmetic, Assembler, Base, Gpr, Masking, Memory, Operand};
 use super::frame::{Frame, POOL};

@@ -1,11 +1,12 @@
 //! Machine code of x86-64: VEX and EVEX vector instructions, and the few others that loops need.
 //!
-//! An [`Assembler`] pushes bytes. A vector instruction is an [`Opcode`], registers by number, and an operand that may be
-//! in memory; `vex` and `evex` do the rest: prefixes, ModRM and SIB, displacements (in EVEX a byte counts multiples of the
-//! operand's size), labels, and constants behind the code, reached from the instruction pointer.
+//! An [`Assembler`] pushes bytes. A vector instruction is an [`Opcode`], registers by number, and an operand
+//! that may be in memory; `vex` and `evex` do the rest: prefixes, ModRM and SIB, displacements (in EVEX a
+//! byte counts multiples of the operand's size), labels, and constants behind the code, reached from the
+//! instruction pointer.
 //!
-//! Nothing here knows which instruction exists at which width: that is for [`opcode`](super::opcode) and its users. The
-//! tests decode what is encoded.
+//! Nothing here knows which instruction exists at which width: that is for [`opcode`](super::opcode) and its
+//! users. The tests decode what is encoded.
 
 use super::opcode::Opcode;
 
@@ -189,7 +190,8 @@ impl Assembler {
         self.code[at..at + 4].copy_from_slice(&value.to_le_bytes());
     }
 
-    // ModRM, SIB and displacement. `unit` is what a byte of displacement counts; `after` the bytes of immediates.
+    // ModRM, SIB and displacement. `unit` is what a byte of displacement counts; `after` the bytes of
+    // immediates.
     fn operand(&mut self, reg: u8, operand: Operand, unit: usize, after: usize) {
         let reg = (reg & 7) << 3;
         let memory = match operand {

@@ -1,9 +1,10 @@
 //! Vector programs to machine programs: each op becomes the instructions that a level has for it.
 //!
-//! A vector has as many lanes as the widest type of the program fits a register of the level, so that every value is in
-//! one register, or in the low part of one. AVX-512 has masks of a bit a lane; with AVX2 a mask is a vector, whose
-//! elements are as wide as what was compared, and is widened or narrowed where it is used with another type. What
-//! an instruction set lacks is built from what it has: [`integers`], [`convert`] and [`masks`] say how.
+//! A vector has as many lanes as the widest type of the program fits a register of the level, so that every
+//! value is in one register, or in the low part of one. AVX-512 has masks of a bit a lane; with AVX2 a mask
+//! is a vector, whose elements are as wide as what was compared, and is widened or narrowed where it is used
+//! with another type. What an instruction set lacks is built from what it has: [`integers`], [`convert`] and
+//! [`masks`] say how.
 
 mod convert;
 mod integers;

@@ -1,8 +1,9 @@
 //! Machine programs: a vector program in the instructions of one level, with values instead of registers.
 //!
-//! [`lower`](super::lower) makes them, [`emit`](super::emit) gives values registers and writes the code. An instruction is
-//! one of the CPU's; what it needs beside its opcode is in its [`Form`]. A value that is in memory, in a stream or
-//! among the constants, has no instruction: it has a [`Home`], from which it is loaded where it is used, or used directly.
+//! [`lower`](super::lower) makes them, [`emit`](super::emit) gives values registers and writes the code. An
+//! instruction is one of the CPU's; what it needs beside its opcode is in its [`Form`]. A value that is in
+//! memory, in a stream or among the constants, has no instruction: it has a [`Home`], from which it is loaded
+//! where it is used, or used directly.
 
 use super::opcode::Opcode;
 use crate::codegen::vector::StreamId;

@@ -1,7 +1,7 @@
 //! The vector instructions that kernels are made of, by mnemonic.
 //!
-//! A row is what the two encodings need: prefix, map, opcode byte, the bit W in each of them, and how much memory an
-//! operand has. Where VEX ignores W, its bit here is 0.
+//! A row is what the two encodings need: prefix, map, opcode byte, the bit W in each of them, and how much
+//! memory an operand has. Where VEX ignores W, its bit here is 0.
 
 /// How many bytes a memory operand has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

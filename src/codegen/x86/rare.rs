@@ -1,7 +1,7 @@
 //! Calls of rare functions, out of line.
 //!
-//! A kernel tests the mask and goes on; where a lane holds, it jumps behind its last instruction, keeps every register that
-//! holds something, calls [`apply_f32`] or [`apply_f64`] for the lanes, and comes back.
+//! A kernel tests the mask and goes on; where a lane holds, it jumps behind its last instruction, keeps every
+//! register that holds something, calls [`apply_f32`] or [`apply_f64`] for the lanes, and comes back.
 
 use super::emit::{Emitter, Now, SCRATCH, TAIL_MASK};
 use super::encoder::{Condition, Gpr, Label, Masking, Operand};

@@ -1,8 +1,8 @@
 //! Which register holds which value, decided in one forward pass over straight-line code.
 //!
-//! Because nothing branches, the next use of every value is known, and the register to take is that of the value which is
-//! used last (Belady's rule). A value that is in memory anyway, a constant or a stream, is dropped and loaded again;
-//! others go to the frame, once.
+//! Because nothing branches, the next use of every value is known, and the register to take is that of the
+//! value which is used last (Belady's rule). A value that is in memory anyway, a constant or a stream, is
+//! dropped and loaded again; others go to the frame, once.
 
 use super::machine::{Block, Class, Info, Value};
 use super::schedule::Step;
@@ -72,7 +72,8 @@ pub(super) struct Registers<'a> {
     next_use: Vec<u32>,
     vectors: File,
     masks: File,
-    /// Vector registers that go with a place: a value that is not used again leaves them to the next of that place.
+    /// Vector registers that go with a place: a value that is not used again leaves them to the next of that
+    /// place.
     fixed: u32,
     /// Registers that the current instruction reads or writes.
     locked: [u32; 2],

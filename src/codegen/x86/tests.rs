@@ -11,7 +11,8 @@ use crate::codegen::vector::{Step, Stream, StreamId, Type, VectorOp, VectorProgr
 use programs::{Rng, random_program};
 use run::{available, check};
 
-/// How many random programs `cargo test` runs; with `RAPTORS_FUZZ=n` it is `n`, from seed `RAPTORS_FUZZ_SEED` on.
+/// How many random programs `cargo test` runs; with `RAPTORS_FUZZ=n` it is `n`, from seed `RAPTORS_FUZZ_SEED`
+/// on.
 const PROGRAMS: u64 = 600;
 
 fn stream(program: &mut VectorProgram, ty: Type, step: Step) -> StreamId {

@@ -1,4 +1,5 @@
-//! Every instruction, encoded and decoded again by iced-x86: mnemonic, registers, memory, and the memory's size.
+//! Every instruction, encoded and decoded again by iced-x86: mnemonic, registers, memory, and the memory's
+//! size.
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind, Register};
 

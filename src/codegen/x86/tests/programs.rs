@@ -1,7 +1,7 @@
 //! Random vector programs.
 //!
-//! The payloads of NaN are no one's promise, so that bits of a float that was computed are not looked at: such values are
-//! kept apart (`is_computed`).
+//! The payloads of NaN are no one's promise, so that bits of a float that was computed are not looked at:
+//! such values are kept apart (`is_computed`).
 
 use raptors_ir::lanes::Rare;
 

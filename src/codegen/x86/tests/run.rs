@@ -101,7 +101,8 @@ fn run(program: &VectorProgram, code: &Code, rng: &mut Rng) -> Result<(), String
         })
         .collect();
     let args = KernelArgs { rows, lanes, position, pool: pool.as_ptr(), streams: streams.as_ptr() };
-    // SAFETY: the code is a kernel for a level that this machine has, and the streams have rows and lanes as it needs.
+    // SAFETY: the code is a kernel for a level that this machine has, and the streams have rows and lanes as
+    // it needs.
     unsafe {
         let function: extern "sysv64" fn(*const KernelArgs) = std::mem::transmute(code.address());
         function(&args);
