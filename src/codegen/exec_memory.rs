@@ -1,7 +1,7 @@
 //! Memory that holds machine code.
 //!
 //! Code is installed in an *arena*: shared memory without a name that is mapped twice, once to write and once
-//! to run, so that no page is ever both and installing is a copy. Where the system refuses that, each piece
+//! to run, so that no mapping is ever both and installing is a copy. Where the system refuses that, each piece
 //! of code gets a mapping that is written and then made executable; where it refuses that too, there is no
 //! code, and programs are interpreted.
 //!
@@ -226,6 +226,26 @@ mod platform {
             let code = arena.install(&ANSWER);
             drop(arena);
             assert_eq!(run(&code), 42);
+        }
+
+        #[test]
+        fn code_is_installed_where_pages_may_not_become_executable() {
+            // PR_SET_MDWE with PR_MDWE_REFUSE_EXEC_GAIN, in a child since it cannot be undone.
+            const SET: i32 = 65;
+            // SAFETY: the child calls what needs no lock of another thread, and leaves by `_exit`.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: changes what later mappings of this process may do.
+                let is_set = unsafe { libc::prctl(SET, 1, 0, 0, 0) } == 0;
+                let good = install(&ANSWER).is_some_and(|code| run(&code) == 42);
+                let refused = separate(&ANSWER).is_none();
+                // SAFETY: ends this process.
+                unsafe { libc::_exit(i32::from(!good || is_set != refused)) };
+            }
+            let mut status = 0;
+            // SAFETY: waits for the child above.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0);
         }
 
         #[test]
