@@ -149,7 +149,7 @@ impl Lowerer<'_> {
     /// An instruction that works on `bytes`; if they are fewer than 16, a store alone takes note.
     fn push(&mut self, form: Form, opcode: Opcode, bytes: usize, dst: Option<Value>, args: &[Value]) {
         let bytes = if matches!(form, Form::Store(..)) { bytes as u8 } else { bytes.max(16) as u8 };
-        self.insts.push(Inst { form, opcode, bytes, imm: None, args: Args::from_slice(args), dst });
+        self.insts.push(Inst { form, opcode, bytes, imm: None, args: Args::new(args), dst });
     }
 
     /// An instruction with a vector as result, of as many bytes as it works on.

@@ -7,7 +7,6 @@
 
 use super::opcode::Opcode;
 use crate::codegen::vector::StreamId;
-use smallvec::SmallVec;
 
 /// What the code is for: which registers and encoding there are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -136,7 +135,37 @@ pub(super) enum Form {
     StoreElement(Place, u8),
 }
 
-pub(super) type Args = SmallVec<[Value; 4]>;
+/// The operands of an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Args {
+    values: [Value; 4],
+    count: u8,
+}
+
+impl Args {
+    pub(super) fn new(args: &[Value]) -> Args {
+        let mut values = [Value(0); 4];
+        values[..args.len()].copy_from_slice(args);
+        Args { values, count: args.len() as u8 }
+    }
+}
+
+impl std::ops::Deref for Args {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.values[..usize::from(self.count & 7).min(4)]
+    }
+}
+
+impl<'a> IntoIterator for &'a Args {
+    type Item = &'a Value;
+    type IntoIter = std::slice::Iter<'a, Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Inst {
