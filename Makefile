@@ -26,9 +26,10 @@ demo: $(VENV)/.built ## develop a photograph with raptors and with NumPy; writes
 test: rust-lint python-lint rust-test python-test ## everything: lints, Rust tests, pytest, README examples
 	$(call stage,all passed)
 
-fuzz: ## 100,000 random graphs and as many broken texts; FUZZ=n for another number
+fuzz: ## 100,000 random graphs, broken texts and vector programs; FUZZ=n for another number
 	$(call stage,fuzz with $(FUZZ) graphs)
 	@RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --test raptors fuzz::
+	@RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --lib x86::tests::random
 
 bench-scale: $(VENV)/.built ## a * 2.0 against NumPy from 512^2 to 4096^2, with page faults
 	$(call stage,time a * 2.0 against NumPy)

@@ -1,13 +1,20 @@
 //! Memory that holds machine code.
 //!
-//! Code is installed in an *arena*: shared memory without a name that is mapped twice, once to write and once to run, so that no
-//! page is ever both and installing is a copy. Where the system refuses that, each piece of code gets a mapping
-//! that is written and then made executable; where it refuses that too, there is no code, and programs are interpreted.
+//! Code is installed in an *arena*: shared memory without a name that is mapped twice, once to write and once
+//! to run, so that no mapping is ever both and installing is a copy. Where the system refuses that, each piece
+//! of code gets a mapping that is written and then made executable; where it refuses that too, there is no
+//! code, and programs are interpreted.
 //!
-//! Nothing is mapped before the first use. A forked child shares the arenas of its parent: it goes on running what it
-//! finds in them, and installs in arenas of its own. An arena is unmapped when the last code in it is dropped.
+//! Nothing is mapped before the first use. A forked child shares the arenas of its parent: it goes on running
+//! what it finds in them, and installs in arenas of its own. An arena is unmapped when the last code in it is
+//! dropped.
 //!
 //! Limits: Linux on x86-64; elsewhere [`install`] refuses.
+
+#![cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    allow(dead_code, reason = "other systems install no code")
+)]
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -41,8 +48,8 @@ impl Code {
 
     /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
-        // SAFETY: `bytes` bytes from `start` on were written by `install`, are readable, lie in a mapping that `self` keeps, and
-        // no one writes them.
+        // SAFETY: `bytes` bytes from `start` on were written by `install`, are readable, lie in a mapping
+        // that `self` keeps, and no one writes them.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.bytes) }
     }
 }
@@ -106,7 +113,8 @@ mod platform {
     static STATE: Mutex<State> = Mutex::new(State::Arenas(None));
 
     pub(super) fn install(code: &[u8]) -> Option<Code> {
-        // A fork while another thread holds the lock would leave it locked in the child: then there is no code.
+        // A fork while another thread holds the lock would leave it locked in the child: then there is no
+        // code.
         let mut state = match STATE.try_lock() {
             Ok(state) => state,
             Err(std::sync::TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
@@ -158,8 +166,8 @@ mod platform {
         fn install(&mut self, code: &[u8]) -> Code {
             let offset = self.used;
             self.used = (offset + code.len()).next_multiple_of(ALIGNMENT);
-            // SAFETY: the caller has seen that `code.len()` bytes are free from `used` on. Both mappings have `bytes` bytes, and
-            // those from `used` on have not been handed out, so nobody reads them yet.
+            // SAFETY: the caller has seen that `code.len()` bytes are free from `used` on. Both mappings have
+            // `bytes` bytes, and those from `used` on have not been handed out, so nobody reads them yet.
             let start = unsafe {
                 let to = self.writable.as_ptr().add(offset);
                 std::ptr::copy_nonoverlapping(code.as_ptr(), to, code.len());
@@ -172,8 +180,8 @@ mod platform {
     /// Pages of their own, written and then made executable.
     fn separate(code: &[u8]) -> Option<Code> {
         let bytes = code.len().next_multiple_of(1 << 12);
-        // SAFETY: a new private mapping at an address of the system's choice. It has room for the code, and is nobody
-        // else's while it is written; then its protection changes.
+        // SAFETY: a new private mapping at an address of the system's choice. It has room for the code, and
+        // is nobody else's while it is written; then its protection changes.
         unsafe {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -218,6 +226,26 @@ mod platform {
             let code = arena.install(&ANSWER);
             drop(arena);
             assert_eq!(run(&code), 42);
+        }
+
+        #[test]
+        fn code_is_installed_where_pages_may_not_become_executable() {
+            // PR_SET_MDWE with PR_MDWE_REFUSE_EXEC_GAIN, in a child since it cannot be undone.
+            const SET: i32 = 65;
+            // SAFETY: the child calls what needs no lock of another thread, and leaves by `_exit`.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: changes what later mappings of this process may do.
+                let is_set = unsafe { libc::prctl(SET, 1, 0, 0, 0) } == 0;
+                let good = install(&ANSWER).is_some_and(|code| run(&code) == 42);
+                let refused = separate(&ANSWER).is_none();
+                // SAFETY: ends this process.
+                unsafe { libc::_exit(i32::from(!good || is_set != refused)) };
+            }
+            let mut status = 0;
+            // SAFETY: waits for the child above.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0);
         }
 
         #[test]

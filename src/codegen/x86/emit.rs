@@ -1,7 +1,7 @@
 //! Machine blocks to machine code: each step gets its registers and is encoded.
 //!
-//! Operands that are in memory and not used again stay there, as far as the instruction can take one from it; on AVX-512
-//! a constant can be broadcast by the instruction that uses it.
+//! Operands that are in memory and not used again stay there, as far as the instruction can take one from it;
+//! on AVX-512 a constant can be broadcast by the instruction that uses it.
 
 use super::encoder::{Arithmetic, Assembler, Base, Gpr, Masking, Memory, Operand};
 use super::frame::{Frame, POOL};
@@ -10,7 +10,7 @@ use super::opcode::{self, Opcode};
 use super::rare::RareCall;
 use super::registers::{NEVER, Registers, Slot, Spill};
 use super::schedule::Step;
-use crate::codegen::vector::{Fma, VectorProgram};
+use crate::codegen::vector::VectorProgram;
 
 /// The mask of the lanes that a tail has.
 pub(super) const TAIL_MASK: u8 = 1;
@@ -82,6 +82,7 @@ impl Emitter<'_> {
     }
 
     /// A vector instruction in the encoding of the target.
+    #[expect(clippy::too_many_arguments, reason = "the fields of the instruction")]
     pub(super) fn encode(
         &mut self,
         opcode: Opcode,
@@ -197,14 +198,14 @@ impl Emitter<'_> {
     }
 
     /// A register for a new value.
-    fn allocate(&mut self, now: &mut Now<'_, '_>, slot: Slot, next_use: u32) -> u8 {
+    pub(super) fn allocate(&mut self, now: &mut Now<'_, '_>, slot: Slot, next_use: u32) -> u8 {
         let (register, spill) = now.registers.allocate(slot, next_use);
         self.spill(spill);
         register
     }
 
     /// An argument, in a register.
-    fn register(&mut self, inst: &Inst, arg: usize, now: &mut Now<'_, '_>) -> u8 {
+    pub(super) fn register(&mut self, inst: &Inst, arg: usize, now: &mut Now<'_, '_>) -> u8 {
         let value = inst.args[arg];
         let slot = now.registers.slot(value, now.copy);
         if let Some(register) = now.registers.find(slot) {
@@ -298,7 +299,7 @@ impl Emitter<'_> {
     fn result(&mut self, inst: &Inst, now: &mut Now<'_, '_>, next_use: u32) -> u8 {
         let Some(dst) = inst.dst else { unreachable!("the instruction has a value") };
         let slot = now.registers.slot(dst, now.copy);
-        if self.info(dst).class == Class::Vector {
+        if !self.accumulators.is_empty() && self.info(dst).class == Class::Vector {
             // What was accumulated takes the register of the accumulator.
             for (arg, &value) in inst.args.iter().enumerate() {
                 let from = now.registers.slot(value, now.copy);
@@ -364,7 +365,7 @@ impl Emitter<'_> {
                 let dst = self.result(inst, now, next_use);
                 self.encode(inst.opcode, bytes, number, dst, x, Masking::None, inst.imm);
             }
-            Form::Fma(kind) => self.fma(inst, kind, now, next_use),
+            Form::Fma => self.fma(inst, now, next_use),
             Form::Blend if evex => {
                 let mask = self.register(inst, 0, now);
                 let y = self.register(inst, 2, now);
@@ -451,14 +452,14 @@ impl Emitter<'_> {
     }
 
     /// `x * y + z`, in the form whose destination is an operand that is not used again.
-    fn fma(&mut self, inst: &Inst, _kind: Fma, now: &mut Now<'_, '_>, next_use: u32) {
+    fn fma(&mut self, inst: &Inst, now: &mut Now<'_, '_>, next_use: u32) {
         let bytes = usize::from(inst.bytes);
         // One operand may be in memory: that which costs most to load.
         let in_memory = [2, 1, 0].into_iter().find(|&arg| self.in_memory(inst, arg, now).is_some());
         let mut registers = [None; 3];
-        for arg in 0..3 {
+        for (arg, register) in registers.iter_mut().enumerate() {
             if in_memory != Some(arg) {
-                registers[arg] = Some(self.register(inst, arg, now));
+                *register = Some(self.register(inst, arg, now));
             }
         }
         let memory = in_memory.map(|arg| self.operand(inst, arg, now));
@@ -523,37 +524,4 @@ pub(super) struct Now<'r, 'v> {
     pub(super) registers: &'r mut Registers<'v>,
     pub(super) copy: u8,
     pub(super) uses: &'r [u32; 4],
-}
-
-impl Emitter<'_> {
-    /// Jumps out of line where a mask holds in any lane.
-    fn rare(&mut self, inst: &Inst, n: usize, now: &mut Now<'_, '_>, next_use: u32) {
-        let bytes = usize::from(inst.bytes);
-        let mask = self.register(inst, 0, now);
-        let x = self.register(inst, 2, now);
-        let y = self.register(inst, 3, now);
-        let value = self.register(inst, 1, now);
-        let Some(dst) = inst.dst else { unreachable!("a rare function has a value") };
-        let dst_slot = now.registers.slot(dst, now.copy);
-        let slot = now.registers.slot(inst.args[1], now.copy);
-        let is_taken = now.uses[1] == NEVER
-            && now.registers.may_take_over(slot)
-            && inst.args[2] != inst.args[1]
-            && inst.args[3] != inst.args[1];
-        let register = if is_taken {
-            now.registers.take_over(slot, dst_slot, next_use)
-        } else {
-            let register = self.allocate(now, dst_slot, next_use);
-            self.move_vector(bytes, register, value);
-            register
-        };
-        let live = now.registers.occupied();
-        self.rare_call(n, mask, register, x, y, bytes, live);
-        for arg in [0, 1, 2, 3] {
-            if arg != 1 || !is_taken {
-                let slot = now.registers.slot(inst.args[arg], now.copy);
-                now.registers.used(slot, now.uses[arg]);
-            }
-        }
-    }
 }

@@ -1,11 +1,12 @@
 //! Machine code of x86-64: VEX and EVEX vector instructions, and the few others that loops need.
 //!
-//! An [`Assembler`] pushes bytes. A vector instruction is an [`Opcode`], registers by number, and an operand that may be
-//! in memory; `vex` and `evex` do the rest: prefixes, ModRM and SIB, displacements (in EVEX a byte counts multiples of the
-//! operand's size), labels, and constants behind the code, reached from the instruction pointer.
+//! An [`Assembler`] pushes bytes. A vector instruction is an [`Opcode`], registers by number, and an operand
+//! that may be in memory; `vex` and `evex` do the rest: prefixes, ModRM and SIB, displacements (in EVEX a
+//! byte counts multiples of the operand's size), labels, and constants behind the code, reached from the
+//! instruction pointer.
 //!
-//! Nothing here knows which instruction exists at which width: that is for [`opcode`](super::opcode) and its users. The
-//! tests decode what is encoded.
+//! Nothing here knows which instruction exists at which width: that is for [`opcode`](super::opcode) and its
+//! users. The tests decode what is encoded.
 
 use super::opcode::Opcode;
 
@@ -93,7 +94,6 @@ pub(super) enum Condition {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Arithmetic {
     Add = 0,
-    Or = 1,
     And = 4,
     Sub = 5,
     Xor = 6,
@@ -125,6 +125,27 @@ pub(super) struct Assembler {
 }
 
 const UNPLACED: usize = usize::MAX;
+
+/// The bytes of an instruction, at most 15.
+struct Instruction {
+    bytes: [u8; 16],
+    len: usize,
+}
+
+impl Instruction {
+    fn new() -> Instruction {
+        Instruction { bytes: [0; 16], len: 0 }
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.len & 15] = byte;
+        self.len += 1;
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.push(byte));
+    }
+}
 
 impl Assembler {
     pub(super) fn new() -> Assembler {
@@ -190,20 +211,28 @@ impl Assembler {
         self.code[at..at + 4].copy_from_slice(&value.to_le_bytes());
     }
 
-    // ModRM, SIB and displacement. `unit` is what a byte of displacement counts; `after` the bytes of immediates.
-    fn operand(&mut self, reg: u8, operand: Operand, unit: usize, after: usize) {
+    // A copy of constant length, the surplus of which is cut off, takes less time than one of the length.
+    fn write(&mut self, instruction: &Instruction) {
+        let end = self.code.len() + instruction.len;
+        self.code.extend_from_slice(&instruction.bytes);
+        self.code.truncate(end);
+    }
+
+    // ModRM, SIB and displacement. `unit` is what a byte of displacement counts; `after` the bytes of
+    // immediates.
+    fn operand(&mut self, to: &mut Instruction, reg: u8, operand: Operand, unit: usize, after: usize) {
         let reg = (reg & 7) << 3;
         let memory = match operand {
-            Operand::Register(rm) => return self.code.push(0xc0 | reg | rm & 7),
+            Operand::Register(rm) => return to.push(0xc0 | reg | rm & 7),
             Operand::Memory(memory) | Operand::Broadcast(memory) => memory,
         };
         let base = match memory.base {
             Base::Constants => {
-                self.code.push(reg | 5);
-                let at = self.code.len();
-                self.code.extend_from_slice(&[0; 4]);
-                let to = Target::Constant(memory.displacement);
-                return self.fixups.push(Fixup { at, from: at + 4 + after, to });
+                to.push(reg | 5);
+                let at = self.code.len() + to.len;
+                to.extend(&[0; 4]);
+                let target = Target::Constant(memory.displacement);
+                return self.fixups.push(Fixup { at, from: at + 4 + after, to: target });
             }
             Base::Register(base) => base.0,
         };
@@ -220,15 +249,15 @@ impl Assembler {
         match memory.index {
             Some((index, scale)) => {
                 debug_assert!(index != Gpr::RSP, "rsp is no index");
-                self.code.push(mode | reg | 4);
-                self.code.push(scale << 6 | (index.0 & 7) << 3 | base & 7);
+                to.push(mode | reg | 4);
+                to.push(scale << 6 | (index.0 & 7) << 3 | base & 7);
             }
-            None if base & 7 == 4 => self.code.extend_from_slice(&[mode | reg | 4, 0x24]),
-            None => self.code.push(mode | reg | base & 7),
+            None if base & 7 == 4 => to.extend(&[mode | reg | 4, 0x24]),
+            None => to.push(mode | reg | base & 7),
         }
         match mode {
-            0x40 => self.code.push(compressed as u8),
-            0x80 => self.code.extend_from_slice(&displacement.to_le_bytes()),
+            0x40 => to.push(compressed as u8),
+            0x80 => to.extend(&displacement.to_le_bytes()),
             _ => {}
         }
     }
@@ -243,17 +272,19 @@ impl Assembler {
         operand: Operand,
         imm: Option<u8>,
     ) {
+        let mut to = Instruction::new();
         let (x, b) = extensions(operand);
         let last = (!vvvv & 15) << 3 | u8::from(long) << 2 | opcode.pp;
         if x | b | opcode.vex_w == 0 && opcode.map == 1 {
-            self.code.extend_from_slice(&[0xc5, (!reg >> 3 & 1) << 7 | last]);
+            to.extend(&[0xc5, (!reg >> 3 & 1) << 7 | last]);
         } else {
             let first = (!reg >> 3 & 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | opcode.map;
-            self.code.extend_from_slice(&[0xc4, first, opcode.vex_w << 7 | last]);
+            to.extend(&[0xc4, first, opcode.vex_w << 7 | last]);
         }
-        self.code.push(opcode.opcode);
-        self.operand(reg, operand, 1, imm.iter().len());
-        self.code.extend(imm);
+        to.push(opcode.opcode);
+        self.operand(&mut to, reg, operand, 1, imm.iter().len());
+        imm.into_iter().for_each(|imm| to.push(imm));
+        self.write(&to);
     }
 
     /// An EVEX instruction of 16, 32 or 64 bytes.
@@ -268,6 +299,7 @@ impl Assembler {
         masking: Masking,
         imm: Option<u8>,
     ) {
+        let mut to = Instruction::new();
         let (mut x, b) = extensions(operand);
         if let Operand::Register(rm) = operand {
             x = rm >> 4 & 1;
@@ -279,7 +311,7 @@ impl Assembler {
         };
         let broadcast = u8::from(matches!(operand, Operand::Broadcast(_)));
         let length = bytes.trailing_zeros() as u8 - 4;
-        self.code.extend_from_slice(&[
+        to.extend(&[
             0x62,
             (!reg >> 3 & 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | (!reg >> 4 & 1) << 4 | opcode.map,
             opcode.w << 7 | (!vvvv & 15) << 3 | 4 | opcode.pp,
@@ -287,20 +319,23 @@ impl Assembler {
             opcode.opcode,
         ]);
         let unit = if broadcast == 1 { opcode.element() } else { opcode.memory_bytes(bytes) };
-        self.operand(reg, operand, unit, imm.iter().len());
-        self.code.extend(imm);
+        self.operand(&mut to, reg, operand, unit, imm.iter().len());
+        imm.into_iter().for_each(|imm| to.push(imm));
+        self.write(&to);
     }
 
     // An instruction of general registers: prefixes are in `opcode` before the last byte, but for REX.
     fn general(&mut self, wide: bool, opcode: &[u8], reg: u8, operand: Operand, imm: &[u8]) {
+        let mut to = Instruction::new();
         let (x, b) = extensions(operand);
         let rex = 0x40 | u8::from(wide) << 3 | (reg >> 3) << 2 | x << 1 | b;
         if rex != 0x40 {
-            self.code.push(rex);
+            to.push(rex);
         }
-        self.code.extend_from_slice(opcode);
-        self.operand(reg, operand, 1, imm.len());
-        self.code.extend_from_slice(imm);
+        to.extend(opcode);
+        self.operand(&mut to, reg, operand, 1, imm.len());
+        to.extend(imm);
+        self.write(&to);
     }
 
     /// `to = from`.

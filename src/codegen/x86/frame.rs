@@ -1,8 +1,9 @@
 //! The general registers of a kernel, and its stack frame.
 //!
-//! `rax` is the index of the current lane, `rdx` the lanes of a row, `rdi` the pool, `rcx` and `rsi` are scratch, `rbp` is the frame
-//! pointer that profilers follow; the others are addresses of streams. What has no register has a slot. All offsets
-//! but the number of spilled vectors are known before the code is written; spilled vectors come last.
+//! `rax` is the index of the current lane, `rdx` the lanes of a row, `rdi` the pool, `rcx` and `rsi` are
+//! scratch, `rbp` is the frame pointer that profilers follow; the others are addresses of streams. What has
+//! no register has a slot. All offsets but the number of spilled vectors are known before the code is
+//! written; spilled vectors come last.
 
 use super::encoder::{Gpr, Memory};
 use super::lower::lane_bytes;

@@ -1,9 +1,10 @@
 //! A kernel as a whole: the loop over rows, in each of them the loop over lanes, and what is left at its end.
 //!
-//! The body exists twice: over several vectors at once, and over one. On AVX-512 the second has a mask and serves for all
-//! that is left of a row. On AVX2 it has none: the last lanes are done by going back so far that they fill a vector, or, where
-//! that would compute something twice from what it has overwritten, or the row is shorter than a vector, in copies of
-//! the streams' last elements in the frame. No memory is touched outside a stream's lanes.
+//! The body exists twice: over several vectors at once, and over one. On AVX-512 the second has a mask and
+//! serves for all that is left of a row. On AVX2 it has none: the last lanes are done by going back so far
+//! that they fill a vector, or, where that would compute something twice from what it has overwritten, or the
+//! row is shorter than a vector, in copies of the streams' last elements in the frame. No memory is touched
+//! outside a stream's lanes.
 
 use super::emit::{Emitter, Extent, INDEX, SCRATCH, TAIL_MASK};
 use super::encoder::{Arithmetic, Assembler, Condition, Gpr, Label, Masking, Memory, Operand};
@@ -24,6 +25,9 @@ const ARGUMENT_POSITION: i32 = 16;
 const ARGUMENT_POOL: i32 = 24;
 const ARGUMENT_STREAMS: i32 = 32;
 
+/// Bytes of the smallest page.
+const PAGE: i32 = 4096;
+
 /// Pairs of streams whose addresses are compared; with more, they are taken to be equal.
 const MOST_PAIRS: usize = 24;
 
@@ -35,20 +39,26 @@ pub(super) fn compile(
 ) -> Result<MachineCode, Unsupported> {
     let program = lower(source, target)?;
     let (pinned, shape) = pinned(source, &program, forced);
-    let copies = shape.copies;
-    let mut emitter = Emitter {
-        asm: Assembler::new(),
-        source,
-        program: &program,
-        frame: Frame::new(source, &program),
-        pinned: &pinned,
-        copies,
-        rares: Vec::new(),
-        places: 0,
-        extent: Extent::Whole,
-        accumulators: Vec::new(),
+    let kernel = |probed| {
+        let mut emitter = Emitter {
+            asm: Assembler::new(),
+            source,
+            program: &program,
+            frame: Frame::new(source, &program),
+            pinned: &pinned,
+            copies: shape.copies,
+            rares: Vec::new(),
+            places: 0,
+            extent: Extent::Whole,
+            accumulators: Vec::new(),
+        };
+        let code = emitter.kernel(&shape, probed);
+        (code, emitter.frame.bytes(emitter.places))
     };
-    Ok(emitter.kernel(&shape))
+    let (code, frame_bytes) = kernel(0);
+    // How much is spilled is known when the code is written. A frame of more than a page could lie beyond the
+    // page that guards the end of the stack: each of its pages is then touched in turn.
+    Ok(if frame_bytes > PAGE { kernel(frame_bytes).0 } else { code })
 }
 
 /// The shared values that keep a register, with it, and the shape of the body.
@@ -80,12 +90,12 @@ fn pinned(
 }
 
 impl Emitter<'_> {
-    fn kernel(&mut self, shape: &Shape) -> MachineCode {
+    fn kernel(&mut self, shape: &Shape, probed: i32) -> MachineCode {
         let program = self.program;
         let copies = shape.copies;
         let (row, row_end, exit) = (self.asm.label(), self.asm.label(), self.asm.label());
         let copy = self.asm.label();
-        let frame_at = self.prologue(exit);
+        let frame_at = self.prologue(exit, probed);
         for &(value, register) in self.pinned {
             self.load_pinned(value, register, |place| !matches!(place, Place::Row(_)));
         }
@@ -142,13 +152,17 @@ impl Emitter<'_> {
         }
     }
 
-    /// Up to the first row. Returns where the frame's size is to be written.
-    fn prologue(&mut self, exit: Label) -> usize {
+    /// Up to the first row. Returns where the frame's size is to be written. So many bytes of the frame are
+    /// touched page by page.
+    fn prologue(&mut self, exit: Label, probed: i32) -> usize {
         let saved = [Gpr::RBX, Gpr(12), Gpr(13), Gpr(14), Gpr(15)];
         self.asm.push(Gpr::RBP);
         self.asm.mov(Gpr::RBP, Gpr::RSP);
         for register in saved {
             self.asm.push(register);
+        }
+        for offset in (PAGE..probed).step_by(PAGE as usize) {
+            self.asm.store(Memory::at(Gpr::RSP, -offset), Gpr::RDI);
         }
         let frame_at = self.asm.arithmetic_immediate(Arithmetic::Sub, Gpr::RSP, 0);
         self.asm.arithmetic_immediate(Arithmetic::And, Gpr::RSP, -64);
@@ -275,7 +289,8 @@ impl Emitter<'_> {
             self.put_accumulators();
         }
         if copies > 1 && self.source.accumulations.is_empty() {
-            // Where more than half as much is left, the last lanes of the row are done as one, some of them again.
+            // Where more than half as much is left, the last lanes of the row are done as one, some of them
+            // again.
             self.asm.arithmetic(Arithmetic::Cmp, INDEX, LANES);
             self.asm.jump_if(Condition::Equal, row_end);
             self.asm.arithmetic_memory_immediate(Arithmetic::Cmp, self.frame.in_place(), 0);
@@ -367,7 +382,7 @@ impl Emitter<'_> {
         self.asm.jump(top);
         self.asm.place(bounce);
         self.asm.store_immediate(self.frame.tail(), 1);
-        self.into_bounce(copy);
+        self.enter_bounce(copy);
         self.asm.jump(top);
         self.asm.place(tail_end);
         self.asm.arithmetic_memory_immediate(Arithmetic::Cmp, self.frame.tail(), 1);
@@ -375,7 +390,7 @@ impl Emitter<'_> {
         self.asm.store_immediate(self.frame.tail(), 0);
         self.asm.jump_if(Condition::NotEqual, row_end);
         self.asm.arithmetic_immediate(Arithmetic::Sub, INDEX, lanes as i32);
-        self.out_of_bounce(copy);
+        self.leave_bounce(copy);
     }
 
     /// `rcx` = bytes of the elements left, of a size; `rsi` is used.
@@ -393,7 +408,7 @@ impl Emitter<'_> {
     }
 
     /// Puts copies of the last elements in the place of all streams that follow the lanes.
-    fn into_bounce(&mut self, copy: Label) {
+    fn enter_bounce(&mut self, copy: Label) {
         for (stream, (is_read, is_written)) in directions(self.source).into_iter().enumerate() {
             if !is_read && !is_written {
                 continue;
@@ -425,7 +440,7 @@ impl Emitter<'_> {
     }
 
     /// Writes back what the copies were for.
-    fn out_of_bounce(&mut self, copy: Label) {
+    fn leave_bounce(&mut self, copy: Label) {
         for (n, accumulation) in self.source.accumulations.iter().enumerate() {
             let size = self.source.ty(accumulation.value).size();
             let bytes = size * self.program.lanes;

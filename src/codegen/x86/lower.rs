@@ -1,9 +1,10 @@
 //! Vector programs to machine programs: each op becomes the instructions that a level has for it.
 //!
-//! A vector has as many lanes as the widest type of the program fits a register of the level, so that every value is in
-//! one register, or in the low part of one. AVX-512 has masks of a bit a lane; with AVX2 a mask is a vector, whose
-//! elements are as wide as what was compared, and is widened or narrowed where it is used with another type. What
-//! an instruction set lacks is built from what it has: [`integers`], [`convert`] and [`masks`] say how.
+//! A vector has as many lanes as the widest type of the program fits a register of the level, so that every
+//! value is in one register, or in the low part of one. AVX-512 has masks of a bit a lane; with AVX2 a mask
+//! is a vector, whose elements are as wide as what was compared, and is widened or narrowed where it is used
+//! with another type. What an instruction set lacks is built from what it has: [`integers`], [`convert`] and
+//! [`masks`] say how.
 
 mod convert;
 mod integers;
@@ -20,6 +21,9 @@ use super::opcode::{self, Opcode};
 use crate::codegen::vector::{
     Conversion, Fma, Rounding, Step, Type, VectorId, VectorInst, VectorOp, VectorProgram,
 };
+
+/// More values, or bytes of constants, would not have numbers of 16 bits.
+const MOST_VALUES: usize = 60_000;
 
 /// What a vector value became.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +64,9 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
     for (n, inst) in program.insts.iter().enumerate() {
         if is_needed[n] {
             lowerer.lowered[n] = Some(lowerer.inst(inst)?);
+            if lowerer.values.len().max(lowerer.constants.len()) > MOST_VALUES {
+                return Err(Unsupported { op: "a program so long", ty: inst.ty, target });
+            }
         }
     }
     lowerer.accumulate()?;
@@ -142,7 +149,7 @@ impl Lowerer<'_> {
     /// An instruction that works on `bytes`; if they are fewer than 16, a store alone takes note.
     fn push(&mut self, form: Form, opcode: Opcode, bytes: usize, dst: Option<Value>, args: &[Value]) {
         let bytes = if matches!(form, Form::Store(..)) { bytes as u8 } else { bytes.max(16) as u8 };
-        self.insts.push(Inst { form, opcode, bytes, imm: None, args: Args::from_slice(args), dst });
+        self.insts.push(Inst { form, opcode, bytes, imm: None, args: Args::new(args), dst });
     }
 
     /// An instruction with a vector as result, of as many bytes as it works on.
@@ -294,7 +301,7 @@ impl Lowerer<'_> {
                     Fma::NegMulAdd => pick(opcode::VFNMADDPS, opcode::VFNMADDPD),
                     Fma::NegMulSub => pick(opcode::VFNMSUBPS, opcode::VFNMSUBPD),
                 };
-                self.op(Form::Fma(kind), opcode, bytes, &[x, y, z])
+                self.op(Form::Fma, opcode, bytes, &[x, y, z])
             }
             (VectorOp::Scale, &[x, y]) if self.is_evex() => {
                 self.two(pick(opcode::VSCALEFPS, opcode::VSCALEFPD), bytes, x, y)

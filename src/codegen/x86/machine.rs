@@ -1,12 +1,12 @@
 //! Machine programs: a vector program in the instructions of one level, with values instead of registers.
 //!
-//! [`lower`](super::lower) makes them, [`emit`](super::emit) gives values registers and writes the code. An instruction is
-//! one of the CPU's; what it needs beside its opcode is in its [`Form`]. A value that is in memory, in a stream or
-//! among the constants, has no instruction: it has a [`Home`], from which it is loaded where it is used, or used directly.
+//! [`lower`](super::lower) makes them, [`emit`](super::emit) gives values registers and writes the code. An
+//! instruction is one of the CPU's; what it needs beside its opcode is in its [`Form`]. A value that is in
+//! memory, in a stream or among the constants, has no instruction: it has a [`Home`], from which it is loaded
+//! where it is used, or used directly.
 
 use super::opcode::Opcode;
-use crate::codegen::vector::{Fma, StreamId};
-use smallvec::SmallVec;
+use crate::codegen::vector::StreamId;
 
 /// What the code is for: which registers and encoding there are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -115,8 +115,8 @@ pub(super) enum Form {
     Narrow,
     /// `dst = op(x)` by the number of an instruction in its group, with the count as immediate.
     Shift(u8),
-    /// `x * y + z` and its kin.
-    Fma(Fma),
+    /// `x * y + z` and its kin; the opcode is that of the 132 form.
+    Fma,
     /// `dst = x where mask else y`: operands mask, x, y.
     Blend,
     /// `dst = x where mask else 0`: operands mask, x. EVEX.
@@ -135,7 +135,37 @@ pub(super) enum Form {
     StoreElement(Place, u8),
 }
 
-pub(super) type Args = SmallVec<[Value; 4]>;
+/// The operands of an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Args {
+    values: [Value; 4],
+    count: u8,
+}
+
+impl Args {
+    pub(super) fn new(args: &[Value]) -> Args {
+        let mut values = [Value(0); 4];
+        values[..args.len()].copy_from_slice(args);
+        Args { values, count: args.len() as u8 }
+    }
+}
+
+impl std::ops::Deref for Args {
+    type Target = [Value];
+
+    fn deref(&self) -> &[Value] {
+        &self.values[..usize::from(self.count & 7).min(4)]
+    }
+}
+
+impl<'a> IntoIterator for &'a Args {
+    type Item = &'a Value;
+    type IntoIter = std::slice::Iter<'a, Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Inst {

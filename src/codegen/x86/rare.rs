@@ -1,12 +1,14 @@
 //! Calls of rare functions, out of line.
 //!
-//! A kernel tests the mask and goes on; where a lane holds, it jumps behind its last instruction, keeps every register that
-//! holds something, calls [`apply_f32`] or [`apply_f64`] for the lanes, and comes back.
+//! A kernel tests the mask and goes on; where a lane holds, it jumps behind its last instruction, keeps every
+//! register that holds something, calls [`apply_f32`] or [`apply_f64`] for the lanes, and comes back.
 
-use super::emit::{Emitter, SCRATCH};
+use super::emit::{Emitter, Now, SCRATCH, TAIL_MASK};
 use super::encoder::{Condition, Gpr, Label, Masking, Operand};
 use super::frame::VOLATILE;
+use super::machine::Inst;
 use super::opcode;
+use super::registers::NEVER;
 use crate::codegen::vector::RareFunction;
 use raptors_ir::lanes::Rare;
 
@@ -24,39 +26,35 @@ pub(super) struct RareCall {
     live_masks: u32,
 }
 
-/// Applies a function to the lanes of which the mask has a bit.
-///
-/// # Safety
-///
-/// `rare` is a function's row; `value`, `x` and `y` have `lanes` elements.
-unsafe extern "sysv64" fn apply_f32(
-    rare: *const Rare<f32>,
-    mask: u64,
-    value: *mut f32,
-    x: *const f32,
-    y: *const f32,
-    lanes: usize,
-) {
-    // SAFETY: handed on.
-    unsafe { apply(rare, mask, value, x, y, lanes) }
+macro_rules! helper {
+    ($abi:literal, $name:ident, $t:ty) => {
+        /// Applies a function to the lanes of which the mask has a bit.
+        ///
+        /// # Safety
+        ///
+        /// `rare` is a function's row; `value`, `x` and `y` have `lanes` elements.
+        unsafe extern $abi fn $name(
+            rare: *const Rare<$t>,
+            mask: u64,
+            value: *mut $t,
+            x: *const $t,
+            y: *const $t,
+            lanes: usize,
+        ) {
+            // SAFETY: handed on.
+            unsafe { apply(rare, mask, value, x, y, lanes) }
+        }
+    };
 }
-
-/// The same of doubles.
-///
-/// # Safety
-///
-/// That of [`apply_f32`].
-unsafe extern "sysv64" fn apply_f64(
-    rare: *const Rare<f64>,
-    mask: u64,
-    value: *mut f64,
-    x: *const f64,
-    y: *const f64,
-    lanes: usize,
-) {
-    // SAFETY: handed on.
-    unsafe { apply(rare, mask, value, x, y, lanes) }
-}
+// The convention that the code calls by, or, where that is never run, any.
+#[cfg(target_arch = "x86_64")]
+helper!("sysv64", apply_f32, f32);
+#[cfg(target_arch = "x86_64")]
+helper!("sysv64", apply_f64, f64);
+#[cfg(not(target_arch = "x86_64"))]
+helper!("C", apply_f32, f32);
+#[cfg(not(target_arch = "x86_64"))]
+helper!("C", apply_f64, f64);
 
 /// # Safety
 ///
@@ -76,19 +74,41 @@ unsafe fn apply<T: Copy>(
 }
 
 impl Emitter<'_> {
-    /// The test and the jump of a call whose operands are in these registers; `live` are vectors and masks in use.
-    #[expect(clippy::too_many_arguments, reason = "the operands of the instruction")]
-    pub(super) fn rare_call(
-        &mut self,
-        rare: usize,
-        mask: u8,
-        value: u8,
-        x: u8,
-        y: u8,
-        bytes: usize,
-        live: (u32, u32),
-    ) {
+    /// Jumps out of line where a mask holds in any lane.
+    pub(super) fn rare(&mut self, inst: &Inst, n: usize, now: &mut Now<'_, '_>, next_use: u32) {
+        let bytes = usize::from(inst.bytes);
+        let mask = self.register(inst, 0, now);
+        let x = self.register(inst, 2, now);
+        let y = self.register(inst, 3, now);
+        let value = self.register(inst, 1, now);
+        let Some(dst) = inst.dst else { unreachable!("a rare function has a value") };
+        let dst_slot = now.registers.slot(dst, now.copy);
+        let slot = now.registers.slot(inst.args[1], now.copy);
+        let is_taken = now.uses[1] == NEVER
+            && now.registers.may_take_over(slot)
+            && inst.args[2] != inst.args[1]
+            && inst.args[3] != inst.args[1];
+        let register = if is_taken {
+            now.registers.take_over(slot, dst_slot, next_use)
+        } else {
+            let register = self.allocate(now, dst_slot, next_use);
+            self.move_vector(bytes, register, value);
+            register
+        };
+        let (live_vectors, live_masks) = now.registers.occupied();
         let (entry, back) = (self.asm.label(), self.asm.label());
+        let call =
+            RareCall { entry, back, rare: n, mask, value: register, x, y, bytes, live_vectors, live_masks };
+        self.jump_to(call);
+        for arg in [0, 1, 2, 3] {
+            if arg != 1 || !is_taken {
+                let slot = now.registers.slot(inst.args[arg], now.copy);
+                now.registers.used(slot, now.uses[arg]);
+            }
+        }
+    }
+
+    fn jump_to(&mut self, call: RareCall) {
         if self.program.target.is_evex() {
             let opcode = match self.program.lanes {
                 ..=8 => opcode::KORTESTB,
@@ -96,14 +116,21 @@ impl Emitter<'_> {
                 32 => opcode::KORTESTD,
                 _ => opcode::KORTESTQ,
             };
-            self.mask_op(opcode, false, mask, 0, Operand::Register(mask));
+            self.mask_op(opcode, false, call.mask, 0, Operand::Register(call.mask));
         } else {
-            self.encode(opcode::VPTEST, bytes, mask, 0, Operand::Register(mask), Masking::None, None);
+            self.encode(
+                opcode::VPTEST,
+                call.bytes,
+                call.mask,
+                0,
+                Operand::Register(call.mask),
+                Masking::None,
+                None,
+            );
         }
-        self.asm.jump_if(Condition::NotEqual, entry);
-        self.asm.place(back);
-        let (live_vectors, live_masks) = live;
-        self.rares.push(RareCall { entry, back, rare, mask, value, x, y, bytes, live_vectors, live_masks });
+        self.asm.jump_if(Condition::NotEqual, call.entry);
+        self.asm.place(call.back);
+        self.rares.push(call);
     }
 
     /// The code of all calls, behind the rest.
@@ -124,7 +151,7 @@ impl Emitter<'_> {
         for register in bits(call.live_vectors) {
             self.store(width, register as u8, self.frame.rare_vector(register));
         }
-        for register in bits(call.live_masks | u32::from(is_evex) << super::emit::TAIL_MASK) {
+        for register in bits(call.live_masks | u32::from(is_evex) << TAIL_MASK) {
             if is_evex {
                 let to = Operand::Memory(self.frame.rare_mask(register));
                 self.mask_op(opcode::KMOV_STORE, false, register as u8, 0, to);
@@ -159,7 +186,7 @@ impl Emitter<'_> {
         for register in bits(call.live_vectors) {
             self.load(width, register as u8, self.frame.rare_vector(register));
         }
-        for register in bits(call.live_masks | u32::from(is_evex) << super::emit::TAIL_MASK) {
+        for register in bits(call.live_masks | u32::from(is_evex) << TAIL_MASK) {
             if is_evex {
                 let from = Operand::Memory(self.frame.rare_mask(register));
                 self.mask_op(opcode::KMOV_LOAD, false, register as u8, 0, from);

@@ -1,8 +1,8 @@
 //! Which register holds which value, decided in one forward pass over straight-line code.
 //!
-//! Because nothing branches, the next use of every value is known, and the register to take is that of the value which is
-//! used last (Belady's rule). A value that is in memory anyway, a constant or a stream, is dropped and loaded again;
-//! others go to the frame, once.
+//! Because nothing branches, the next use of every value is known, and the register to take is that of the
+//! value which is used last (Belady's rule). A value that is in memory anyway, a constant or a stream, is
+//! dropped and loaded again; others go to the frame, once.
 
 use super::machine::{Block, Class, Info, Value};
 use super::schedule::Step;
@@ -27,8 +27,27 @@ pub(super) struct Uses {
 /// Registers of one class.
 #[derive(Clone, Debug)]
 struct File {
-    owner: [Option<Slot>; 32],
+    /// Whose value a register holds, if it is occupied.
+    owner: [Slot; 32],
+    occupied: u32,
     free: u32,
+}
+
+impl File {
+    fn new(free: u32) -> File {
+        File { owner: [Slot(0); 32], occupied: 0, free }
+    }
+
+    fn occupy(&mut self, register: u8, slot: Slot) {
+        self.owner[usize::from(register & 31)] = slot;
+        self.occupied |= 1 << register;
+        self.free &= !(1 << register);
+    }
+
+    fn vacate(&mut self, register: u8) {
+        self.occupied &= !(1 << register);
+        self.free |= 1 << register;
+    }
 }
 
 /// What a value has to give up its register for another one.
@@ -43,14 +62,18 @@ pub(super) struct Spill {
 /// The state of the allocation.
 pub(super) struct Registers<'a> {
     values: &'a [Info],
-    copies: usize,
+    /// A slot is a value's number above so many bits for the copy.
+    copy_bits: u32,
+    /// Whether the copies share a value.
+    is_shared: Vec<bool>,
     register: Vec<u8>,
     /// The place in the frame, in units of a vector.
     place: Vec<u32>,
     next_use: Vec<u32>,
     vectors: File,
     masks: File,
-    /// Vector registers that go with a place: a value that is not used again leaves them to the next of that place.
+    /// Vector registers that go with a place: a value that is not used again leaves them to the next of that
+    /// place.
     fixed: u32,
     /// Registers that the current instruction reads or writes.
     locked: [u32; 2],
@@ -71,17 +94,18 @@ impl<'a> Registers<'a> {
         vectors: usize,
         pinned: &'a [(Value, u8)],
     ) -> Registers<'a> {
-        let slots = values.len() * copies;
-        let file = |free| File { owner: [None; 32], free };
+        let copy_bits = copies.next_power_of_two().ilog2();
+        let slots = values.len() << copy_bits;
         let mut registers = Registers {
             values,
-            copies,
+            copy_bits,
+            is_shared: values.iter().map(|info| info.home.is_some_and(|home| home.is_shared())).collect(),
             register: vec![NONE; slots],
             place: vec![NO_PLACE; slots],
             next_use: vec![NEVER; slots],
-            vectors: file(u32::MAX >> (32 - vectors)),
+            vectors: File::new(u32::MAX >> (32 - vectors)),
             // k0 stands for no mask, and k1 is the mask of a tail.
-            masks: file(0b1111_1100),
+            masks: File::new(0b1111_1100),
             fixed: 0,
             locked: [0; 2],
             free_places: Vec::new(),
@@ -101,8 +125,7 @@ impl<'a> Registers<'a> {
     pub(super) fn fix(&mut self, value: Value, copy: u8, register: u8) {
         let slot = self.slot(value, copy);
         self.register[slot.0 as usize] = register;
-        self.vectors.owner[usize::from(register)] = Some(slot);
-        self.vectors.free &= !(1 << register);
+        self.vectors.occupy(register, slot);
         self.fixed |= 1 << register;
     }
 
@@ -114,20 +137,19 @@ impl<'a> Registers<'a> {
 
     /// The slot of a value for a copy.
     pub(super) fn slot(&self, value: Value, copy: u8) -> Slot {
-        let is_shared = self.values[value.index()].home.is_some_and(|home| home.is_shared());
-        let copy = if is_shared { 0 } else { usize::from(copy) };
-        Slot((value.index() * self.copies + copy) as u32)
+        let copy = if self.is_shared[value.index()] { 0 } else { usize::from(copy) };
+        Slot((value.index() << self.copy_bits | copy) as u32)
     }
 
     fn info(&self, slot: Slot) -> Info {
-        self.values[slot.0 as usize / self.copies]
+        self.values[slot.0 as usize >> self.copy_bits]
     }
 
     fn is_pinned(&self, slot: Slot) -> bool {
         let register = self.register[slot.0 as usize];
         register != NONE
             && self.info(slot).class == Class::Vector
-            && self.vectors.owner[usize::from(register)].is_none()
+            && self.vectors.occupied >> register & 1 == 0
     }
 
     /// When each value is used next, from the last step back.
@@ -187,36 +209,39 @@ impl<'a> Registers<'a> {
             Class::Mask => self.locked[class as usize],
         };
         let file = match class {
-            Class::Vector => &mut self.vectors,
-            Class::Mask => &mut self.masks,
+            Class::Vector => &self.vectors,
+            Class::Mask => &self.masks,
         };
         let free = file.free & !locked;
-        let mut spill = None;
-        let register = if free != 0 {
-            free.trailing_zeros() as u8
+        let (register, spill) = if free != 0 {
+            (free.trailing_zeros() as u8, None)
         } else {
-            let occupied = file.owner.iter().enumerate();
-            let candidates = occupied.filter_map(|(register, owner)| {
-                owner.filter(|_| locked >> register & 1 == 0).map(|owner| (register as u8, owner))
-            });
-            let last = candidates.max_by_key(|&(_, owner)| self.next_use[owner.0 as usize]);
-            let Some((register, owner)) = last else {
-                unreachable!("an instruction has fewer operands than there are registers")
-            };
-            spill = Some((register, owner));
-            register
+            let (register, owner) = self.used_last(file, file.occupied & !locked);
+            (register, Some(self.evict(register, owner)))
         };
-        let spill = spill.map(|(register, owner)| self.evict(register, owner));
-        let file = match class {
-            Class::Vector => &mut self.vectors,
-            Class::Mask => &mut self.masks,
-        };
-        file.free &= !(1 << register);
-        file.owner[usize::from(register)] = Some(slot);
+        match class {
+            Class::Vector => self.vectors.occupy(register, slot),
+            Class::Mask => self.masks.occupy(register, slot),
+        }
         self.register[slot.0 as usize] = register;
         self.next_use[slot.0 as usize] = next_use;
         self.lock(slot, register);
         (register, spill)
+    }
+
+    /// Of some registers, that whose value is used last.
+    fn used_last(&self, file: &File, mut candidates: u32) -> (u8, Slot) {
+        assert!(candidates != 0, "an instruction has fewer operands than there are registers");
+        let (mut last, mut at) = (0, 0);
+        while candidates != 0 {
+            let register = candidates.trailing_zeros();
+            let use_at = self.next_use[file.owner[register as usize & 31].0 as usize];
+            if use_at >= at {
+                (last, at) = (register, use_at);
+            }
+            candidates &= candidates - 1;
+        }
+        (last as u8, file.owner[last as usize & 31])
     }
 
     fn evict(&mut self, register: u8, owner: Slot) -> Spill {
@@ -241,7 +266,7 @@ impl<'a> Registers<'a> {
         self.release_place(from);
         self.register[to.0 as usize] = register;
         self.next_use[to.0 as usize] = next_use;
-        self.vectors.owner[usize::from(register)] = Some(to);
+        self.vectors.occupy(register, to);
         register
     }
 
@@ -258,11 +283,10 @@ impl<'a> Registers<'a> {
                 Class::Vector => &mut self.vectors,
                 Class::Mask => &mut self.masks,
             };
-            file.owner[usize::from(register)] = None;
-            file.free |= 1 << register;
+            file.vacate(register);
             self.vectors.free &= !self.fixed;
             // It may be the result's.
-            self.locked[self.values[slot.0 as usize / self.copies].class as usize] &= !(1 << register);
+            self.locked[self.info(slot).class as usize] &= !(1 << register);
         }
     }
 
@@ -291,11 +315,7 @@ impl<'a> Registers<'a> {
 
     /// The vector and mask registers that hold something.
     pub(super) fn occupied(&self) -> (u32, u32) {
-        let occupied = |file: &File| {
-            let owned = file.owner.iter().enumerate().filter(|(_, owner)| owner.is_some());
-            owned.fold(0u32, |bits, (register, _)| bits | 1 << register)
-        };
         let pinned = self.pinned.iter().fold(0u32, |bits, (_, register)| bits | 1 << register);
-        (occupied(&self.vectors) | pinned, occupied(&self.masks))
+        (self.vectors.occupied | pinned, self.masks.occupied)
     }
 }

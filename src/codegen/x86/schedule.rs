@@ -1,15 +1,16 @@
 //! In which order the instructions of a block run, and over how many vectors at once.
 //!
-//! A block is run op by op over several vectors, its *copies*: their chains of dependent instructions overlap, which
-//! hides latency better than the CPU does on its own. What that costs in registers decides how many copies there are.
+//! A block is run op by op over several vectors, its *copies*: their chains of dependent instructions
+//! overlap, which hides latency better than the CPU does on its own. What that costs in registers decides how
+//! many copies there are.
 //!
-//! Mask registers are few: an instruction that makes a mask waits for the first that uses it, and both are done for one
-//! copy before the next. Stores come as soon as no stream is read any more: a stream that is written may be one that is
-//! read.
+//! Mask registers are few: an instruction that makes a mask waits for the first that uses it, and both are
+//! done for one copy before the next. Stores come as soon as no stream is read any more: a stream that is
+//! written may be one that is read.
 
 use smallvec::SmallVec;
 
-use super::machine::{Block, Class, Form, Info, MachineProgram, Place, Value};
+use super::machine::{Block, Class, Info, MachineProgram, Place, Value};
 
 /// An instruction, by position, for a copy.
 #[derive(Clone, Copy, Debug)]
@@ -154,8 +155,8 @@ pub(super) struct Shape {
     pub(super) has_accumulators: bool,
 }
 
-/// The shape of a body with so many shared values. `vectors` are those of each accumulation's lanes; `forced` is a number of
-/// copies that a test wants.
+/// The shape of a body with so many shared values. `vectors` are those of each accumulation's lanes; `forced`
+/// is a number of copies that a test wants.
 pub(super) fn shape(
     program: &MachineProgram,
     shared: usize,

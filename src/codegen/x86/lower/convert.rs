@@ -1,7 +1,7 @@
 //! Conversions.
 //!
-//! AVX2 narrows integers by moving bytes, and has no conversions between 64-bit integers and floats: they are built from
-//! exact steps and one rounding.
+//! AVX2 narrows integers by moving bytes, and has no conversions between 64-bit integers and floats: they are
+//! built from exact steps and one rounding.
 
 use super::Lowerer;
 use crate::codegen::vector::{Conversion, Shift, Type, VectorOp};
@@ -142,8 +142,8 @@ impl Lowerer<'_> {
         dst
     }
 
-    /// `i64` to `f64`: the upper 48 bits and the lower 16 bits plus powers of two that put them in place, by their bits;
-    /// the powers are subtracted exactly, and the sum of the parts is rounded once.
+    /// `i64` to `f64`: the upper 48 bits and the lower 16 bits plus powers of two that put them in place, by
+    /// their bits; the powers are subtracted exactly, and the sum of the parts is rounded once.
     fn wide_to_double(&mut self, bytes: usize, x: Value) -> Value {
         // 2^52 in the upper bits of an element, its lower 32 bits below.
         let low_bits = self.splat(8, 0xffff_ffff, bytes);
@@ -160,8 +160,9 @@ impl Lowerer<'_> {
         self.commuting(opcode::VADDPD, bytes, high, low)
     }
 
-    /// `i64` to `f32`, through an `f64` that holds the number exactly, or, where it has too many bits, holds it with the lowest bits
-    /// joined to one that says whether any of them was set: far below what `f32` keeps.
+    /// `i64` to `f32`, through an `f64` that holds the number exactly, or, where it has too many bits, holds
+    /// it with the lowest bits joined to one that says whether any of them was set: far below what `f32`
+    /// keeps.
     fn wide_to_single(&mut self, source: usize, x: Value) -> Result<Value, Unsupported> {
         let low = self.splat(8, 0x7ff, source);
         let high = self.splat(8, !0x7ff, source);
@@ -189,8 +190,8 @@ impl Lowerer<'_> {
         let significand = self.commuting(opcode::VPORQ, bytes, significand, implicit);
         let exponent = self.shift_imm(Shift::Right, 8, bytes, x, 52);
         let exponent = self.commuting(opcode::VPANDQ, bytes, exponent, exponent_bits);
-        // Counts of the two shifts; one of them is negative, or huge as the instruction sees it, and its shift gives zero.
-        // Both are zero for numbers from 2^52 to 2^53.
+        // Counts of the two shifts; one of them is negative, or huge as the instruction sees it, and its
+        // shift gives zero. Both are zero for numbers from 2^52 to 2^53.
         let whole = self.splat(8, 1023 + 52, bytes);
         let right = self.two(opcode::VPSUBQ, bytes, whole, exponent);
         let left = self.two(opcode::VPSUBQ, bytes, exponent, whole);

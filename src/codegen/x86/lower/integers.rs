@@ -1,7 +1,7 @@
 //! Integer arithmetic and shifts.
 //!
-//! Bytes have no products and no shifts: they are done in pairs of words, each half on its own. AVX2 lacks 64-bit
-//! products, minima, signed shifts, and shifts of words by lane.
+//! Bytes have no products and no shifts: they are done in pairs of words, each half on its own. AVX2 lacks
+//! 64-bit products, minima, signed shifts, and shifts of words by lane.
 
 use super::Lowerer;
 use crate::codegen::vector::{Shift, Type, VectorOp};
@@ -25,7 +25,8 @@ fn shift_by_immediate(kind: Shift, size: usize) -> (Opcode, u8) {
     (group, number)
 }
 
-/// The instruction of an op for elements of 1, 2, 4 or 8 bytes, if there is one; those of 8 need AVX-512 in part.
+/// The instruction of an op for elements of 1, 2, 4 or 8 bytes, if there is one; those of 8 need AVX-512 in
+/// part.
 fn simple(op: VectorOp, size: usize) -> Option<Opcode> {
     let row = match op {
         VectorOp::Add => [opcode::VPADDB, opcode::VPADDW, opcode::VPADDD, opcode::VPADDQ],

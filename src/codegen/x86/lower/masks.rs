@@ -1,8 +1,8 @@
 //! Comparisons and masks.
 //!
-//! With AVX-512 a mask is a register of bits, of which those beyond the lanes mean nothing. With AVX2 it is a vector of elements that are all
-//! ones or all zeros, as wide as what was compared; what AVX2 cannot compare is compared the other way round and marked
-//! as inverted, which a select undoes for nothing.
+//! With AVX-512 a mask is a register of bits, of which those beyond the lanes mean nothing. With AVX2 it is a
+//! vector of elements that are all ones or all zeros, as wide as what was compared; what AVX2 cannot compare
+//! is compared the other way round and marked as inverted, which a select undoes for nothing.
 
 use super::{Lowered, Lowerer};
 use crate::codegen::vector::{Predicate, Type, VectorId, VectorInst, VectorOp};

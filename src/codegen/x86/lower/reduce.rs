@@ -1,8 +1,8 @@
 //! Accumulations: the lanes of the reduction tree, in memory of the kernel's frame.
 //!
-//! The tree of [`kernels::reduce`](crate::kernels::reduce) has 128 lanes, or 64 of 8 bytes. A vector of elements is
-//! combined with the lanes it belongs to; when a row is complete, the upper half of the lanes is combined with the lower
-//! until one is left.
+//! The tree of [`kernels::reduce`](crate::kernels::reduce) has 128 lanes, or 64 of 8 bytes. A vector of
+//! elements is combined with the lanes it belongs to; when a row is complete, the upper half of the lanes is
+//! combined with the lower until one is left.
 
 use super::Lowerer;
 use crate::codegen::vector::{Accumulation, Combine, Type, VectorOp};

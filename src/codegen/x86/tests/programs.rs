@@ -1,7 +1,7 @@
 //! Random vector programs.
 //!
-//! The payloads of NaN are no one's promise, so that bits of a float that was computed are not looked at: such values are
-//! kept apart (`is_computed`).
+//! The payloads of NaN are no one's promise, so that bits of a float that was computed are not looked at:
+//! such values are kept apart (`is_computed`).
 
 use raptors_ir::lanes::Rare;
 
@@ -261,7 +261,7 @@ impl Builder<'_> {
             5 => self.push(VectorOp::Min, &[x, y], ty),
             6 => self.push(VectorOp::Max, &[x, y], ty),
             7 => {
-                let modes = [Rounding::Nearest, Rounding::Down, Rounding::Up];
+                let modes = [Rounding::Nearest, Rounding::Down, Rounding::Up, Rounding::Zero];
                 let mode = self.rng.pick(&modes);
                 self.push(VectorOp::Round(mode), &[x], ty)
             }

@@ -73,10 +73,11 @@ pub(super) fn disassembly(code: &MachineCode) -> String {
 
 /// Runs a program once; what differs is an error.
 fn run(program: &VectorProgram, code: &Code, rng: &mut Rng) -> Result<(), String> {
-    let lanes = match rng.below(3) {
-        0 => rng.below(20),
-        1 => rng.below(80),
-        _ => rng.below(301),
+    let lanes = match rng.below(10) {
+        0..3 => rng.below(20),
+        3..6 => rng.below(80),
+        6..9 => rng.below(301),
+        _ => rng.below(1200),
     };
     let rows = if rng.one_in(2) { 1 } else { rng.below(5) };
     let position = if rng.one_in(2) { 0 } else { rng.next() as i32 as i64 };
@@ -100,7 +101,8 @@ fn run(program: &VectorProgram, code: &Code, rng: &mut Rng) -> Result<(), String
         })
         .collect();
     let args = KernelArgs { rows, lanes, position, pool: pool.as_ptr(), streams: streams.as_ptr() };
-    // SAFETY: the code is a kernel for a level that this machine has, and the streams have rows and lanes as it needs.
+    // SAFETY: the code is a kernel for a level that this machine has, and the streams have rows and lanes as
+    // it needs.
     unsafe {
         let function: extern "sysv64" fn(*const KernelArgs) = std::mem::transmute(code.address());
         function(&args);
@@ -209,9 +211,7 @@ fn place(program: &VectorProgram, rows: usize, lanes: usize, rng: &mut Rng) -> (
         let distance = if is_fixed { 0 } else { row_bytes + gap };
         let total = distance * rows.saturating_sub(1) + row_bytes;
         let mut memory = Guarded::new(total + 64);
-        for byte in memory.slice() {
-            *byte = rng.next() as u8;
-        }
+        memory.slice().fill(rng.next() as u8);
         let room = memory.bytes() - total;
         let first = match rng.below(4) {
             0 => 0,
