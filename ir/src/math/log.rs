@@ -1,4 +1,21 @@
-//! log.
+//! log, log2, log10 and log1p.
+//!
+//! `log(x) = e * ln 2 + log(1 + f)` for `x = 2^e * (1 + f)`. For `f32`, `log(1 + f) = f + f^2 P(f)` with a minimax `P` of
+//! degree 8 and a relative error of 2^-27.7, `f` from -1/3 to 1/3, where the largest argument is smallest; for the other
+//! bases from `sqrt(1/2) - 1` to `sqrt(2) - 1`, so that a sum does not cancel.
+//!
+//! For `f64`, `s = f / (2 + f)` and `log(1 + f) = 2 atanh(s) = f - h + s (h + R(s^2))` with `h = f^2 / 2`, as in FreeBSD's
+//! msun, a relative error of 2^-57.5, and what the leading terms round carried; for the other bases the product with the
+//! logarithm of e is carried too. log1p adds `low / high` for the part that `1 + x` rounds. `f32` goes through `f64` there.
+//!
+//! Largest errors, in ULP:
+//!
+//! | | `f32`, all inputs | `f64`, measured with MPFR |
+//! |---|---|---|
+//! | log | 0.94 | 0.65 |
+//! | log2 | 0.95 | 0.75 |
+//! | log10 | 0.95 | 0.67 |
+//! | log1p | 0.51 | 0.66 |
 
 use super::exp::{LN_2_HIGH, LN_2_LOW};
 use super::polynomial::even_odd;
@@ -89,6 +106,7 @@ fn log1p_fraction<L: Lanes<Elem = f64>>(l: L, f: L::Float) -> (L::Float, L::Floa
     (high, low)
 }
 
+/// The natural logarithm.
 #[inline(always)]
 pub(crate) fn log_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f32(l, x, TWO_THIRDS);
@@ -110,6 +128,7 @@ const LOG_F32: [f32; 9] = [
     -0.128_930_33,
 ];
 
+/// The natural logarithm.
 #[inline(always)]
 pub(crate) fn log_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f64(l, x);
@@ -125,6 +144,7 @@ fn add_exponent<L: Lanes<Elem = f64>>(l: L, e: L::Float, high: L::Float, low: L:
     l.add(sum, l.fma(e, l.float(LN_2_LOW), l.add(low, lost)))
 }
 
+/// The logarithm to base 2.
 #[inline(always)]
 pub(crate) fn log2_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f32(l, x, SQRT_HALF);
@@ -146,6 +166,7 @@ const LOG2_F32: [f32; 9] = [
     -0.110_205_83,
 ];
 
+/// The logarithm to base 10.
 #[inline(always)]
 pub(crate) fn log10_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f32(l, x, SQRT_HALF);
@@ -190,6 +211,7 @@ fn times<L: Lanes<Elem = f64>>(
     (product, l.fma(low, l.float(factor.0), rest))
 }
 
+/// The logarithm to base 2.
 #[inline(always)]
 pub(crate) fn log2_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f64(l, x);
@@ -199,6 +221,7 @@ pub(crate) fn log2_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     or_special(l, x, l.add(sum, l.add(lost, low)))
 }
 
+/// The logarithm to base 10.
 #[inline(always)]
 pub(crate) fn log10_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f64(l, x);
@@ -222,6 +245,7 @@ pub(super) fn log_for_f32<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     l.fma(e, l.float(std::f64::consts::LN_2), l.mul(s, g))
 }
 
+/// `log(1 + x)`.
 #[inline(always)]
 pub(crate) fn log1p_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let w = l.wide();
@@ -248,6 +272,7 @@ pub(super) fn log_of_sum<L: Lanes<Elem = f64>>(
     add_exponent(l, l.add(e, exponent), log_high, l.add(log_low, l.div(low, high)))
 }
 
+/// `log(1 + x)`.
 #[inline(always)]
 pub(crate) fn log1p_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let one = l.float(1.0);
