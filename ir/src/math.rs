@@ -6,6 +6,8 @@
 
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod argument_reduction;
+#[cfg(test)]
+mod circular_and_special_tests;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod error_function;
 #[allow(dead_code, reason = "the function of an op takes it from here")]

@@ -9,7 +9,7 @@
 //! `f64` carries the rounding error of the root (FreeBSD's msun). Relative errors of the polynomials: 2^-27.7 for `f32`,
 //! which goes through `f64`, and 2^-59.5.
 //!
-//! Largest errors, in ULP: ERRORS
+//! Largest errors measured, in ULP: asin 0.58 and 0.58, acos 0.57 and 0.55, atan 0.81 and 0.66, atan2 0.80 and 0.69, for `f32` and `f64`.
 
 use crate::lanes::{Lanes, Real};
 

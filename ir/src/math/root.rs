@@ -7,7 +7,7 @@
 //! **hypot**: `sqrt(x^2 + y^2)`, in `f64` with both operands scaled by a power of two and the root corrected by the
 //! residue of the squares (Borges, "An improved algorithm for hypot(a, b)", 2019). `f32` squares exactly in `f64`.
 //!
-//! Largest errors, in ULP: ERRORS
+//! Largest errors measured, in ULP: cbrt 0.52 and 0.52, hypot 0.51 and 0.74, for `f32` and `f64`.
 
 use crate::lanes::{Lanes, Real};
 
