@@ -1,8 +1,9 @@
 //! Errors of the trigonometric functions, their inverses, roots, error functions and gamma, measured.
 //!
-//! The `f32` functions are compared with `f64` ones, whose own error is nothing beside a unit of `f32`. For `f64` the file
-//! `hard_cases_f64.txt` has exact values from interval arithmetic (Arb), for arguments where the error is largest among
-//! tens of thousands and for some of every region; pxfm's functions, within 0.51 ULP, are beside the rest.
+//! The `f32` functions are compared with `f64` ones, whose own error is nothing beside a unit of `f32`. For `f64` the
+//! file `hard_cases_f64.txt` has exact values from interval arithmetic (Arb), for arguments where the error is
+//! largest among tens of thousands and for some of every region; pxfm's functions, within 0.51 ULP, are beside the
+//! rest.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 

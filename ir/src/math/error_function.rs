@@ -1,13 +1,14 @@
 //! erf and erfc.
 //!
-//! **erf**: within 0.953 `x + x P(x^2)`, relative errors 2^-29.4 and 2^-56. Beyond, `1 - 2^Q(x - s)` where `2^Q` is the
-//! complement, with absolute errors of 2^-27.9 and 2^-57: `s` is a point where the logarithm is nearly a float, so that
-//! `Q` begins exactly; less the nearest integer it goes into a polynomial for `2^f`, errors 2^-25.9 and 2^-54.8.
+//! **erf**: within 0.953 `x + x P(x^2)`, relative errors 2^-29.4 and 2^-56. Beyond, `1 - 2^Q(x - s)` where `2^Q` is
+//! the complement, with absolute errors of 2^-27.9 and 2^-57: `s` is a point where the logarithm is nearly a float,
+//! so that `Q` begins exactly; less the nearest integer it goes into a polynomial for `2^f`, errors 2^-25.9 and
+//! 2^-54.8.
 //!
 //! **erfc**: `e^(-x^2) R(q) / (1 + 2 |x|)` with `q = (|x| - k) / (|x| + k)`, `k` 3 or 4 (Shepherd and Laframboise,
-//! "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x", 1981), or 2 less that for a negative `x`. One division gives both
-//! quotients. `f64` carries the rounding errors of the square, the exponential, the quotients and the product, and within
-//! 3/4 takes `1 - (x + x P(x^2))` instead. Relative errors 2^-29 and 2^-58.
+//! "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x", 1981), or 2 less that for a negative `x`. One division
+//! gives both quotients. `f64` carries the rounding errors of the square, the exponential, the quotients and the
+//! product, and within 3/4 takes `1 - (x + x P(x^2))` instead. Relative errors 2^-29 and 2^-58.
 //!
 //! Largest errors measured, in ULP: erf 0.97 and 0.87, erfc 0.56 and 0.85, for `f32` and `f64`.
 

@@ -1,10 +1,10 @@
 //! gamma and the logarithm of its size, for `f32`, through `f64`.
 //!
-//! From 3 on Stirling's formula, `log gamma(y) = (y - 1/2) log y - y + log(2 pi) / 2 + S(1/y)`, with a minimax `S` (relative
-//! error 2^-37.7) instead of the divergent series.
+//! From 3 on Stirling's formula, `log gamma(y) = (y - 1/2) log y - y + log(2 pi) / 2 + S(1/y)`, with a minimax `S`
+//! (relative error 2^-37.7) instead of the divergent series.
 //!
-//! **tgamma** below 3 takes `gamma(y + 3)` over the product of what is between. **lgamma** from 1 to 3 is
-//! `(y - 1) (y - 2) P(y - 2)`, 2^-37.3, so that it is accurate about its zeros, and below 1 that of `y + 1` less `log y`.
+//! **tgamma** below 3 takes `gamma(y + 3)` over the product of what is between. **lgamma** from 1 to 3 is `(y - 1) (y
+//! - 2) P(y - 2)`, 2^-37.3, so that it is accurate about its zeros, and below 1 that of `y + 1` less `log y`.
 //!
 //! Negative numbers: `gamma(-a) = -pi / (a sin(pi a) gamma(a))`.
 //!

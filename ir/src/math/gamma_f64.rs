@@ -1,11 +1,11 @@
 //! gamma and the logarithm of its size, for `f64`, in sums of two numbers.
 //!
-//! As for `f32` (see [`gamma`](super::gamma)), with Stirling's formula from 4 on as `(y - 1/2) (log y - 1)` and a constant: the
-//! logarithm to 2^-65, relatively, the product and the exponential in two parts, the series to 2^-58.
+//! As for `f32` (see [`gamma`](super::gamma)), with Stirling's formula from 4 on as `(y - 1/2) (log y - 1)` and a
+//! constant: the logarithm to 2^-65, relatively, the product and the exponential in two parts, the series to 2^-58.
 //!
-//! The logarithm of gamma is that of Stirling's formula less the logarithm of the product, or of the reflection's quotient.
-//! Where they cancel, from 0.82 to 2.25, three polynomials take its place, and left of 0, where the logarithm is within 1/2
-//! of 0, the scalar path.
+//! The logarithm of gamma is that of Stirling's formula less the logarithm of the product, or of the reflection's
+//! quotient. Where they cancel, from 0.82 to 2.25, three polynomials take its place, and left of 0, where the
+//! logarithm is within 1/2 of 0, the scalar path.
 //!
 //! Largest errors measured, in ULP: tgamma 0.89, lgamma 0.86.
 

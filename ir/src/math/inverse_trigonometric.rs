@@ -1,16 +1,16 @@
 //! asin, acos, atan and atan2.
 //!
-//! **atan, atan2**: the smaller over the larger operand (1 for atan), or the quotient of their difference and sum where that
-//! is smaller, is `t` within tan(pi/8), whose rounding errors are carried; `atan t = t + t^3 P(t^2)` with a minimax `P`,
-//! relative errors 2^-30.4 and 2^-59; then a multiple of pi/4, in two parts, moves the angle to its place. The
-//! polynomial and the limits of scaling are all that differs between the types.
+//! **atan, atan2**: the smaller over the larger operand (1 for atan), or the quotient of their difference and sum
+//! where that is smaller, is `t` within tan(pi/8), whose rounding errors are carried; `atan t = t + t^3 P(t^2)` with
+//! a minimax `P`, relative errors 2^-30.4 and 2^-59; then a multiple of pi/4, in two parts, moves the angle to its
+//! place. The polynomial and the limits of scaling are all that differs between the types.
 //!
-//! **asin, acos**: within 1/2 the same form `s + s^3 P(s^2)`; beyond, `asin x = pi/2 - 2 asin sqrt((1 - x) / 2)`, where
-//! `f64` carries the rounding error of the root (FreeBSD's msun). Relative errors of the polynomials: 2^-27.7 for `f32`,
-//! which goes through `f64`, and 2^-59.5.
+//! **asin, acos**: within 1/2 the same form `s + s^3 P(s^2)`; beyond, `asin x = pi/2 - 2 asin sqrt((1 - x) / 2)`,
+//! where `f64` carries the rounding error of the root (FreeBSD's msun). Relative errors of the polynomials: 2^-27.7
+//! for `f32`, which goes through `f64`, and 2^-59.5.
 //!
-//! Largest errors measured, in ULP: asin 0.58 and 0.59, acos 0.58 and 0.58, atan 0.91 and 0.66, atan2 0.95 and 0.69, for `f32` and
-//! `f64`.
+//! Largest errors measured, in ULP: asin 0.58 and 0.59, acos 0.58 and 0.58, atan 0.91 and 0.66, atan2 0.95 and 0.69,
+//! for `f32` and `f64`.
 
 use crate::lanes::{Lanes, Real};
 

@@ -1,8 +1,9 @@
 //! The logarithm of gamma near its zeros, for one number, in sums of two `f64`.
 //!
-//! Near 1 and 2 a series at the zero; elsewhere `1 / gamma(x)` is a polynomial from 1 to 2, where it is an entire function's
-//! Taylor series about 1.5 to 2^-109, times the numbers in between, and the logarithm is that of a number near 1. Within
-//! 2^-49 of the zeros left of 0, a few neighbouring numbers, 104 bits are too few for an error within 1 ULP.
+//! Near 1 and 2 a series at the zero; elsewhere `1 / gamma(x)` is a polynomial from 1 to 2, where it is an entire
+//! function's Taylor series about 1.5 to 2^-109, times the numbers in between, and the logarithm is that of a number
+//! near 1. Within 2^-49 of the zeros left of 0, a few neighbouring numbers, 104 bits are too few for an error within
+//! 1 ULP.
 
 /// A number as the sum of two, the second within half an ULP of the first.
 type Pair = (f64, f64);

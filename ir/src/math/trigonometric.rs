@@ -1,12 +1,13 @@
 //! sin, cos and tan.
 //!
-//! `f32` goes through `f64`, where a short polynomial is enough for results that are nearly always correctly rounded. An
-//! odd polynomial covers half a period of the sine, from -pi/2 to pi/2 (and 2^-8 more, since the multiple is found in
-//! `f32`), with a relative error of 2^-27.4; a quarter is enough for the tangent, a quotient (2^-28.1 and 2^-34).
+//! `f32` goes through `f64`, where a short polynomial is enough for results that are nearly always correctly rounded.
+//! An odd polynomial covers half a period of the sine, from -pi/2 to pi/2 (and 2^-8 more, since the multiple is found
+//! in `f32`), with a relative error of 2^-27.4; a quarter is enough for the tangent, a quotient (2^-28.1 and 2^-34).
 //!
-//! `f64` reduces the angle to two parts within pi/4 (see [`argument_reduction`](super::argument_reduction)). The sine is
-//! `r + r^3 S(r^2)`, the cosine `1 - r^2/2 + r^4 C(r^2)` as in FreeBSD's msun, with the rounding error of `1 - r^2/2`
-//! carried; minimax polynomials, with relative errors of 2^-57.3 and 2^-62.9. A lane selects its coefficients by quadrant.
+//! `f64` reduces the angle to two parts within pi/4 (see [`argument_reduction`](super::argument_reduction)). The sine
+//! is `r + r^3 S(r^2)`, the cosine `1 - r^2/2 + r^4 C(r^2)` as in FreeBSD's msun, with the rounding error of `1 -
+//! r^2/2` carried; minimax polynomials, with relative errors of 2^-57.3 and 2^-62.9. A lane selects its coefficients
+//! by quadrant.
 //!
 //! Huge angles take the scalar path: the multiple of pi/2 exactly by integers, then the same polynomials.
 //!
