@@ -212,7 +212,7 @@ pub(crate) fn erfc_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let magic = w.float(f64::MAGIC);
     let shifted = w.fma(square, w.float(-std::f64::consts::LOG2_E), magic);
     let n = w.sub(shifted, magic);
-    let rest = w.sub(w.fnma(n, w.float(std::f64::consts::LN_2), w.float(0.0)), square);
+    let rest = w.neg(w.fma(n, w.float(std::f64::consts::LN_2), square));
     let exponential = w.mul(w.horner(rest, &EXP_F32), w.power_of_two(w.bits(shifted)));
 
     let one = w.float(1.0);
