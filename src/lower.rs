@@ -422,7 +422,7 @@ fn slow_ns(op: ElementwiseOp, dtype: DType, level: Level) -> f64 {
             (Level::Avx512, _) => 2.0,
             (Level::Avx2, DType::F32) => 1.6,
             (Level::Avx2, _) => 4.0,
-            (Level::Baseline, _) => 60.0,
+            (Level::Baseline, _) => 40.0,
         }
 }
 
