@@ -18,6 +18,8 @@ mod polynomial;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod pow;
 #[cfg(test)]
+mod exp_log_hard_cases;
+#[cfg(test)]
 mod exp_log_tests;
 
 use crate::ElementwiseOp;
