@@ -8,14 +8,14 @@
 //! The other `f64` functions take the parts of the exponential: `exp(r) - 1` as a sum of two numbers, from degree 12 with
 //! a relative error of 2^-63.8, and what rounding `r` left. expm1 of `f32` goes through `f64` with degree 7 and 2^-34.
 //!
-//! Largest errors, in ULP:
+//! Largest errors, in ULP, over all `f32` (expm1: one in 61), and some 300,000 `f64` each, against MPFR:
 //!
-//! | | `f32`, all inputs | `f64`, measured with MPFR |
+//! | | `f32` | `f64` |
 //! |---|---|---|
 //! | exp | 0.90 | 0.88 |
-//! | exp2 | 0.84 | 0.83 |
+//! | exp2 | 0.88 | 0.83 |
 //! | expm1 | 0.51 | 0.81 |
-//! | sigmoid | 0.93 | 0.74 |
+//! | sigmoid | 0.97 | 0.75 |
 
 use super::polynomial::even_odd;
 use crate::lanes::{Lanes, Real};

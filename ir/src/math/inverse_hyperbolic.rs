@@ -5,13 +5,13 @@
 //! series below 0.01, where the logarithm has too few digits left. `f64` carries what every step rounds, and is `x` below
 //! 4e-9; beyond 1e9 the root is `x`.
 //!
-//! Largest errors, in ULP:
+//! Largest errors, in ULP, over one in 211 of all `f32`, and 50,000 `f64` each, against MPFR:
 //!
-//! | | `f32`, all inputs | `f64`, measured with MPFR |
+//! | | `f32` | `f64` |
 //! |---|---|---|
-//! | asinh | 0.51 | 0.83 |
-//! | acosh | 0.51 | 0.73 |
-//! | atanh | 0.53 | 0.72 |
+//! | asinh | 0.51 | 0.87 |
+//! | acosh | 0.51 | 0.74 |
+//! | atanh | 0.53 | 0.83 |
 
 use super::hyperbolic::with_sign;
 use super::log::{log_for_f32, log_of_sum};

@@ -9,12 +9,12 @@
 //! the product with the logarithm of e. log1p adds `low / high` for the part that `1 + x` rounds. log1p of `f32` goes
 //! through `f64`.
 //!
-//! Largest errors, in ULP:
+//! Largest errors, in ULP, over all `f32` (log10: from 1/4 to 4; log1p: one in 61), and 60,000 `f64` each, against MPFR:
 //!
-//! | | `f32`, all inputs | `f64`, measured with MPFR |
+//! | | `f32` | `f64` |
 //! |---|---|---|
 //! | log | 0.94 | 0.87 |
-//! | log2 | 0.95 | 0.77 |
+//! | log2 | 1.00 | 0.78 |
 //! | log10 | 0.95 | 0.70 |
 //! | log1p | 0.51 | 0.84 |
 
