@@ -16,4 +16,5 @@ mod scalar;
 mod support;
 mod text;
 mod tidy;
+mod ulp;
 mod verify;

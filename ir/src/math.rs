@@ -20,6 +20,10 @@ mod reciprocal_gamma;
 pub(crate) mod root;
 pub(crate) mod trigonometric;
 #[cfg(test)]
+mod circular_and_special_tests;
+#[cfg(test)]
+mod exp_log_hard_cases;
+#[cfg(test)]
 mod exp_log_tests;
 
 use crate::lanes::{Lanes, Real};

@@ -2,12 +2,12 @@
 //!
 //! **In lanes**: Cody and Waite's method with fused operations. pi/2 is a sum of three numbers; the first product is
 //! subtracted exactly, the second is short, so that what it cancels is exact too, and the third gives the low part.
-//! It holds below [`F64_LIMIT`]; there the multiple is below 2^22 and the sum of the parts is within 2^-55 of the angle,
-//! relatively, for every `f64`.
+//! It holds below [`F64_LIMIT`]; there the multiple is below 2^22 and the sum of the parts is within 2^-55 of the
+//! angle, relatively, for every `f64`.
 //!
-//! **For huge angles**: Payne and Hanek's method, "Radian reduction for trigonometric functions" (1983), in integers: the
-//! 192 bits of 2/pi that matter times the angle's significand leave 137 bits of the fraction or more, and no `f64` is
-//! nearer than 2^-62 to a multiple of pi/2.
+//! **For huge angles**: Payne and Hanek's method, "Radian reduction for trigonometric functions" (1983), in integers:
+//! the 192 bits of 2/pi that matter times the angle's significand leave 137 bits of the fraction or more, and no
+//! `f64` is nearer than 2^-62 to a multiple of pi/2.
 
 use crate::lanes::Lanes;
 
@@ -65,11 +65,11 @@ const TWO_OVER_PI: [u64; 21] = [
     0xf0cfbc209af4361d,
 ];
 
-/// The quadrant (0 to 3) and the two parts of what is left of a finite angle of at least 2^22 and no sign.
+/// The quadrant (0 to 3) and the two parts of what is left of a finite angle of at least 2^17 and no sign.
 pub(super) fn reduce_huge(x: f64) -> (i64, f64, f64) {
     let bits = x.to_bits();
     let significand = bits & ((1 << 52) - 1) | 1 << 52;
-    let exponent = (bits >> 52) as i32 - 1075; // x is significand * 2^exponent, and exponent is at least -30.
+    let exponent = (bits >> 52) as i32 - 1075; // x is significand * 2^exponent, and exponent is at least -35.
 
     // The bits of 2/pi before the one of weight 2^(1 - exponent) give multiples of 4 quadrants.
     let start = (exponent - 2 + 64) as usize;

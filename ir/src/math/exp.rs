@@ -1,20 +1,40 @@
-//! exp.
+//! exp, exp2, expm1 and sigmoid.
+//!
+//! `exp(x) = 2^n * exp(r)` with `n` the nearest integer of `x / ln 2` and `r = x - n * ln 2`, where ln 2 is two numbers and
+//! the product of `n` with the first is exact (Cody and Waite); `|r|` is at most 0.3466. Minimax polynomials, whose first
+//! coefficients are those of the series: degree 6 with a relative error of 2^-28.2 for `f32`, degree 11 with 2^-57.9 for
+//! `f64`; for exp2, on half a unit, degree 6 with 2^-28 and degree 11 with 2^-57.3.
+//!
+//! The other `f64` functions take the parts of the exponential: `exp(r) - 1` as a sum of two numbers, from degree 12 with
+//! a relative error of 2^-63.8, and what rounding `r` left. expm1 of `f32` goes through `f64` with degree 7 and 2^-34.
+//!
+//! Largest errors, in ULP, over all `f32` (expm1: one in 61), and some 300,000 `f64` each, against MPFR:
+//!
+//! | | `f32` | `f64` |
+//! |---|---|---|
+//! | exp | 0.90 | 0.88 |
+//! | exp2 | 0.88 | 0.83 |
+//! | expm1 | 0.51 | 0.81 |
+//! | sigmoid | 0.97 | 0.75 |
 
 use super::polynomial::even_odd;
 use crate::lanes::{Lanes, Real};
 
-const LOG2_E: f64 = std::f64::consts::LOG2_E;
+pub(super) const LOG2_E: f64 = std::f64::consts::LOG2_E;
 /// ln 2 in two parts; the first has 42 bits, so that its product with an exponent is exact.
 pub(super) const LN_2_HIGH: f64 = 0.693_147_180_559_890_3;
 pub(super) const LN_2_LOW: f64 = 5.497_923_018_708_371e-14;
+/// The same in `f32`, the first with 15 bits.
+pub(super) const LN_2_F32: (f32, f32) = (0.693_145_75, 1.428_606_8e-6);
 
+/// `exp(x)`.
 #[inline(always)]
 pub(crate) fn exp_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let x = l.min(l.float(89.0), l.max(l.float(-104.0), x));
     let magic = l.float(f32::MAGIC);
     let n = l.sub(l.fma(x, l.float(std::f32::consts::LOG2_E), magic), magic);
-    let r = l.fnma(n, l.float(0.693_145_75), x);
-    let r = l.fnma(n, l.float(1.428_606_8e-6), r);
+    let r = l.fnma(n, l.float(LN_2_F32.0), x);
+    let r = l.fnma(n, l.float(LN_2_F32.1), r);
     let p =
         l.horner(r, &[1.0, 1.0, 0.499_999_94, 0.166_665_2, 0.041_668_236, 0.008_368_819, 0.001_382_352_2]);
     l.scale(p, n)
@@ -34,6 +54,7 @@ const EXP_F64: [f64; 10] = [
     2.500445882152111e-08,
 ];
 
+/// `exp(x)`.
 #[inline(always)]
 pub(crate) fn exp_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let x = l.min(l.float(710.0), l.max(l.float(-746.0), x));
@@ -47,6 +68,7 @@ pub(crate) fn exp_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     l.scale(p, n)
 }
 
+/// `2^x`.
 #[inline(always)]
 pub(crate) fn exp2_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let x = l.min(l.float(129.0), l.max(l.float(-151.0), x));
@@ -67,6 +89,7 @@ pub(crate) fn exp2_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     l.scale(p, n)
 }
 
+/// `2^x`.
 #[inline(always)]
 pub(crate) fn exp2_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let x = l.min(l.float(1025.0), l.max(l.float(-1076.0), x));
@@ -92,11 +115,17 @@ pub(super) const EXP2_F64: [f64; 11] = [
     4.4515179738412094e-10,
 ];
 
+/// `2^(n + offset)`, where `n` is the integer of which `low_bits` has the low bits and the power is a normal number.
+#[inline(always)]
+pub(super) fn power_of_low_bits<L: Lanes<Elem = f64>>(l: L, low_bits: L::Int, offset: i64) -> L::Float {
+    l.float_of_bits(l.shl(l.int_add(low_bits, l.int(1023 + offset)), f64::FRACTION_BITS))
+}
+
 /// `exp(x) = 2^n * (1 + p + p_low)`.
 pub(super) struct Exp<F, I> {
     /// `n`.
     pub n: F,
-    /// An integer with the low bits of `n`: what `power_of_two` takes where `n` may be an exponent.
+    /// An integer with the low bits of `n`, for [`power_of_low_bits`].
     pub n_bits: I,
     /// `exp(x - n * ln 2) - 1`, rounded.
     pub p: F,
@@ -163,27 +192,29 @@ const EXP_FOR_F32: [f64; 6] = [
 #[inline(always)]
 pub(super) fn exp_for_f32<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let e = exp_parts_for_f32(l, x);
-    let power = l.power_of_two(e.n_bits);
+    let power = power_of_low_bits(l, e.n_bits, 0);
     l.fma(power, e.p, power)
 }
 
+/// `exp(x) - 1`.
 #[inline(always)]
 pub(crate) fn expm1_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let clamped = l.min(l.float(89.0), l.max(l.float(-20.0), x));
     let w = l.wide();
     let e = exp_parts_for_f32(w, l.widen(clamped));
-    let power = w.power_of_two(e.n_bits);
+    let power = power_of_low_bits(w, e.n_bits, 0);
     let result = l.narrow(w.fma(power, e.p, w.sub(power, w.float(1.0))));
     // The sign of zero.
     l.float_of_bits(l.int_or(l.bits(result), l.int_and(l.bits(x), l.sign_bit())))
 }
 
+/// `exp(x) - 1`.
 #[inline(always)]
 pub(crate) fn expm1_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let clamped = l.min(l.float(710.0), l.max(l.float(-40.0), x));
     let e = exp_parts(l, clamped);
     // Half of exp(x) - 1, so that 2^1024 needs no room: the sum of t = 2^n - 1, 2^n p and 2^n p_low.
-    let power = l.power_of_two(l.int_sub(e.n_bits, l.int(1)));
+    let power = power_of_low_bits(l, e.n_bits, -1);
     let half = l.float(0.5);
     let t = l.sub(power, half);
     let high = l.fma(power, e.p, t);
@@ -196,15 +227,32 @@ pub(crate) fn expm1_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     l.select(l.lt(l.abs(x), l.float(1e-17)), x, result)
 }
 
+/// `1 / (1 + exp(-x))`.
 #[inline(always)]
 pub(crate) fn sigmoid_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
-    let x = l.min(l.float(104.0), l.max(l.float(-104.0), x));
-    let w = l.wide();
-    let e = exp_for_f32(w, l.widen(l.neg(x)));
-    let one = w.float(1.0);
-    l.narrow(w.div(one, w.add(one, e)))
+    // E = exp(-x) = 2^n * (1 + q), and r the reduced x; beyond 2^60, where 1 counts for nothing, n comes after.
+    let one = l.float(1.0);
+    let x = l.min(l.float(30.0), l.max(l.float(-104.0), x));
+    let magic = l.float(f32::MAGIC);
+    let shifted = l.fnma(x, l.float(std::f32::consts::LOG2_E), magic);
+    let n = l.sub(shifted, magic);
+    let r = l.fma(n, l.float(LN_2_F32.0), x);
+    let r = l.fma(n, l.float(LN_2_F32.1), r);
+    let g = l.horner(r, &[0.499_999_94, -0.166_665_2, 0.041_668_236, -0.008_368_819, 0.001_382_352_2]);
+    let q = l.fms(l.mul(r, r), g, r);
+    let bounded = l.min(l.float(f32::MAGIC + 60.0), shifted);
+    let power = l.float_of_bits(l.shl(l.int_add(l.bits(bounded), l.int(127)), f32::FRACTION_BITS));
+    let exp = l.fma(power, q, power);
+    let exp_low = l.fma(power, q, l.sub(power, exp));
+    let (larger, smaller) = (l.max(exp, one), l.min(exp, one));
+    let divisor = l.add(larger, smaller);
+    let divisor_low = l.add(l.sub(smaller, l.sub(divisor, larger)), exp_low);
+    let quotient = l.div(one, divisor);
+    let rest = l.fnma(quotient, divisor_low, l.fnma(quotient, divisor, one));
+    l.scale(l.fma(quotient, rest, quotient), l.sub(bounded, shifted))
 }
 
+/// `1 / (1 + exp(-x))`.
 #[inline(always)]
 pub(crate) fn sigmoid_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let (zero, one) = (l.float(0.0), l.float(1.0));

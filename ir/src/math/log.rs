@@ -1,4 +1,22 @@
-//! log.
+//! log, log2, log10 and log1p.
+//!
+//! `log(x) = e * ln 2 + log(1 + f)` for `x = 2^e * (1 + f)`. For `f32`, `log(1 + f) = f + f^2 P(f)` with a minimax `P` of
+//! degree 8 and a relative error of 2^-27.7, `f` from -1/3 to 1/3, where the largest argument is smallest; for the other
+//! bases from `sqrt(1/2) - 1` to `sqrt(2) - 1`, so that a sum does not cancel.
+//!
+//! For `f64`, `s = f / (2 + f)` and `log(1 + f) = 2 atanh(s) = f - h + s (h + R(s^2))` with `h = f^2 / 2`, as in FreeBSD's
+//! msun, a relative error of 2^-57.5; what adding the exponent's part to `f` rounds is carried, and for the other bases
+//! the product with the logarithm of e. log1p adds `low / high` for the part that `1 + x` rounds. log1p of `f32` goes
+//! through `f64`.
+//!
+//! Largest errors, in ULP, over all `f32` (log10: from 1/4 to 4; log1p: one in 61), and 60,000 `f64` each, against MPFR:
+//!
+//! | | `f32` | `f64` |
+//! |---|---|---|
+//! | log | 0.94 | 0.87 |
+//! | log2 | 1.00 | 0.78 |
+//! | log10 | 0.95 | 0.70 |
+//! | log1p | 0.51 | 0.84 |
 
 use super::exp::{LN_2_HIGH, LN_2_LOW};
 use super::polynomial::even_odd;
@@ -76,19 +94,17 @@ const ATANH: [f64; 7] = [
     0.14623474454070767,
 ];
 
-/// `log(1 + f)` as a sum; the second part is below 1/8 of the first.
+/// `log(1 + f) - f`.
 #[inline(always)]
-fn log1p_fraction<L: Lanes<Elem = f64>>(l: L, f: L::Float) -> (L::Float, L::Float) {
+fn log1p_rest<L: Lanes<Elem = f64>>(l: L, f: L::Float) -> L::Float {
     // s = f / (2 + f), h = f^2 / 2: log(1 + f) = 2 atanh(s) = f - h + s (h + R(s^2)).
     let s = l.div(f, l.add(l.float(2.0), f));
     let z = l.mul(s, s);
     let h = l.mul(l.mul(f, l.float(0.5)), f);
-    let sum = l.fma(z, even_odd(l, z, l.mul(z, z), &ATANH), h);
-    let high = l.sub(f, h);
-    let low = l.fma(s, sum, l.sub(l.sub(f, high), h));
-    (high, low)
+    l.fms(s, l.fma(z, even_odd(l, z, l.mul(z, z), &ATANH), h), h)
 }
 
+/// The natural logarithm.
 #[inline(always)]
 pub(crate) fn log_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f32(l, x, TWO_THIRDS);
@@ -110,11 +126,11 @@ const LOG_F32: [f32; 9] = [
     -0.128_930_33,
 ];
 
+/// The natural logarithm.
 #[inline(always)]
 pub(crate) fn log_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f64(l, x);
-    let (high, low) = log1p_fraction(l, f);
-    or_special(l, x, add_exponent(l, e, high, low))
+    or_special(l, x, add_exponent(l, e, f, log1p_rest(l, f)))
 }
 
 /// `e * ln 2 + high + low`.
@@ -125,6 +141,7 @@ fn add_exponent<L: Lanes<Elem = f64>>(l: L, e: L::Float, high: L::Float, low: L:
     l.add(sum, l.fma(e, l.float(LN_2_LOW), l.add(low, lost)))
 }
 
+/// The logarithm to base 2.
 #[inline(always)]
 pub(crate) fn log2_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f32(l, x, SQRT_HALF);
@@ -146,6 +163,7 @@ const LOG2_F32: [f32; 9] = [
     -0.110_205_83,
 ];
 
+/// The logarithm to base 10.
 #[inline(always)]
 pub(crate) fn log10_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f32(l, x, SQRT_HALF);
@@ -190,19 +208,21 @@ fn times<L: Lanes<Elem = f64>>(
     (product, l.fma(low, l.float(factor.0), rest))
 }
 
+/// The logarithm to base 2.
 #[inline(always)]
 pub(crate) fn log2_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f64(l, x);
-    let (high, low) = times(l, log1p_fraction(l, f), LOG2_E);
+    let (high, low) = times(l, (f, log1p_rest(l, f)), LOG2_E);
     let sum = l.add(e, high);
     let lost = l.sub(high, l.sub(sum, e));
     or_special(l, x, l.add(sum, l.add(lost, low)))
 }
 
+/// The logarithm to base 10.
 #[inline(always)]
 pub(crate) fn log10_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let Split { e, f } = split_f64(l, x);
-    let (high, low) = times(l, log1p_fraction(l, f), LOG10_E);
+    let (high, low) = times(l, (f, log1p_rest(l, f)), LOG10_E);
     let sum = l.fma(e, l.float(LOG10_2.0), high);
     let lost = l.sub(high, l.fnma(e, l.float(LOG10_2.0), sum));
     or_special(l, x, l.add(sum, l.fma(e, l.float(LOG10_2.1), l.add(lost, low))))
@@ -222,6 +242,7 @@ pub(super) fn log_for_f32<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     l.fma(e, l.float(std::f64::consts::LN_2), l.mul(s, g))
 }
 
+/// `log(1 + x)`.
 #[inline(always)]
 pub(crate) fn log1p_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let w = l.wide();
@@ -244,10 +265,10 @@ pub(super) fn log_of_sum<L: Lanes<Elem = f64>>(
     exponent: L::Float,
 ) -> L::Float {
     let Split { e, f } = split_normal(l, high, l.float(-(f64::MAGIC + 1023.0)));
-    let (log_high, log_low) = log1p_fraction(l, f);
-    add_exponent(l, l.add(e, exponent), log_high, l.add(log_low, l.div(low, high)))
+    add_exponent(l, l.add(e, exponent), f, l.add(log1p_rest(l, f), l.div(low, high)))
 }
 
+/// `log(1 + x)`.
 #[inline(always)]
 pub(crate) fn log1p_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let one = l.float(1.0);

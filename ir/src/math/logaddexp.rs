@@ -1,6 +1,12 @@
 //! logaddexp.
+//!
+//! The larger operand and `log(1 + E)`, where `E = exp(smaller - larger)` and `log(1 + E) = 2 atanh(E / (2 + E))` by a
+//! minimax polynomial with a relative error of 2^-61.8. `f64` carries what the leading steps round; `f32` goes through `f64`.
+//!
+//! Largest errors measured with MPFR, in ULP: `f32` 0.51 and `f64` 0.9. Where the larger operand is negative and the terms
+//! cancel, an error of 2^-55 (2^-52 for `f32`) remains: up to 2 ULP of results from 1/16 to 1/8, more below (2^-28).
 
-use super::exp::{Exp, exp_parts};
+use super::exp::{Exp, exp_parts, power_of_low_bits};
 use super::polynomial::even_odd;
 use crate::lanes::Lanes;
 
@@ -39,6 +45,7 @@ fn or_special<L: Lanes>(
     l.select(l.and(l.eq(x, x), l.eq(y, y)), sum, l.add(x, y))
 }
 
+/// `log(exp(x) + exp(y))`.
 #[inline(always)]
 pub(crate) fn logaddexp_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float, y: L::Float) -> L::Float {
     let (larger, smaller) = (l.max(x, y), l.min(x, y));
@@ -46,13 +53,14 @@ pub(crate) fn logaddexp_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float, y: L::Float
     let wide = l.widen(larger);
     let difference = w.max(w.float(-150.0), w.sub(l.widen(smaller), wide));
     let e = exp_parts(w, difference);
-    let power = w.power_of_two(e.n_bits);
+    let power = power_of_low_bits(w, e.n_bits, 0);
     let exp = w.fma(power, e.p, power);
     let s = w.div(exp, w.add(w.float(2.0), exp));
     let log = w.add(w.add(s, s), atanh_rest(w, s));
     or_special(l, f32::INFINITY, (x, y), larger, l.narrow(w.add(wide, log)))
 }
 
+/// `log(exp(x) + exp(y))`.
 #[inline(always)]
 pub(crate) fn logaddexp_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float, y: L::Float) -> L::Float {
     let (larger, smaller) = (l.max(x, y), l.min(x, y));

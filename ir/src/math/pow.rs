@@ -1,4 +1,10 @@
 //! pow.
+//!
+//! `exp(y * log |x|)`, then the special cases of C99 and the sign. `f32` goes through `f64`. `f64` has the logarithm as a
+//! sum of two numbers with a relative error near 2^-65, by the series of [`log`](super::log) with quotient, square and
+//! leading terms carried, and what multiplying by `y` rounds. A subnormal result is rounded a second time.
+//!
+//! Largest errors measured with MPFR, in ULP: `f32` 0.52; `f64` 0.58, and 0.78 for subnormal results.
 
 use super::exp::{LN_2_HIGH, LN_2_LOW, exp_for_f32, exp_parts};
 use super::log::{Split, log_for_f32, split_f64};
@@ -44,6 +50,7 @@ fn with_special_cases<L: Lanes>(
     l.select(l.or(l.eq(x, one), l.eq(y, zero)), one, result)
 }
 
+/// `x^y`.
 #[inline(always)]
 pub(crate) fn pow_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float, y: L::Float) -> L::Float {
     // An exponent this large makes anything but 1 zero or infinite, and leaves 1.
@@ -54,6 +61,7 @@ pub(crate) fn pow_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float, y: L::Float) -> L
     with_special_cases(l, &F32, x, y, l.narrow(exp_for_f32(w, log)))
 }
 
+/// `x^y`.
 #[inline(always)]
 pub(crate) fn pow_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float, y: L::Float) -> L::Float {
     let bounded = l.min(l.float(1e20), l.max(l.float(-1e20), y));
@@ -86,7 +94,7 @@ const ATANH_REST: [f64; 8] = [
     0.11856816346471424,
 ];
 
-/// `log(x)` of a positive number as a sum of two, with a relative error of 2^-65.
+/// `log(x)` of a positive number as a sum of two, with a relative error near 2^-65.
 #[inline(always)]
 fn accurate_log<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> (L::Float, L::Float) {
     let Split { e, f } = split_f64(l, x);
@@ -105,7 +113,8 @@ fn accurate_log<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> (L::Float, L::Float)
     let rest = l.fma(z, rest, l.float(ATANH_REST[0]));
     let two_thirds = l.float(2.0 / 3.0);
     let inner = l.fma(z, rest, two_thirds);
-    let inner_low = l.add(l.fma(z, rest, l.sub(two_thirds, inner)), l.float(TWO_THIRDS_LOW));
+    let inner_low = l.fma(z, rest, l.sub(two_thirds, inner));
+    let inner_low = l.fma(z_low, rest, l.add(inner_low, l.float(TWO_THIRDS_LOW)));
     let term = l.mul(z, inner);
     let term_low = l.fma(z_low, inner, l.fma(z, inner_low, l.fms(z, inner, term)));
     let outer = l.add(two, term);

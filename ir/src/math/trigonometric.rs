@@ -1,16 +1,17 @@
 //! sin, cos and tan.
 //!
-//! `f32` goes through `f64`, where a short polynomial is enough for results that are nearly always correctly rounded. An
-//! odd polynomial covers half a period of the sine, from -pi/2 to pi/2 (and 2^-8 more, since the multiple is found in
-//! `f32`), with a relative error of 2^-27.4; a quarter is enough for the tangent, a quotient (2^-28.1 and 2^-34).
+//! `f32` goes through `f64`, where a short polynomial is enough for results that are nearly always correctly rounded.
+//! An odd polynomial covers half a period of the sine, from -pi/2 to pi/2 (and 2^-8 more, since the multiple is found
+//! in `f32`), with a relative error of 2^-27.4; a quarter is enough for the tangent, a quotient (2^-28.1 and 2^-34).
 //!
-//! `f64` reduces the angle to two parts within pi/4 (see [`argument_reduction`](super::argument_reduction)). The sine is
-//! `r + r^3 S(r^2)`, the cosine `1 - r^2/2 + r^4 C(r^2)` as in FreeBSD's msun, with the rounding error of `1 - r^2/2`
-//! carried; minimax polynomials, with relative errors of 2^-57.3 and 2^-62.9. A lane selects its coefficients by quadrant.
+//! `f64` reduces the angle to two parts within pi/4 (see [`argument_reduction`](super::argument_reduction)). The sine
+//! is `r + r^3 S(r^2)`, the cosine `1 - r^2/2 + r^4 C(r^2)` as in FreeBSD's msun, with the rounding error of `1 -
+//! r^2/2` carried; minimax polynomials, with relative errors of 2^-57.3 and 2^-62.9. A lane selects its coefficients
+//! by quadrant.
 //!
 //! Huge angles take the scalar path: the multiple of pi/2 exactly by integers, then the same polynomials.
 //!
-//! Largest errors, in ULP: ERRORS
+//! Largest errors measured, in ULP: sin 0.60 and 0.78, cos 0.64 and 0.78, tan 0.56 and 0.90, for `f32` and `f64`.
 
 use super::argument_reduction::{F64_LIMIT, Reduced, reduce_f64, reduce_huge};
 use crate::lanes::{Lanes, Rare, Real, Scalar};
@@ -222,7 +223,10 @@ pub(super) fn sine_and_cosine<L: Lanes<Elem = f64>>(
     let one = l.float(1.0);
     let half = l.float(0.5);
 
-    let tail = l.fma(l.mul(high, square), l.horner(square, &SINE_F64), low);
+    let cube = l.mul(high, square);
+    let cube_low = l.fma(high, square_low, l.fms(high, square, cube));
+    let tail = l.fma(cube_low, l.float(SINE_F64[0]), low);
+    let tail = l.fma(cube, l.horner(square, &SINE_F64), tail);
     let sine = l.add(high, tail);
     let sine_low = l.sub(tail, l.sub(sine, high));
 
