@@ -14,7 +14,7 @@ comma := ,
 stage = @printf '==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench-scale lint fmt build rust-lint rust-test python-lint python-test clean
+.PHONY: help demo test fuzz bench-scale bench-codegen lint fmt build rust-lint rust-test python-lint python-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,13 +26,21 @@ demo: $(VENV)/.built ## develop a photograph with raptors and with NumPy; writes
 test: rust-lint python-lint rust-test python-test ## everything: lints, Rust tests, pytest, README examples
 	$(call stage,all passed)
 
-fuzz: ## 100,000 random graphs and as many broken texts; FUZZ=n for another number
+fuzz: ## 100,000 random graphs, broken texts and vector programs; FUZZ=n for another number
 	$(call stage,fuzz with $(FUZZ) graphs)
 	@RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --test raptors fuzz::
+	@RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --lib x86::tests::random
 
 bench-scale: $(VENV)/.built ## a * 2.0 against NumPy from 512^2 to 4096^2, with page faults
 	$(call stage,time a * 2.0 against NumPy)
 	@$(PY) tests/bench/scale.py
+
+bench-codegen: $(VENV)/.built ## machine code against the peers in .venv-bench, which it makes
+	$(call stage,time compiled loops against their peers)
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	@for peer in numpy numexpr numba jax torch; do \
+		.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check $$peer || echo "no $$peer"; done
+	@PYTHONPATH=python .venv-bench/bin/python tests/bench/codegen.py
 
 lint: rust-lint python-lint ## formatting and lints only
 
@@ -44,7 +52,7 @@ fmt: $(VENV)/.installed ## format Rust and Python
 build: $(VENV)/.built ## the extension module, optimised, in .venv
 
 clean: ## remove .venv, target and out
-	rm -rf $(VENV) target out
+	rm -rf $(VENV) .venv-bench target out
 
 rust-lint:
 	$(call stage,cargo fmt --check)
@@ -64,6 +72,8 @@ python-lint: $(VENV)/.installed
 python-test: $(VENV)/.built
 	$(call stage,pytest$(comma) with every pass verified)
 	@RAPTORS_VERIFY=1 $(PY) -m pytest
+	$(call stage,pytest of expressions$(comma) machine code against the interpreter)
+	@RAPTORS_JIT=verify $(PY) -m pytest tests/python/test_expressions.py
 
 # Debian's python3 has no ensurepip without python3-venv; then its own pip fills the environment.
 $(VENV)/.installed: requirements-dev.txt

@@ -1,6 +1,6 @@
 //! What a user of raptors can meet.
 
-use raptors_ir::{DType, IrError, Shape, Source, Type, VerifyError};
+use raptors_ir::{DType, IrError, Literal, Shape, Source, Type, VerifyError};
 use thiserror::Error;
 
 use crate::runtime::buffer::OutOfMemory;
@@ -61,6 +61,24 @@ pub enum Error {
     Unsupported {
         /// The dtype.
         dtype: DType,
+    },
+    /// Under `RAPTORS_JIT=verify`, machine code and the interpreter gave different results.
+    #[error(
+        "eval: step {step} gives {found} by machine code and {expected} by the interpreter, at element {element} of {memory}: report this, and set RAPTORS_JIT=0 meanwhile\n{text}"
+    )]
+    MachineCodeDiffers {
+        /// The step's number in the program.
+        step: usize,
+        /// The memory whose contents differ, as the program names it.
+        memory: String,
+        /// The element, in row-major order of the step.
+        element: usize,
+        /// Of machine code.
+        found: Literal,
+        /// Of the interpreter.
+        expected: Literal,
+        /// The step.
+        text: String,
     },
     /// A donated input that an earlier evaluation has overwritten.
     #[error(

@@ -5,18 +5,23 @@
 
 mod bind;
 mod blocks;
+mod compiled;
 mod map;
 mod matmul;
+mod range;
 mod reduce;
 mod tiles;
+mod verify;
 
 use raptors_ir::Slot;
 
 use crate::error::Error;
+use crate::jit::{self, Jit};
 use crate::program::{Program, Step};
 use crate::runtime::buffer::Buffer;
+use crate::runtime::float_control::StandardFloats;
 
-pub(crate) use bind::{Argument, Bound};
+pub(crate) use bind::{Argument, Bound, Engine};
 
 /// Memory of one result after a run.
 pub(crate) enum Outcome {
@@ -55,16 +60,13 @@ pub(crate) unsafe fn run_watched(
     outputs: &[Option<*mut u8>],
     mut after: impl FnMut(),
 ) -> Result<Vec<Outcome>, Error> {
+    let _floats = StandardFloats::enter();
     let mut bound = Bound::new(program, arguments, outputs)?;
-    for step in &program.steps {
+    let verifies = jit::mode() == Jit::Verify;
+    for (number, step) in program.steps.iter().enumerate() {
         // SAFETY: `bound` names memory as this function's caller promises, and its own buffers.
         unsafe {
-            match step {
-                Step::Loop(nest) if nest.body.reductions.is_empty() => map::run(nest, &bound)?,
-                Step::Loop(nest) => reduce::run(nest, &bound)?,
-                Step::Blocks(step) => blocks::run(step, &bound)?,
-                Step::Matmul(product) => matmul::run(product, &bound)?,
-            }
+            if verifies { verify::run(program, number, &mut bound)? } else { self::step(step, &bound)? }
         }
         after();
     }
@@ -79,4 +81,21 @@ pub(crate) unsafe fn run_watched(
         })
         .collect();
     Ok(outcomes)
+}
+
+/// Runs one step.
+///
+/// # Safety
+///
+/// As for [`run`].
+unsafe fn step(step: &Step, bound: &Bound<'_>) -> Result<(), Error> {
+    // SAFETY: as for this function.
+    unsafe {
+        match step {
+            Step::Loop(nest) if nest.body.reductions.is_empty() => map::run(nest, bound),
+            Step::Loop(nest) => reduce::run(nest, bound),
+            Step::Blocks(step) => blocks::run(step, bound),
+            Step::Matmul(product) => matmul::run(product, bound),
+        }
+    }
 }

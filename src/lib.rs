@@ -39,6 +39,7 @@ pub mod recomputed;
 mod run;
 mod lower;
 mod program;
+pub mod jit;
 mod codegen;
 mod executor;
 pub mod kernels;

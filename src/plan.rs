@@ -13,6 +13,7 @@ mod json;
 mod kernel;
 mod layout;
 mod lines;
+mod machine;
 mod measure;
 mod memory;
 mod mermaid;
@@ -175,6 +176,11 @@ impl Plan {
     /// The program: its steps with their loops, lane programs and operands, as the executor runs them.
     pub fn program(&self) -> String {
         self.compiled.program.to_string()
+    }
+
+    /// What runs each loop nest, and its machine code: instructions with the feature `disassembly`, bytes without.
+    pub fn machine_code(&self) -> String {
+        machine::machine_code(&self.compiled.program.steps)
     }
 
     /// The graph in the language of Graphviz.

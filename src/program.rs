@@ -7,8 +7,10 @@ use std::ops::Range;
 
 use raptors_ir::{BufferId, DType, Dims, Shape, Slot, Strides, Type};
 
+use crate::codegen::compiled::{Machine, Rows};
 use crate::codegen::lane::{LaneOp, LaneProgram, OperandId};
 use crate::codegen::tile::TileProgram;
+use crate::executor::Engine;
 use crate::runtime::team;
 
 /// Memory a step touches.
@@ -111,12 +113,33 @@ pub(crate) struct LoopNest {
     pub(crate) inner: usize,
     pub(crate) operands: Vec<Operand>,
     pub(crate) body: LaneProgram,
+    /// How the tile interpreter runs it.
     pub(crate) tile: TileProgram,
+    /// What runs it otherwise.
+    pub(crate) machine: Machine,
     /// Nanoseconds an element takes on one thread, roughly.
     pub(crate) element_ns: f64,
 }
 
 impl LoopNest {
+    /// How `engine` cuts it to tiles.
+    pub(crate) fn tile(&self, engine: Engine) -> &TileProgram {
+        match (engine, &self.machine) {
+            (Engine::Machine, Machine::Tiles(tile)) => tile,
+            (Engine::Machine, Machine::Rows(_) | Machine::Interpreter(_)) | (Engine::Interpreter, _) => {
+                &self.tile
+            }
+        }
+    }
+
+    /// The kernel that `engine` runs over rows, if it does.
+    pub(crate) fn rows(&self, engine: Engine) -> Option<&Rows> {
+        match (engine, &self.machine) {
+            (Engine::Machine, Machine::Rows(rows)) => Some(rows),
+            (Engine::Machine, Machine::Tiles(_) | Machine::Interpreter(_)) | (Engine::Interpreter, _) => None,
+        }
+    }
+
     /// Elements of one chunk of parallel work; all of them when sharing does not pay.
     pub(crate) fn chunk_elements(&self) -> usize {
         chunk(self.size(), self.element_ns)
@@ -243,6 +266,15 @@ pub(crate) enum Step {
 }
 
 impl Step {
+    /// Its loop nests, in the order they run.
+    pub(crate) fn nests(&self) -> &[LoopNest] {
+        match self {
+            Step::Loop(nest) => std::slice::from_ref(nest),
+            Step::Blocks(blocks) => &blocks.nests,
+            Step::Matmul(product) => product.epilogue.as_slice(),
+        }
+    }
+
     /// The memory that the step reads, with the bytes of it: an element that is read twice is counted once.
     pub(crate) fn reads(&self) -> Vec<(Memory, usize)> {
         match self {
@@ -443,7 +475,7 @@ impl fmt::Display for LoopNest {
         for (m, operand) in self.operands.iter().enumerate() {
             writeln!(f, "    m{m} = {operand}")?;
         }
-        write!(f, "{}{}", self.body, InPlace(self))
+        write!(f, "{}{}    {}\n", self.body, InPlace(self), self.machine)
     }
 }
 

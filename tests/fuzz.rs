@@ -10,6 +10,7 @@ use std::process::Command;
 use raptors::array::Array;
 use raptors::eval::{Evaluated, OutMemory, eval_into};
 use raptors::ir::{DType, Destination, Graph, Layout, Literal, NodeId, Op, Output, Type, parse, verify};
+use raptors::jit::{self, Jit};
 use raptors::runtime::team;
 use raptors::{Options, random_inputs, run_graph};
 use raptors_passes::{Ledger, PASSES, check_place};
@@ -220,6 +221,12 @@ fn variants(graph: &Graph, arguments: &[Vec<Literal>]) -> Vec<(String, Vec<Vec<L
         ("one op at a time".to_owned(), one_op_at_a_time(graph, arguments)),
         ("in memory of inputs and callers".to_owned(), in_given_memory(graph, arguments)),
     ];
+    jit::set_mode(Jit::Off);
+    variants.push(("interpreted".to_owned(), evaluated(graph, arguments)));
+    jit::set_mode(Jit::Verify);
+    variants.push(("both ways".to_owned(), evaluated(graph, arguments)));
+    variants.push(("both ways, in given memory".to_owned(), in_given_memory(graph, arguments)));
+    jit::set_mode(Jit::On);
     for threads in [1, 2, 8] {
         team::set_threads(threads);
         variants.push((format!("{threads} threads"), evaluated(graph, arguments)));
@@ -286,9 +293,9 @@ fn row_major(pointer: *const u8, dtype: DType, len: usize) -> Vec<Literal> {
     (0..len).map(element).collect()
 }
 
-/// Each number of passes, each SIMD level: settings of a process, which one of its own has.
+/// Each number of passes, each SIMD level, each way to run loops: settings of a process, which one of its own has.
 #[test]
-fn passes_and_levels_change_no_bit() {
+fn passes_levels_and_machine_code_change_no_bit() {
     let count = count(400);
     let digests = |name: &str, value: &str| -> Vec<String> {
         let mut child = Command::new(std::env::current_exe().unwrap());
@@ -303,7 +310,8 @@ fn passes_and_levels_change_no_bit() {
     let optional = PASSES.iter().filter(|pass| !pass.required).count();
     let limits = (0..optional).map(|limit| ("RAPTORS_PASS_LIMIT", limit.to_string()));
     let levels = ["baseline", "avx2"].map(|level| ("RAPTORS_LEVEL", level.to_owned()));
-    for (name, value) in limits.chain(levels) {
+    let engines = ["0", "verify"].map(|mode| ("RAPTORS_JIT", mode.to_owned()));
+    for (name, value) in limits.chain(levels).chain(engines) {
         let found = digests(name, &value);
         let differs = found.iter().zip(&expected).find(|(found, expected)| found != expected);
         assert_eq!(differs, None, "{name}={value}");
@@ -311,7 +319,7 @@ fn passes_and_levels_change_no_bit() {
     }
 }
 
-/// What [`passes_and_levels_change_no_bit`] runs in processes of their own.
+/// What [`passes_levels_and_machine_code_change_no_bit`] runs in processes of their own.
 #[test]
 #[ignore = "prints what another test compares"]
 fn print_digests() {

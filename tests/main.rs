@@ -1,6 +1,7 @@
 //! The integration tests of raptors, in one binary.
 
 mod api;
+mod codegen;
 mod donation;
 mod eval;
 mod explain;
@@ -16,4 +17,5 @@ mod scalar;
 mod support;
 mod text;
 mod tidy;
+mod ulp;
 mod verify;

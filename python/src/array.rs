@@ -114,7 +114,7 @@ impl Array {
     /// What was written, what would run in which memory, why not better, and what each pass changed, as text. Options are
     /// those of `options`.
     ///
-    /// `level`: 'plan', or 'lane' for also what each kernel does to an element. `analyze`: as for `plan`; then the text
+    /// `level`: 'plan'; 'lane' for also what each kernel does to an element; 'asm' for also its machine code. `analyze`: as for `plan`; then the text
     /// also has the time of each kernel, beside what this machine does at most. Otherwise nothing is computed.
     #[pyo3(signature = (level="plan", *, analyze=false, **options))]
     fn explain(

@@ -2,7 +2,9 @@
 //!
 //! The exception is the one NumPy raises for the same mistake, the message is raptors'.
 
-use pyo3::exceptions::{PyIndexError, PyMemoryError, PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyIndexError, PyMemoryError, PyOverflowError, PyRuntimeError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -43,6 +45,7 @@ pub(crate) fn exception(error: Error) -> PyErr {
             _ => PyValueError::new_err(message),
         },
         Error::IntegerOutOfBounds { .. } => PyOverflowError::new_err(message),
+        Error::MachineCodeDiffers { .. } => PyRuntimeError::new_err(message),
         Error::OutOfMemory(_) | Error::MemoryLimit { .. } => PyMemoryError::new_err(message),
         Error::Unsupported { .. } | Error::OutMismatch { what: "dtype", .. } => PyTypeError::new_err(message),
         // As NumPy: the truth of many elements is a ValueError, their float a TypeError.

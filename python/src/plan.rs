@@ -108,7 +108,7 @@ impl Plan {
 
     /// What was written, what runs in which memory, why not better, and what each pass changed, as text.
     ///
-    /// `level`: 'plan', or 'lane' for also what each kernel does to an element.
+    /// `level`: 'plan'; 'lane' for also what each kernel does to an element; 'asm' for also its machine code.
     #[pyo3(signature = (level="plan"))]
     pub(crate) fn explain(&self, level: &str) -> PyResult<String> {
         Ok(self.0.explain_at(self::level(level)?))

@@ -26,7 +26,7 @@ impl fmt::Display for ValueId {
 }
 
 /// An operand of the loop nest, by position. Prints as `m1`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct OperandId(pub(crate) u16);
 
 impl OperandId {

@@ -11,11 +11,16 @@
 //! - a register is used again when its value dies, by the same instruction where element sizes allow: this is
 //!   where work is done in place.
 //!
+//! A program for a kernel ([`compiled`]) has but one call, and of the values only those in memory that it does not find there.
+//!
 //! When an operand runs along another dimension than the last (a transpose), tiles are boxes instead of ranges, so that
 //! both sides of the transpose are read in whole cache lines.
 
+mod compiled;
+
 use raptors_ir::{DType, Dims};
 
+use crate::codegen::compiled::Compiled;
 use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, ValueId};
 use crate::kernels::{self, Kernel};
 use crate::program::{Memory, Operand};
@@ -41,6 +46,8 @@ pub(crate) enum Place {
     Fixed(u16),
     /// Likewise, from the phase of the tile's start.
     Periodic(u16, usize),
+    /// Inside a kernel.
+    Inside,
 }
 
 /// What a fixed tile is filled with.
@@ -81,6 +88,8 @@ pub(crate) struct TileProgram {
     pub(crate) late_stores: Vec<(ValueId, OperandId)>,
     /// Bytes of the widest element.
     pub(crate) item: usize,
+    /// What computes a tile after the other ops, if they leave it something.
+    pub(crate) kernel: Option<Compiled>,
 }
 
 impl TileProgram {
@@ -104,6 +113,7 @@ impl TileProgram {
             registers: 0,
             late_stores: Vec::new(),
             item: body.insts.iter().map(|inst| inst.dtype.size()).max().unwrap_or(1),
+            kernel: None,
         };
         Arranger {
             body,

@@ -3,6 +3,7 @@
 use raptors_ir::{BufferId, Literal};
 
 use crate::error::Error;
+use crate::jit::{self, Jit};
 use crate::program::{Memory, Operand, Program};
 use crate::runtime::buffer::Buffer;
 
@@ -15,6 +16,15 @@ pub(crate) enum Argument {
     Scalar(Literal),
 }
 
+/// What runs the loop nests of a program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Engine {
+    /// The tile interpreter.
+    Interpreter,
+    /// Machine code, where there is some.
+    Machine,
+}
+
 /// A program's memory in one run.
 #[derive(Debug)]
 pub(crate) struct Bound<'a> {
@@ -25,6 +35,8 @@ pub(crate) struct Bound<'a> {
     arena: *mut u8,
     buffers: Vec<Option<Buffer>>,
     pointers: Vec<*mut u8>,
+    /// What runs the steps. The same for all parts of a step.
+    engine: Engine,
 }
 
 impl<'a> Bound<'a> {
@@ -43,7 +55,18 @@ impl<'a> Bound<'a> {
             pointers.push(buffer.as_mut_ptr());
             buffers.push(Some(buffer));
         }
-        Ok(Bound { arguments, outputs, _arena: arena_buffer, arena, buffers, pointers })
+        let engine = if jit::mode() == Jit::Off { Engine::Interpreter } else { Engine::Machine };
+        Ok(Bound { arguments, outputs, _arena: arena_buffer, arena, buffers, pointers, engine })
+    }
+
+    /// What runs the steps.
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Has the next steps run by `engine`.
+    pub(super) fn set_engine(&mut self, engine: Engine) {
+        self.engine = engine;
     }
 
     /// The address of an operand's first element.

@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 
 use crate::error::Error;
 use crate::executor::Bound;
+use crate::executor::range::RangeRunner;
 use crate::executor::reduce::{self, Combiner, RowReducer};
-use crate::executor::tiles::TileRunner;
 use crate::program::{Blocks, LoopNest, Memory, Operand};
 use crate::runtime::buffer::Buffer;
 use crate::runtime::team;
@@ -60,8 +60,7 @@ enum Nest<'a> {
     Empty(&'a LoopNest),
     Map {
         nest: &'a LoopNest,
-        runner: TileRunner<'a>,
-        tile: usize,
+        runner: RangeRunner<'a>,
     },
     Reduce(RowReducer<'a>),
 }
@@ -103,14 +102,11 @@ impl<'a> Worker<'a> {
             self.blocks.nests.iter().flat_map(LoopNest::targets).any(|target| target.memory == memory)
         };
         for nest in &mut self.nests {
-            if let Some(runner) = nest.runner() {
-                for (n, (&memory, row_bytes)) in self.scratch.iter().zip(&self.blocks.scratch).enumerate() {
-                    let origin = memory.wrapping_sub(rows.start * row_bytes);
-                    runner.rebase(Memory::Scratch(n as u32), origin);
-                }
-                // SAFETY: as for this function; earlier nests have written what this one reads of the block.
-                unsafe { runner.refill(bound, is_written) };
+            for (n, (&memory, row_bytes)) in self.scratch.iter().zip(&self.blocks.scratch).enumerate() {
+                nest.rebase(Memory::Scratch(n as u32), memory.wrapping_sub(rows.start * row_bytes));
             }
+            // SAFETY: as for this function; earlier nests have written what this one reads of the block.
+            unsafe { nest.refill(bound, is_written) };
             let target = |operand: &Operand| match operand.memory {
                 Memory::Scratch(n) => self.scratch[n as usize],
                 _ => bound.base(operand).wrapping_add(rows.start * operand.dtype.size()),
@@ -138,19 +134,33 @@ impl<'a> Nest<'a> {
             // SAFETY: as for this function.
             return Ok(Nest::Reduce(unsafe { RowReducer::new(nest, combiners, bound, most_rows)? }));
         }
-        // Whole rows, so that a value of each row is repeated in few pieces.
-        let unit = if nest.reduced <= nest.tile.len { nest.reduced } else { 1 };
-        let tile = (nest.tile.len / unit * unit).min(most_rows * nest.reduced);
         // SAFETY: as for this function.
-        let runner = unsafe { TileRunner::new(nest, bound, tile)? };
-        Ok(Nest::Map { nest, runner, tile })
+        let runner = unsafe { RangeRunner::new(nest, bound, nest.reduced, most_rows * nest.reduced)? };
+        Ok(Nest::Map { nest, runner })
     }
 
-    fn runner(&mut self) -> Option<&mut TileRunner<'a>> {
+    /// As [`RangeRunner::rebase`].
+    fn rebase(&mut self, memory: Memory, origin: *mut u8) {
         match self {
-            Nest::Empty(_) => None,
-            Nest::Map { runner, .. } => Some(runner),
-            Nest::Reduce(reducer) => Some(reducer.runner()),
+            Nest::Empty(_) => {}
+            Nest::Map { runner, .. } => runner.rebase(memory, origin),
+            Nest::Reduce(reducer) => reducer.rebase(memory, origin),
+        }
+    }
+
+    /// As [`RangeRunner::refill`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`RangeRunner::refill`].
+    unsafe fn refill(&mut self, bound: &Bound<'_>, has_changed: impl Fn(Memory) -> bool) {
+        // SAFETY: as for this function.
+        unsafe {
+            match self {
+                Nest::Empty(_) => {}
+                Nest::Map { runner, .. } => runner.refill(bound, has_changed),
+                Nest::Reduce(reducer) => reducer.refill(bound, has_changed),
+            }
         }
     }
 
@@ -165,13 +175,8 @@ impl<'a> Nest<'a> {
             match self {
                 Nest::Empty(nest) => reduce::store_identities(nest, rows.len(), target),
                 Nest::Reduce(reducer) => reducer.run(rows),
-                Nest::Map { nest, runner, tile } => {
-                    let (start, end) = (rows.start * nest.reduced, rows.end * nest.reduced);
-                    for first in (start..end).step_by(*tile) {
-                        let len = (*tile).min(end - first);
-                        runner.compute(first, len);
-                        runner.store(first, len);
-                    }
+                Nest::Map { nest, runner } => {
+                    runner.run(rows.start * nest.reduced, rows.len() * nest.reduced);
                 }
             }
         }

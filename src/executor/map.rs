@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use crate::error::Error;
 use crate::executor::Bound;
+use crate::executor::range::{RangeRunner, tile_len};
 use crate::executor::tiles::TileRunner;
 use crate::program::LoopNest;
 use crate::runtime::team;
@@ -14,7 +15,8 @@ use crate::runtime::team;
 ///
 /// As for [`super::run`].
 pub(crate) unsafe fn run(nest: &LoopNest, bound: &Bound<'_>) -> Result<(), Error> {
-    match nest.tile.box_dims {
+    let boxed = nest.rows(bound.engine()).is_none();
+    match nest.tile(bound.engine()).box_dims.filter(|_| boxed) {
         // SAFETY: as for this function.
         Some(dims) => unsafe { boxes(nest, dims, bound) },
         // SAFETY: as for this function.
@@ -56,28 +58,15 @@ unsafe fn ranges(nest: &LoopNest, bound: &Bound<'_>) -> Result<(), Error> {
         None => 1,
     };
     let innermost = nest.dims.last().copied().unwrap_or(1);
-    let unit = [row, innermost].into_iter().find(|&unit| unit > 1 && unit <= nest.tile.len).unwrap_or(1);
-    let tile = (nest.tile.len / unit * unit).max(1);
-    let chunk = nest.chunk_elements().next_multiple_of(tile);
-    let chunks = size.div_ceil(chunk);
-    let error = FirstError::default();
-    team::run(chunks, &|n| {
-        let (mut start, end) = (n * chunk, size.min((n + 1) * chunk));
+    let longest = nest.tile(bound.engine()).len;
+    let unit = [row, innermost].into_iter().find(|&unit| unit > 1 && unit <= longest).unwrap_or(1);
+    let chunk = nest.chunk_elements().next_multiple_of(tile_len(longest, unit));
+    team::try_run(size.div_ceil(chunk), &|n| {
+        let (start, end) = (n * chunk, size.min((n + 1) * chunk));
         // SAFETY: as for this function; chunks are disjoint ranges of the space.
-        let result = unsafe { TileRunner::new(nest, bound, tile.min(end - start)) }.map(|mut runner| {
-            while start < end {
-                let len = tile.min(end - start);
-                // SAFETY: within the space, and this chunk's own.
-                unsafe {
-                    runner.compute(start, len);
-                    runner.store(start, len);
-                }
-                start += len;
-            }
-        });
-        error.keep(result);
-    });
-    error.into_result()
+        unsafe { RangeRunner::new(nest, bound, unit, end - start)?.run(start, end - start) };
+        Ok(())
+    })
 }
 
 /// # Safety
@@ -88,7 +77,7 @@ unsafe fn boxes(nest: &LoopNest, (along, last): (usize, usize), bound: &Bound<'_
     if size == 0 {
         return Ok(());
     }
-    let edge = nest.tile.len.isqrt();
+    let edge = nest.tile(bound.engine()).len.isqrt();
     // A chunk is a band: `edge` steps of the one dimension, all of the last, at one index of the others.
     let mut grid = nest.dims.clone();
     grid[along] = nest.dims[along].div_ceil(edge);
@@ -98,7 +87,7 @@ unsafe fn boxes(nest: &LoopNest, (along, last): (usize, usize), bound: &Bound<'_
     let bands_per_chunk = nest.chunk_elements().div_ceil(edge * nest.dims[last]).max(1);
     team::run(bands.div_ceil(bands_per_chunk), &|chunk| {
         // SAFETY: as for this function.
-        let result = unsafe { TileRunner::new(nest, bound, nest.tile.len) }.map(|mut runner| {
+        let result = unsafe { TileRunner::new(nest, bound, edge * edge) }.map(|mut runner| {
             for band in chunk * bands_per_chunk..bands.min((chunk + 1) * bands_per_chunk) {
                 let mut index = grid.clone();
                 let mut rest = band;

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::error::Error;
 use crate::executor::Bound;
-use crate::executor::tiles::TileRunner;
+use crate::executor::range::RangeRunner;
 use crate::kernels::matmul::{Matrix, MatrixMut, batch_offset, matmul_batched};
 use crate::kernels::product::{Product, grid};
 use crate::program::{LoopNest, MatrixProduct, Memory, Operand};
@@ -120,9 +120,7 @@ struct Block<'a> {
     stored: Option<*mut u8>,
     /// Where a block of it is otherwise.
     scratch: Buffer,
-    runner: TileRunner<'a>,
-    /// Elements the runner takes at a time.
-    tile: usize,
+    runner: RangeRunner<'a>,
 }
 
 impl<'a> Block<'a> {
@@ -140,10 +138,9 @@ impl<'a> Block<'a> {
         let item = product.dtype.size();
         let stored = product.result.as_ref().map(|result| bound.base(result));
         let scratch = Buffer::allocate(if stored.is_some() { 0 } else { rows * columns * item })?;
-        let tile = epilogue.tile.len.min(rows * columns);
         // SAFETY: as for this function.
-        let runner = unsafe { TileRunner::new(epilogue, bound, tile)? };
-        Ok(Block { dims: product.dims, item, stored, scratch, runner, tile })
+        let runner = unsafe { RangeRunner::new(epilogue, bound, 1, rows * columns)? };
+        Ok(Block { dims: product.dims, item, stored, scratch, runner })
     }
 
     /// Computes a block of the product of one index of the batch, and the epilogue over its elements.
@@ -182,11 +179,7 @@ impl<'a> Block<'a> {
                 let start = first + line * n;
                 let origin = block.at(line, 0, self.item).wrapping_sub(start * self.item);
                 self.runner.rebase(Memory::Product, origin);
-                for offset in (0..len).step_by(self.tile) {
-                    let count = self.tile.min(len - offset);
-                    self.runner.compute(start + offset, count);
-                    self.runner.store(start + offset, count);
-                }
+                self.runner.run(start, len);
             }
         }
         Ok(())

@@ -7,10 +7,13 @@
 use raptors_ir::{Dims, Strides};
 use smallvec::SmallVec;
 
+use crate::codegen::kernel::{KernelArgs, StreamArgs};
 use crate::codegen::lane::{LaneOp, OperandId, Scalar, ValueId};
-use crate::codegen::tile::{Fill, Place, TileOp};
+use crate::codegen::select::StreamUse;
+use crate::codegen::tile::{Fill, Place, TileOp, TileProgram};
 use crate::error::Error;
 use crate::executor::Bound;
+use crate::executor::compiled::{self, Pool};
 use crate::kernels::copy;
 use crate::program::{LoopNest, Memory, Operand};
 use crate::runtime::buffer::Buffer;
@@ -21,6 +24,9 @@ const REGISTER_GAP: usize = 64;
 /// Runs tiles of one loop nest on one thread.
 pub(crate) struct TileRunner<'a> {
     nest: &'a LoopNest,
+    tile: &'a TileProgram,
+    /// The kernel's, when there is one.
+    pool: Pool,
     /// Address of each operand's first element.
     bases: SmallVec<[*mut u8; 8]>,
     /// Address of each value in the tile last computed.
@@ -45,7 +51,7 @@ impl<'a> TileRunner<'a> {
         bound: &Bound<'_>,
         longest: usize,
     ) -> Result<TileRunner<'a>, Error> {
-        let tile = &nest.tile;
+        let tile = nest.tile(bound.engine());
         let register_bytes = (longest * tile.item).next_multiple_of(64) + REGISTER_GAP;
         let fill_bytes = |fill: &Fill| match fill {
             Fill::Scalar(_) | Fill::Uniform(_) => register_bytes,
@@ -59,6 +65,8 @@ impl<'a> TileRunner<'a> {
         let registers = scratch.as_mut_ptr();
         let mut runner = TileRunner {
             nest,
+            tile,
+            pool: Pool::new(),
             bases: nest.operands.iter().map(|operand| bound.base(operand)).collect(),
             values: SmallVec::from_elem(std::ptr::null(), nest.body.insts.len()),
             fixed: SmallVec::new(),
@@ -81,9 +89,11 @@ impl<'a> TileRunner<'a> {
             runner.values[value] = match *place {
                 Place::Register(register) => runner.register(register),
                 Place::Fixed(fill) => runner.fixed[usize::from(fill)],
-                Place::Direct(_) | Place::Periodic(..) => std::ptr::null(),
+                Place::Direct(_) | Place::Periodic(..) | Place::Inside => std::ptr::null(),
             };
         }
+        // SAFETY: as for this function.
+        unsafe { runner.fill_pool(bound) };
         Ok(runner)
     }
 
@@ -131,6 +141,11 @@ impl<'a> TileRunner<'a> {
         self.registers.wrapping_add(usize::from(register) * self.register_bytes)
     }
 
+    /// Elements of a tile, as they are best for the cache.
+    pub(crate) fn tile_len(&self) -> usize {
+        self.tile.len
+    }
+
     /// The address of a value in the tile last computed.
     pub(crate) fn value(&self, value: ValueId) -> *const u8 {
         self.values[value.index()]
@@ -151,13 +166,57 @@ impl<'a> TileRunner<'a> {
     ///
     /// As for [`TileRunner::new`]; values that are there a block at a time have been found.
     pub(crate) unsafe fn refill(&mut self, bound: &Bound<'_>, has_changed: impl Fn(Memory) -> bool) {
-        let nest = self.nest;
-        for (fill, &target) in nest.tile.fills.iter().zip(&self.fixed) {
+        for (fill, &target) in self.tile.fills.iter().zip(&self.fixed) {
             if self.filled_from(fill).is_some_and(&has_changed) {
                 // SAFETY: the tile has room for what it was made for.
                 unsafe { self.fill(fill, target, bound) };
             }
         }
+        // SAFETY: as for this function.
+        unsafe { self.fill_pool(bound) };
+    }
+
+    /// Reads what the kernel finds in its pool.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TileRunner::new`].
+    unsafe fn fill_pool(&mut self, bound: &Bound<'_>) {
+        if let Some(kernel) = &self.tile.kernel {
+            // SAFETY: operands that are the same everywhere have an element at their base.
+            self.pool = unsafe { compiled::pool(&kernel.selected.pool, self.nest, &self.bases, bound) };
+        }
+    }
+
+    /// Calls the kernel, if there is one, for the tile of `len` elements at `start`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TileRunner::compute`]; packed values are in their registers.
+    unsafe fn call_kernel(&self, start: usize, len: usize) {
+        let Some(kernel) = &self.tile.kernel else { return };
+        let streams = kernel.selected.streams.iter().map(|used| {
+            let base = match *used {
+                StreamUse::Operand(id) => {
+                    let offset = start * self.nest.operands[id.index()].dtype.size();
+                    self.bases[id.index()].wrapping_add(offset)
+                }
+                StreamUse::Value(value) => self.values[value.index()].cast_mut(),
+                StreamUse::Result(_) => unreachable!("tiles are reduced by kernels of their own"),
+            };
+            StreamArgs { base, row_stride: 0 }
+        });
+        let streams: SmallVec<[StreamArgs; 8]> = streams.collect();
+        let args = KernelArgs {
+            rows: 1,
+            lanes: len,
+            position: start as i64,
+            pool: self.pool.as_ptr(),
+            streams: streams.as_ptr(),
+        };
+        // SAFETY: each stream has `len` elements: an operand that is row-major, from `start` on, or scratch memory of a
+        // tile. What is written overlaps what is read at the same elements at most.
+        unsafe { kernel.kernel.call(&args) };
     }
 
     /// The memory that a fixed tile is filled from; `None` for a scalar.
@@ -180,7 +239,7 @@ impl<'a> TileRunner<'a> {
     /// The range is within the space, and no other thread computes any of it.
     pub(crate) unsafe fn compute(&mut self, start: usize, len: usize) {
         let nest = self.nest;
-        for (value, place) in nest.tile.places.iter().enumerate() {
+        for (value, place) in self.tile.places.iter().enumerate() {
             match *place {
                 Place::Direct(id) => {
                     let offset = start * nest.operands[id.index()].dtype.size();
@@ -190,10 +249,10 @@ impl<'a> TileRunner<'a> {
                     let offset = (start % period) * nest.body.insts[value].dtype.size();
                     self.values[value] = self.fixed[usize::from(fill)].wrapping_add(offset);
                 }
-                Place::Register(_) | Place::Fixed(_) => {}
+                Place::Register(_) | Place::Fixed(_) | Place::Inside => {}
             }
         }
-        for op in &nest.tile.ops {
+        for op in &self.tile.ops {
             match op {
                 TileOp::Pack(value, id) => {
                     let operand = &nest.operands[id.index()];
@@ -222,6 +281,8 @@ impl<'a> TileRunner<'a> {
                 TileOp::Call(value, kernel) => unsafe { self.call(*value, *kernel, len) },
             }
         }
+        // SAFETY: as for this function.
+        unsafe { self.call_kernel(start, len) };
     }
 
     /// Stores what `compute` left in registers.
@@ -231,7 +292,7 @@ impl<'a> TileRunner<'a> {
     /// As for [`TileRunner::compute`], which was last called with the same range.
     pub(crate) unsafe fn store(&mut self, start: usize, len: usize) {
         let nest = self.nest;
-        for &(value, id) in &nest.tile.late_stores {
+        for &(value, id) in &self.tile.late_stores {
             let operand = &nest.operands[id.index()];
             // SAFETY: the operand is writable over the whole space, and the value has `len` elements.
             unsafe {
@@ -260,7 +321,7 @@ impl<'a> TileRunner<'a> {
                 index.iter().zip(&operand.strides).map(|(&i, &stride)| i as isize * stride).sum();
             base.wrapping_offset(offset)
         };
-        for op in &nest.tile.ops {
+        for op in &self.tile.ops {
             match op {
                 TileOp::Pack(value, id) => {
                     let operand = &nest.operands[id.index()];
@@ -284,7 +345,9 @@ impl<'a> TileRunner<'a> {
                 TileOp::Call(value, kernel) => unsafe { self.call(*value, *kernel, len) },
             }
         }
-        for &(value, id) in &nest.tile.late_stores {
+        // SAFETY: everything a kernel of boxes reads or writes is in scratch memory.
+        unsafe { self.call_kernel(0, len) };
+        for &(value, id) in &self.tile.late_stores {
             let operand = &nest.operands[id.index()];
             let target = address(self.bases[id.index()], operand);
             // SAFETY: the box is within the operand, which is writable, and the value has `len` elements.

@@ -41,7 +41,7 @@ const ROWS: usize = 32;
 /// The most lanes of any dtype.
 const MOST_LANES: usize = 128;
 
-const fn lanes_of_size(bytes: usize) -> usize {
+pub(crate) const fn lanes_of_size(bytes: usize) -> usize {
     if bytes <= 4 { MOST_LANES } else { MOST_LANES / 2 }
 }
 

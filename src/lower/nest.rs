@@ -3,14 +3,15 @@
 //! The iteration space is ordered (kept, reduced, kept), dimensions of length 1 are dropped, and neighbours that every
 //! operand strides through evenly are collapsed into one.
 
-use raptors_ir::{DType, Dims, Graph, NodeId, Op, Rows, Shape, Strides};
+use raptors_ir::{DType, Dims, ElementwiseOp, Graph, NodeId, Op, Rows, Shape, Strides};
 use raptors_passes::access::{Root, broadcast_strides, reshape_strides, root_of};
 use raptors_passes::cost;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::{access_of, memory_of, stored};
-use crate::codegen::lane::{LaneOp, LaneProgram, OperandId, Reduction, Scalar, ValueId};
+use crate::codegen::compiled::Machine;
+use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, Reduction, Scalar, ValueId};
 use crate::codegen::tile::TileProgram;
 use crate::error::Error;
 use crate::program::{LoopNest, Memory, Operand};
@@ -216,7 +217,9 @@ impl<'a> NestBuilder<'a> {
         let Some(tile) = TileProgram::new(&self.body, &self.operands, &dims, level) else {
             return Err(self.unsupported());
         };
-        let element_ns = element_ns(&self.body, self.space.size());
+        let shape = [reduced_size, inner_size];
+        let machine = Machine::new(&self.body, &self.operands, &dims, shape, level);
+        let element_ns = element_ns(&self.body, &machine, self.space.size(), level);
         Ok(LoopNest {
             dims,
             outer: outer_size,
@@ -225,6 +228,7 @@ impl<'a> NestBuilder<'a> {
             operands: self.operands,
             body: self.body,
             tile,
+            machine,
             element_ns,
         })
     }
@@ -239,20 +243,42 @@ impl<'a> NestBuilder<'a> {
 const SECOND_LEVEL_CACHE_BYTES: usize = 1 << 20;
 
 /// Nanoseconds an element takes on one thread, by a coarse count of instructions and bytes.
-fn element_ns(body: &LaneProgram, size: usize) -> f64 {
+fn element_ns(body: &LaneProgram, machine: &Machine, size: usize, level: Level) -> f64 {
     let loads = body.insts.iter().filter(|inst| matches!(inst.op, LaneOp::Load(_)));
     let stores = body.stores.iter().map(|store| &body.insts[store.0.index()]);
     let bytes: usize = loads.chain(stores).map(|inst| inst.dtype.size()).sum();
     let in_cache = bytes.saturating_mul(size) <= SECOND_LEVEL_CACHE_BYTES;
     let moving = bytes as f64 * if in_cache { cost::BYTE_NS } else { 0.03 };
-    let computing = body.insts.iter().map(|inst| match inst.op {
+    let computing = match machine.compiled() {
+        Some(compiled) => compiled.element_ns(),
+        None => body.insts.iter().map(|inst| interpreted_ns(inst, level)).sum(),
+    };
+    (moving + computing).max(0.01)
+}
+
+/// Nanoseconds an instruction takes of the interpreter.
+fn interpreted_ns(inst: &Inst, level: Level) -> f64 {
+    match inst.op {
         LaneOp::Load(_) | LaneOp::Splat(_) => 0.0,
+        LaneOp::Elementwise(op, dtype) if op.ulp() > 0 && dtype.is_float() => function_ns(op, dtype, level),
         LaneOp::Elementwise(op, dtype) => cost::elementwise_ns(op, dtype, inst.dtype.size()),
         LaneOp::Index { .. } | LaneOp::Where | LaneOp::Cast(_) | LaneOp::Copy => {
             cost::BYTE_NS * inst.dtype.size() as f64
         }
-    });
-    (moving + computing.sum::<f64>()).max(0.01)
+    }
+}
+
+/// Nanoseconds of a function of mathematics, which runs in vectors, of which the baseline has none.
+fn function_ns(op: ElementwiseOp, dtype: DType, level: Level) -> f64 {
+    let elaborate = if matches!(op, ElementwiseOp::Gamma | ElementwiseOp::Lgamma) { 4.0 } else { 1.0 };
+    elaborate
+        * match (level, dtype) {
+            (Level::Avx512, DType::F32) => 0.8,
+            (Level::Avx512, _) => 2.0,
+            (Level::Avx2, DType::F32) => 1.6,
+            (Level::Avx2, _) => 4.0,
+            (Level::Baseline, _) => 40.0,
+        }
 }
 
 /// Reorders every list of strides to `order`, and merges neighbouring dimensions that all lists step through evenly.

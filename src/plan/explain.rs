@@ -35,19 +35,22 @@ const WIDTH: usize = 58;
 pub enum Level {
     /// Graph, kernels and memory.
     Plan,
-    /// Also what each kernel does to an element.
+    /// Also what each kernel does to an element: its lane program, and the vector program that is compiled.
     Lane,
+    /// Also the machine code of each kernel: instructions with the feature `disassembly`, bytes without.
+    Asm,
 }
 
 impl Level {
     /// Every level, highest first.
-    pub const ALL: [Level; 2] = [Level::Plan, Level::Lane];
+    pub const ALL: [Level; 3] = [Level::Plan, Level::Lane, Level::Asm];
 
     /// The name, as users write it.
     pub const fn name(self) -> &'static str {
         match self {
             Level::Plan => "plan",
             Level::Lane => "lane",
+            Level::Asm => "asm",
         }
     }
 
@@ -60,7 +63,8 @@ impl Level {
     fn program(self, kernel: &Kernel<'_>) -> Option<String> {
         match self {
             Level::Plan => None,
-            Level::Lane => Some(kernel.program()),
+            Level::Lane => Some(kernel.program() + &kernel.vector_programs()),
+            Level::Asm => Some(kernel.program() + &kernel.vector_programs() + &kernel.machine_code()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use raptors_ir::{DType, NodeId};
 
 use crate::compile::Compiled;
-use crate::plan::text;
+use crate::plan::{machine, text};
 use crate::program::{LoopNest, Memory, Step};
 use crate::runtime::team;
 
@@ -77,6 +77,16 @@ impl Kernel<'_> {
     /// The steps, as [`Plan::program`](crate::Plan::program) prints them.
     pub(super) fn program(&self) -> String {
         self.steps.iter().map(|step| step.to_string()).collect()
+    }
+
+    /// What is compiled for the loop nests, and what runs them.
+    pub(super) fn vector_programs(&self) -> String {
+        machine::vector_programs(self.steps)
+    }
+
+    /// The code of the loop nests that were compiled.
+    pub(super) fn machine_code(&self) -> String {
+        machine::machine_code(self.steps)
     }
 
     /// The lane programs of the loop nests, and the dimensions of matrix products.

@@ -26,13 +26,13 @@ pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<
     let has_arg = combiners.iter().any(|combiner| matches!(combiner.kernels, Kernels::Arg(_)));
     let lane_bytes =
         combiners.iter().map(|combiner| lanes(combiner.dtype) * combiner.item()).max().unwrap_or(1);
-    let narrow = !has_arg && columns * lane_bytes <= NARROW_BYTES && columns <= nest.tile.len;
+    let narrow = !has_arg && columns * lane_bytes <= NARROW_BYTES && columns <= nest.tile(bound.engine()).len;
 
     // Blocks differ by dtype; a segment is whole blocks of each. The index of an argmin needs rows in one go.
     let longest_block = combiners.iter().map(|combiner| block(combiner.dtype)).max().unwrap_or(1);
     let segment_rows = if has_arg { nest.reduced } else { longest_block };
     let segments = nest.reduced.div_ceil(segment_rows);
-    let strip = if narrow { columns } else { strip_len(nest, segments) };
+    let strip = if narrow { columns } else { strip_len(nest, nest.tile(bound.engine()).len, segments) };
     let strips = columns.div_ceil(strip);
     let partials = Partials::new(nest, combiners, segment_rows)?;
 
@@ -72,11 +72,11 @@ pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<
 }
 
 /// Columns of a strip: what fits a tile, or less when that leaves threads without work.
-fn strip_len(nest: &LoopNest, segments: usize) -> usize {
+fn strip_len(nest: &LoopNest, tile: usize, segments: usize) -> usize {
     let units = nest.outer * segments;
     let wanted = team::threads().div_ceil(units.max(1));
     let fair = nest.inner.div_ceil(wanted).next_multiple_of(64);
-    fair.min(nest.tile.len).min(nest.inner)
+    fair.min(tile).min(nest.inner)
 }
 
 /// A part of the space that one thread reduces: rows of one outer index and segment, over a strip of columns.
@@ -226,7 +226,7 @@ impl<'a> Unit<'a> {
             })
             .collect::<Result<Vec<Buffer>, _>>()?;
         // SAFETY: as for this function.
-        let runner = unsafe { TileRunner::new(nest, bound, nest.tile.len.max(strip))? };
+        let runner = unsafe { TileRunner::new(nest, bound, nest.tile(bound.engine()).len.max(strip))? };
         Ok(Unit { nest, combiners, partials, runner, scratch })
     }
 
@@ -241,7 +241,7 @@ impl<'a> Unit<'a> {
     /// The area is within the space, spans all columns, and is this thread's.
     unsafe fn narrow(&mut self, area: &Area) {
         let columns = area.columns;
-        let rows_per_tile = (self.nest.tile.len / columns).max(1);
+        let rows_per_tile = (self.runner.tile_len() / columns).max(1);
         let start = (area.outer * self.nest.reduced + area.first_row) * columns;
         let mut row = 0;
         while row < area.rows {

@@ -5,12 +5,14 @@
 use std::ops::Range;
 
 use super::{Combiner, Kernels};
+use crate::codegen::compiled::Rows;
 use crate::error::Error;
 use crate::executor::Bound;
+use crate::executor::compiled::RowRunner;
 use crate::executor::map::FirstError;
 use crate::executor::tiles::TileRunner;
 use crate::kernels::reduce::{block, lanes};
-use crate::program::LoopNest;
+use crate::program::{LoopNest, Memory};
 use crate::runtime::buffer::Buffer;
 use crate::runtime::team;
 
@@ -20,25 +22,43 @@ use crate::runtime::team;
 ///
 /// As for [`crate::executor::run`].
 pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
+    if let Some(rows) = nest.rows(bound.engine()) {
+        let blocks = nest.reduced.div_ceil(shortest_block(combiners));
+        // Rows in one piece, unless there are too few of them to share.
+        let whole = blocks == 1 || nest.outer >= 4 * team::threads();
+        // SAFETY: as for this function.
+        return unsafe {
+            if whole {
+                short(nest, combiners, bound, 1)
+            } else {
+                kernel_of_blocks(nest, rows, combiners, bound)
+            }
+        };
+    }
+    let tile = nest.tile(bound.engine()).len;
     // SAFETY: as for this function.
     unsafe {
-        if nest.reduced <= nest.tile.len {
-            short(nest, combiners, bound)
+        if nest.reduced <= tile {
+            short(nest, combiners, bound, (tile / nest.reduced).min(nest.outer))
         } else {
             long(nest, combiners, bound)
         }
     }
 }
 
-/// Several rows a tile.
+/// Whole rows, a multiple of `unit` for each thread at a time.
 ///
 /// # Safety
 ///
 /// As for [`run`].
-unsafe fn short(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
+unsafe fn short(
+    nest: &LoopNest,
+    combiners: &[Combiner],
+    bound: &Bound<'_>,
+    unit: usize,
+) -> Result<(), Error> {
     let (rows, len) = (nest.outer, nest.reduced);
-    let rows_per_tile = (nest.tile.len / len).min(rows);
-    let rows_per_chunk = nest.chunk_elements().div_ceil(len).next_multiple_of(rows_per_tile);
+    let rows_per_chunk = nest.chunk_elements().div_ceil(len).next_multiple_of(unit);
     team::try_run(rows.div_ceil(rows_per_chunk), &|chunk| {
         let chunk = chunk * rows_per_chunk..rows.min((chunk + 1) * rows_per_chunk);
         // SAFETY: as for this function; chunks are disjoint rows.
@@ -47,20 +67,68 @@ unsafe fn short(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> R
     })
 }
 
+/// Blocks of rows, shared out; each leaves a partial result, which are combined at the end.
+///
+/// # Safety
+///
+/// As for [`run`].
+unsafe fn kernel_of_blocks(
+    nest: &LoopNest,
+    kernel: &Rows,
+    combiners: &[Combiner],
+    bound: &Bound<'_>,
+) -> Result<(), Error> {
+    let (rows, len, block) = (nest.outer, nest.reduced, shortest_block(combiners));
+    let blocks = len.div_ceil(block);
+    let mut partials = Partials::new(combiners, rows * blocks, block)?;
+    let shared = &partials;
+    let per_chunk = nest.chunk_elements().div_ceil(block).max(1);
+    let total = rows * blocks;
+    team::run(total.div_ceil(per_chunk), &|chunk| {
+        let chunk = chunk * per_chunk..total.min((chunk + 1) * per_chunk);
+        // SAFETY: as for this function.
+        let mut runner = unsafe { RowRunner::new(nest, kernel, bound) };
+        let mut next = chunk.start;
+        while next < chunk.end {
+            let (row, first) = (next / blocks, next % blocks);
+            let count = (blocks - first).min(chunk.end - next);
+            let origin = |n: usize| {
+                let combiner = &combiners[n];
+                shared.at(combiner, row * blocks)
+            };
+            // SAFETY: the blocks are within their row, and no other chunk has them or their partials.
+            unsafe { runner.reduce_blocks(row, first..first + count, block, &origin) };
+            next += count;
+        }
+    });
+    for row in 0..rows {
+        for combiner in combiners {
+            let operand = &nest.operands[nest.body.reductions[combiner.number].target.index()];
+            let out = bound.base(operand).wrapping_add(row * operand.dtype.size());
+            // SAFETY: every partial of the row has been written, and its result is one element of the target.
+            unsafe { partials.combine(combiner, row * blocks..(row + 1) * blocks, len, out) };
+        }
+    }
+    Ok(())
+}
+
 /// Reduces rows on one thread.
 pub(in crate::executor) struct RowReducer<'a> {
     nest: &'a LoopNest,
     combiners: &'a [Combiner],
-    runner: TileRunner<'a>,
-    form: Form,
+    form: Form<'a>,
 }
 
-/// How rows are cut.
-enum Form {
+/// How rows are cut, and what computes them.
+enum Form<'a> {
     /// Several rows a tile.
-    Short { rows_per_tile: usize },
+    Short { runner: TileRunner<'a>, rows_per_tile: usize },
     /// Several tiles a row; a part of it at a time leaves partial results.
-    Long { longest_block: usize, scratch: Accumulators, partials: Partials },
+    Long { runner: TileRunner<'a>, longest_block: usize, scratch: Accumulators, partials: Partials },
+    /// A kernel that reduces rows.
+    Kernel(RowRunner<'a>),
+    /// A kernel that reduces blocks of rows.
+    KernelOfBlocks { runner: RowRunner<'a>, block: usize, partials: Partials },
 }
 
 impl<'a> RowReducer<'a> {
@@ -75,23 +143,60 @@ impl<'a> RowReducer<'a> {
         bound: &Bound<'_>,
         most_rows: usize,
     ) -> Result<RowReducer<'a>, Error> {
-        let (len, tile) = (nest.reduced, nest.tile.len);
-        let (form, longest) = if len <= tile {
+        let len = nest.reduced;
+        if let Some(rows) = nest.rows(bound.engine()) {
+            // SAFETY: as for this function.
+            let runner = unsafe { RowRunner::new(nest, rows, bound) };
+            let block = shortest_block(combiners);
+            let form = if len <= block {
+                Form::Kernel(runner)
+            } else {
+                let partials = Partials::new(combiners, len.div_ceil(block), block)?;
+                Form::KernelOfBlocks { runner, block, partials }
+            };
+            return Ok(RowReducer { nest, combiners, form });
+        }
+        let tile = nest.tile(bound.engine()).len;
+        let form = if len <= tile {
             let rows_per_tile = (tile / len).min(most_rows);
-            (Form::Short { rows_per_tile }, rows_per_tile * len)
+            // SAFETY: as for this function.
+            let runner = unsafe { TileRunner::new(nest, bound, rows_per_tile * len)? };
+            Form::Short { runner, rows_per_tile }
         } else {
-            let longest_block = longest_block(nest, combiners);
+            let longest_block = longest_block(tile, combiners);
             let partials = Partials::new(combiners, len.div_ceil(longest_block), longest_block)?;
-            (Form::Long { longest_block, scratch: Accumulators::new(combiners), partials }, tile)
+            // SAFETY: as for this function.
+            let runner = unsafe { TileRunner::new(nest, bound, tile)? };
+            Form::Long { runner, longest_block, scratch: Accumulators::new(combiners), partials }
         };
-        // SAFETY: as for this function.
-        let runner = unsafe { TileRunner::new(nest, bound, longest)? };
-        Ok(RowReducer { nest, combiners, runner, form })
+        Ok(RowReducer { nest, combiners, form })
     }
 
-    /// What runs the tiles.
-    pub(in crate::executor) fn runner(&mut self) -> &mut TileRunner<'a> {
-        &mut self.runner
+    /// As [`TileRunner::rebase`].
+    pub(in crate::executor) fn rebase(&mut self, memory: Memory, origin: *mut u8) {
+        match &mut self.form {
+            Form::Short { runner, .. } | Form::Long { runner, .. } => runner.rebase(memory, origin),
+            Form::Kernel(runner) | Form::KernelOfBlocks { runner, .. } => runner.rebase(memory, origin),
+        }
+    }
+
+    /// As [`TileRunner::refill`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`TileRunner::refill`].
+    pub(in crate::executor) unsafe fn refill(
+        &mut self,
+        bound: &Bound<'_>,
+        has_changed: impl Fn(Memory) -> bool,
+    ) {
+        // SAFETY: as for this function.
+        unsafe {
+            match &mut self.form {
+                Form::Short { runner, .. } | Form::Long { runner, .. } => runner.refill(bound, has_changed),
+                Form::Kernel(runner) | Form::KernelOfBlocks { runner, .. } => runner.refill(bound),
+            }
+        }
     }
 
     /// Reduces these rows.
@@ -100,9 +205,27 @@ impl<'a> RowReducer<'a> {
     ///
     /// They are rows of the nest, and this thread's own.
     pub(in crate::executor) unsafe fn run(&mut self, rows: Range<usize>) {
-        let (nest, len, runner) = (self.nest, self.nest.reduced, &mut self.runner);
+        let (nest, len) = (self.nest, self.nest.reduced);
         match &mut self.form {
-            Form::Short { rows_per_tile } => {
+            // SAFETY: as for this function.
+            Form::Kernel(runner) => unsafe { runner.reduce(rows) },
+            Form::KernelOfBlocks { runner, block, partials } => {
+                for row in rows {
+                    let blocks = 0..len.div_ceil(*block);
+                    // SAFETY: the blocks are those of this row, and the partials of this row alone.
+                    unsafe {
+                        runner.reduce_blocks(row, blocks.clone(), *block, &|n| partials.pointers[n]);
+                    }
+                    for combiner in self.combiners {
+                        let target = nest.body.reductions[combiner.number].target;
+                        let item = nest.operands[target.index()].dtype.size();
+                        let out = runner.base(target).wrapping_add(row * item);
+                        // SAFETY: every partial has been written, and the result is one element of the target.
+                        unsafe { partials.combine(combiner, blocks.clone(), len, out) };
+                    }
+                }
+            }
+            Form::Short { runner, rows_per_tile } => {
                 for row in rows.clone().step_by(*rows_per_tile) {
                     let count = (*rows_per_tile).min(rows.end - row);
                     // SAFETY: these rows are within the space, and this thread's own.
@@ -115,7 +238,7 @@ impl<'a> RowReducer<'a> {
                     }
                 }
             }
-            Form::Long { longest_block, scratch, partials } => {
+            Form::Long { runner, longest_block, scratch, partials } => {
                 let segments = len.div_ceil(*longest_block);
                 for row in rows {
                     for segment in 0..segments {
@@ -149,10 +272,15 @@ impl<'a> RowReducer<'a> {
     }
 }
 
+/// Elements of a block of the reduction that has the fewest.
+fn shortest_block(combiners: &[Combiner]) -> usize {
+    combiners.iter().map(|combiner| block(combiner.dtype)).min().unwrap_or(1)
+}
+
 /// Elements of a part of a row that leaves partial results. Regions mix dtypes, and so block lengths; each block of the
 /// longest is whole blocks of the others.
-fn longest_block(nest: &LoopNest, combiners: &[Combiner]) -> usize {
-    combiners.iter().map(|combiner| block(combiner.dtype)).max().unwrap_or(1).max(nest.tile.len)
+fn longest_block(tile: usize, combiners: &[Combiner]) -> usize {
+    combiners.iter().map(|combiner| block(combiner.dtype)).max().unwrap_or(1).max(tile)
 }
 
 /// Reduces each of `count` rows of the tile just computed, which starts at row `first`.
@@ -195,7 +323,8 @@ unsafe fn reduce_rows(
 /// As for [`run`].
 unsafe fn long(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
     let (rows, len) = (nest.outer, nest.reduced);
-    let longest_block = longest_block(nest, combiners);
+    let tile = nest.tile(bound.engine()).len;
+    let longest_block = longest_block(tile, combiners);
     let segments = len.div_ceil(longest_block);
     let mut partials = Partials::new(combiners, rows * segments, longest_block)?;
     let segments_per_chunk = nest.chunk_elements().div_ceil(longest_block).max(1);
@@ -204,7 +333,7 @@ unsafe fn long(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Re
     let shared = &partials;
     team::run(total.div_ceil(segments_per_chunk), &|chunk| {
         // SAFETY: as for this function.
-        let result = unsafe { TileRunner::new(nest, bound, nest.tile.len) }.map(|mut runner| {
+        let result = unsafe { TileRunner::new(nest, bound, tile) }.map(|mut runner| {
             let mut scratch = Accumulators::new(combiners);
             for segment in chunk * segments_per_chunk..total.min((chunk + 1) * segments_per_chunk) {
                 let (row, part) = (segment / segments, segment % segments);
@@ -342,7 +471,7 @@ unsafe fn reduce_segment(
     first: usize,
     count: usize,
 ) {
-    let tile = nest.tile.len;
+    let tile = runner.tile_len();
     let mut lanes_at: Vec<*mut u8> = vec![std::ptr::null_mut(); combiners.len()];
     let mut position = 0;
     while position < count {

@@ -1,0 +1,280 @@
+//! Memory that holds machine code.
+//!
+//! Code is installed in an *arena*: shared memory without a name that is mapped twice, once to write and once
+//! to run, so that no mapping is ever both and installing is a copy. Where the system refuses that, each piece
+//! of code gets a mapping that is written and then made executable; where it refuses that too, there is no
+//! code, and programs are interpreted.
+//!
+//! Nothing is mapped before the first use. A forked child shares the arenas of its parent: it goes on running
+//! what it finds in them, and installs in arenas of its own. An arena is unmapped when the last code in it is
+//! dropped.
+//!
+//! Limits: Linux on x86-64; elsewhere [`install`] refuses.
+
+#![cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    allow(dead_code, reason = "other systems install no code")
+)]
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Bytes of an arena; larger code gets one of its own.
+const ARENA_BYTES: usize = 1 << 20;
+
+/// Code begins at a multiple of a cache line.
+const ALIGNMENT: usize = 64;
+
+/// Machine code that can be run. It stays where it is until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Code {
+    start: NonNull<u8>,
+    bytes: usize,
+    /// Keeps the mapping.
+    _mapping: Arc<Mapping>,
+}
+
+// SAFETY: the bytes are never written again, and belong to no thread.
+unsafe impl Send for Code {}
+
+// SAFETY: likewise.
+unsafe impl Sync for Code {}
+
+impl Code {
+    /// The first instruction.
+    pub(crate) fn address(&self) -> *const u8 {
+        self.start.as_ptr()
+    }
+
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: `bytes` bytes from `start` on were written by `install`, are readable, lie in a mapping
+        // that `self` keeps, and no one writes them.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.bytes) }
+    }
+}
+
+/// Executable pages.
+#[derive(Debug)]
+struct Mapping {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: the address of pages that belong to no thread.
+unsafe impl Send for Mapping {}
+
+// SAFETY: likewise; nothing is written through it.
+unsafe impl Sync for Mapping {}
+
+/// Copies code to where it can be run; none if the system refuses.
+pub(crate) fn install(code: &[u8]) -> Option<Code> {
+    platform::install(code)
+}
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod platform {
+    use super::{ALIGNMENT, ARENA_BYTES, Code, Mapping};
+    use std::ptr::NonNull;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    /// Shared memory, mapped to write and to run.
+    struct Arena {
+        writable: NonNull<u8>,
+        executable: Arc<Mapping>,
+        used: usize,
+        process: u32,
+    }
+
+    // SAFETY: the addresses of pages that belong to no thread; the mutex around it lets one write.
+    unsafe impl Send for Arena {}
+
+    impl Drop for Arena {
+        fn drop(&mut self) {
+            // SAFETY: the pages were mapped by `Arena::new` and are no one else's.
+            unsafe { libc::munmap(self.writable.as_ptr().cast(), self.executable.bytes) };
+        }
+    }
+
+    impl Drop for Mapping {
+        fn drop(&mut self) {
+            // SAFETY: the pages were mapped by this module; no code of them is left.
+            unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+        }
+    }
+
+    enum State {
+        /// Arenas have not been refused; the last one, if it has room.
+        Arenas(Option<Arena>),
+        /// They have.
+        Refused,
+    }
+
+    static STATE: Mutex<State> = Mutex::new(State::Arenas(None));
+
+    pub(super) fn install(code: &[u8]) -> Option<Code> {
+        // A fork while another thread holds the lock would leave it locked in the child: then there is no
+        // code.
+        let mut state = match STATE.try_lock() {
+            Ok(state) => state,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            Err(std::sync::TryLockError::WouldBlock) => return separate(code),
+        };
+        let process = std::process::id();
+        if let State::Arenas(arena) = &mut *state {
+            let has_room = arena.as_ref().is_some_and(|arena| {
+                arena.process == process && arena.executable.bytes - arena.used >= code.len()
+            });
+            if !has_room {
+                *arena = None;
+                match Arena::new(code.len().max(ARENA_BYTES), process) {
+                    Some(new) => *arena = Some(new),
+                    None => *state = State::Refused,
+                }
+            }
+        }
+        match &mut *state {
+            State::Arenas(Some(arena)) => Some(arena.install(code)),
+            State::Arenas(None) | State::Refused => separate(code),
+        }
+    }
+
+    impl Arena {
+        fn new(bytes: usize, process: u32) -> Option<Arena> {
+            let bytes = bytes.next_multiple_of(1 << 16);
+            // SAFETY: the name is a string that ends with zero.
+            let file = unsafe { libc::memfd_create(c"raptors-code".as_ptr(), libc::MFD_CLOEXEC) };
+            if file < 0 {
+                return None;
+            }
+            let map = |protection| {
+                // SAFETY: a new mapping, at an address of the system's choice.
+                let start =
+                    unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, file, 0) };
+                (start != libc::MAP_FAILED).then(|| NonNull::new(start.cast::<u8>())).flatten()
+            };
+            // SAFETY: `file` was opened above.
+            let is_sized = unsafe { libc::ftruncate(file, bytes as libc::off_t) } == 0;
+            let executable = if is_sized { map(libc::PROT_READ | libc::PROT_EXEC) } else { None };
+            let executable = executable.map(|start| Arc::new(Mapping { start, bytes }));
+            let writable = executable.as_ref().and_then(|_| map(libc::PROT_READ | libc::PROT_WRITE));
+            // SAFETY: `file` was opened above; mappings stay without it.
+            unsafe { libc::close(file) };
+            Some(Arena { writable: writable?, executable: executable?, used: 0, process })
+        }
+
+        fn install(&mut self, code: &[u8]) -> Code {
+            let offset = self.used;
+            self.used = (offset + code.len()).next_multiple_of(ALIGNMENT);
+            // SAFETY: the caller has seen that `code.len()` bytes are free from `used` on. Both mappings have
+            // `bytes` bytes, and those from `used` on have not been handed out, so nobody reads them yet.
+            let start = unsafe {
+                let to = self.writable.as_ptr().add(offset);
+                std::ptr::copy_nonoverlapping(code.as_ptr(), to, code.len());
+                self.executable.start.add(offset)
+            };
+            Code { start, bytes: code.len(), _mapping: Arc::clone(&self.executable) }
+        }
+    }
+
+    /// Pages of their own, written and then made executable.
+    fn separate(code: &[u8]) -> Option<Code> {
+        let bytes = code.len().next_multiple_of(1 << 12);
+        // SAFETY: a new private mapping at an address of the system's choice. It has room for the code, and
+        // is nobody else's while it is written; then its protection changes.
+        unsafe {
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let start = libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0);
+            if start == libc::MAP_FAILED {
+                return None;
+            }
+            let mapping = Arc::new(Mapping { start: NonNull::new(start.cast())?, bytes });
+            std::ptr::copy_nonoverlapping(code.as_ptr(), start.cast(), code.len());
+            if libc::mprotect(start, bytes, libc::PROT_READ | libc::PROT_EXEC) != 0 {
+                return None;
+            }
+            Some(Code { start: mapping.start, bytes: code.len(), _mapping: mapping })
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        /// `mov eax, 42; ret`.
+        const ANSWER: [u8; 6] = [0xb8, 42, 0, 0, 0, 0xc3];
+
+        fn run(code: &Code) -> i32 {
+            assert_eq!(code.bytes(), ANSWER);
+            // SAFETY: the code is a function without arguments that returns an integer.
+            let function: extern "sysv64" fn() -> i32 = unsafe { std::mem::transmute(code.address()) };
+            function()
+        }
+
+        #[test]
+        fn code_runs_from_an_arena_and_from_pages_of_its_own() {
+            let pieces: Vec<Code> = (0..100).filter_map(|_| install(&ANSWER)).collect();
+            assert_eq!(pieces.len(), 100);
+            assert!(pieces.iter().all(|code| run(code) == 42 && code.address().addr() % ALIGNMENT == 0));
+            assert_eq!(run(&separate(&ANSWER).unwrap()), 42);
+        }
+
+        #[test]
+        fn code_outlives_its_arena() {
+            let mut arena = Arena::new(ARENA_BYTES, 0).unwrap();
+            let code = arena.install(&ANSWER);
+            drop(arena);
+            assert_eq!(run(&code), 42);
+        }
+
+        #[test]
+        fn code_is_installed_where_pages_may_not_become_executable() {
+            // PR_SET_MDWE with PR_MDWE_REFUSE_EXEC_GAIN, in a child since it cannot be undone.
+            const SET: i32 = 65;
+            // SAFETY: the child calls what needs no lock of another thread, and leaves by `_exit`.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // SAFETY: changes what later mappings of this process may do.
+                let is_set = unsafe { libc::prctl(SET, 1, 0, 0, 0) } == 0;
+                let good = install(&ANSWER).is_some_and(|code| run(&code) == 42);
+                let refused = separate(&ANSWER).is_none();
+                // SAFETY: ends this process.
+                unsafe { libc::_exit(i32::from(!good || is_set != refused)) };
+            }
+            let mut status = 0;
+            // SAFETY: waits for the child above.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0);
+        }
+
+        #[test]
+        fn a_child_does_not_write_over_its_parents_code() {
+            let before = install(&ANSWER).unwrap();
+            // SAFETY: the child calls what needs no lock of another thread, and leaves by `_exit`.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                let good = install(&ANSWER).is_some_and(|code| run(&code) == 42) && run(&before) == 42;
+                // SAFETY: ends this process.
+                unsafe { libc::_exit(i32::from(!good)) };
+            }
+            let other = [0xb8, 7, 0, 0, 0, 0xc3];
+            let codes: Vec<Code> = (0..10).filter_map(|_| install(&other)).collect();
+            let mut status = 0;
+            // SAFETY: waits for the child above.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0);
+            assert!(codes.iter().all(|code| code.bytes() == other));
+            assert_eq!(run(&before), 42);
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+mod platform {
+    use super::Code;
+
+    pub(super) fn install(_code: &[u8]) -> Option<Code> {
+        None
+    }
+}

@@ -1,0 +1,292 @@
+//! Kernels: vector programs as code that can be called.
+//!
+//! [`kernel`] compiles a program for a level, or finds it: kernels are kept by the program's structure, which
+//! holds no scalars, addresses or lengths. The cache is bounded and drops what was used longest ago; a kernel
+//! in use stays. `RAPTORS_PERF=1` writes a line per kernel to `/tmp/perf-<pid>.map`, from which `perf` names
+//! samples.
+
+use std::sync::{Arc, Mutex, TryLockError};
+
+use rustc_hash::FxHashMap;
+
+use super::exec_memory::{self, Code};
+use super::vector::VectorProgram;
+use super::x86::{self, Target, Unsupported};
+use crate::runtime::level::Level;
+
+/// A stream's address in the first row, and the bytes from a row to the next.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamArgs {
+    pub(crate) base: *mut u8,
+    pub(crate) row_stride: isize,
+}
+
+/// The arguments of a call.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KernelArgs {
+    pub(crate) rows: usize,
+    /// Lanes of a row.
+    pub(crate) lanes: usize,
+    /// The position of a row's first lane.
+    pub(crate) position: i64,
+    pub(crate) pool: *const u64,
+    pub(crate) streams: *const StreamArgs,
+}
+
+/// Why there is no kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum NoKernel {
+    /// The code generator lacks an op.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// The level is not one of those that code is generated for.
+    #[error("no code is generated for {0}")]
+    Level(Level),
+    /// The system gives no executable memory.
+    #[error("the system refuses executable memory")]
+    Refused,
+}
+
+/// A compiled vector program.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    code: Code,
+    /// Bytes of the instructions; constants follow.
+    instructions: usize,
+}
+
+impl Kernel {
+    /// Compiles without looking in the cache.
+    pub(crate) fn compile(program: &VectorProgram, level: Level) -> Result<Kernel, NoKernel> {
+        let target = match level {
+            Level::Baseline => return Err(NoKernel::Level(level)),
+            Level::Avx2 => Target::Avx2,
+            Level::Avx512 if clocks_lower_with_wide_vectors() => Target::Avx512At256,
+            Level::Avx512 => Target::Avx512,
+        };
+        let compiled = x86::compile(program, target)?;
+        let code = exec_memory::install(&compiled.bytes).ok_or(NoKernel::Refused)?;
+        perf_map(program, &code);
+        Ok(Kernel { code, instructions: compiled.instructions })
+    }
+
+    /// The instructions, for disassembly.
+    pub(crate) fn code(&self) -> &[u8] {
+        &self.code.bytes()[..self.instructions]
+    }
+
+    /// Runs the kernel.
+    ///
+    /// # Safety
+    ///
+    /// The CPU has the level that the kernel was compiled for. `args.pool` has the entries of the program's
+    /// pool, `args.streams` an entry a stream. In each of `args.rows` rows, which are `row_stride` bytes
+    /// apart, a stream of unit step has `args.lanes` elements and one of row step has one, readable where it
+    /// is loaded and writable where it is stored or the target of a reduction. A stream that is written
+    /// shares no byte with another, unless both have unit step, elements of one size, and the same addresses
+    /// in every row. With reductions, `args.lanes` is at most a block of
+    /// [`kernels::reduce`](crate::kernels::reduce) if the result is to be one of its blocks.
+    pub(crate) unsafe fn call(&self, args: &KernelArgs) {
+        // SAFETY: the code is a function of this type: `x86::compile` makes no other.
+        let function: Function = unsafe { std::mem::transmute(self.code.address()) };
+        function(args);
+    }
+}
+
+/// Whether this CPU is one that lowers its clock for 64-byte vectors: Skylake and Cascade Lake servers.
+fn clocks_lower_with_wide_vectors() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::__cpuid;
+        use std::sync::OnceLock;
+        static ANSWER: OnceLock<bool> = OnceLock::new();
+        *ANSWER.get_or_init(|| {
+            let is_intel = __cpuid(0).ecx == u32::from_le_bytes(*b"ntel");
+            let signature = __cpuid(1).eax;
+            let family = signature >> 8 & 15;
+            let model = signature >> 4 & 15 | signature >> 12 & 0xf0;
+            is_intel && family == 6 && model == 0x55
+        })
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+#[cfg(target_arch = "x86_64")]
+type Function = extern "sysv64" fn(*const KernelArgs);
+
+/// Never called: other architectures install no code.
+#[cfg(not(target_arch = "x86_64"))]
+type Function = extern "C" fn(*const KernelArgs);
+
+/// Bytes of code that the cache keeps.
+const MOST_BYTES: usize = 8 << 20;
+
+#[derive(Default)]
+struct Cache {
+    /// By level, then by program.
+    kernels: FxHashMap<Level, FxHashMap<VectorProgram, Entry>>,
+    bytes: usize,
+    /// Counts look-ups.
+    now: u64,
+}
+
+struct Entry {
+    kernel: Result<Arc<Kernel>, NoKernel>,
+    used: u64,
+}
+
+static CACHE: Mutex<Option<Cache>> = Mutex::new(None);
+
+/// The kernel of a program, compiled if it is not in the cache.
+pub(crate) fn kernel(program: &VectorProgram, level: Level) -> Result<Arc<Kernel>, NoKernel> {
+    let mut cache = match CACHE.try_lock() {
+        Ok(cache) => cache,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        // Another thread compiles, or did when this process was forked from one where it still has the lock.
+        // To compile again takes less time than most waits.
+        Err(TryLockError::WouldBlock) => return Kernel::compile(program, level).map(Arc::new),
+    };
+    cache.get_or_insert_default().kernel(program, level)
+}
+
+impl Cache {
+    fn kernel(&mut self, program: &VectorProgram, level: Level) -> Result<Arc<Kernel>, NoKernel> {
+        self.now += 1;
+        let kernels = self.kernels.entry(level).or_default();
+        if let Some(entry) = kernels.get_mut(program) {
+            entry.used = self.now;
+            return entry.kernel.clone();
+        }
+        let kernel = Kernel::compile(program, level).map(Arc::new);
+        self.bytes += size(&kernel);
+        kernels.insert(program.clone(), Entry { kernel: kernel.clone(), used: self.now });
+        if self.bytes > MOST_BYTES {
+            self.evict();
+        }
+        kernel
+    }
+
+    /// Drops the half that was used longest ago.
+    fn evict(&mut self) {
+        let entries = || self.kernels.values().flat_map(FxHashMap::values);
+        let mut used: Vec<u64> = entries().map(|entry| entry.used).collect();
+        let middle = used.len() / 2;
+        let (_, &mut limit, _) = used.select_nth_unstable(middle);
+        for kernels in self.kernels.values_mut() {
+            kernels.retain(|_, entry| entry.used >= limit);
+        }
+        let entries = self.kernels.values().flat_map(FxHashMap::values);
+        self.bytes = entries.map(|entry| size(&entry.kernel)).sum();
+    }
+}
+
+/// Bytes that an entry counts for; those without code count for their key.
+fn size(kernel: &Result<Arc<Kernel>, NoKernel>) -> usize {
+    kernel.as_ref().map_or(1 << 10, |kernel| kernel.code.bytes().len())
+}
+
+/// Names the code for `perf`, if the user asked for it.
+fn perf_map(program: &VectorProgram, code: &Code) {
+    use std::io::Write;
+    use std::sync::OnceLock;
+    static IS_ON: OnceLock<bool> = OnceLock::new();
+    if !*IS_ON.get_or_init(|| std::env::var_os("RAPTORS_PERF").is_some_and(|value| value == "1")) {
+        return;
+    }
+    let hash = std::hash::BuildHasher::hash_one(&rustc_hash::FxBuildHasher, program);
+    let line = format!(
+        "{:x} {:x} raptors:{hash:016x}:{}\n",
+        code.address().addr(),
+        code.bytes().len(),
+        program.insts.len()
+    );
+    let path = format!("/tmp/perf-{}.map", std::process::id());
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    // A profile without names is no reason to fail.
+    if let Ok(mut file) = file {
+        let _ = file.write_all(line.as_bytes());
+    }
+}
+
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::codegen::vector::{Step, Stream, StreamId, Type, VectorOp};
+
+    /// A stream times so many constants.
+    fn products(count: u16) -> VectorProgram {
+        let mut program = VectorProgram { pool: count, ..VectorProgram::default() };
+        let stream = Stream { ty: Type::F32, step: Step::Unit };
+        program.streams = vec![stream, stream];
+        let mut x = program.push(VectorOp::Load(StreamId(0)), &[], Type::F32);
+        for entry in 0..count {
+            let c = program.push(VectorOp::Splat(entry), &[], Type::F32);
+            x = program.push(VectorOp::Mul, &[x, c], Type::F32);
+        }
+        program.stores.push((x, StreamId(1)));
+        program
+    }
+
+    fn run(kernel: &Kernel, x: &[f32], pool: &[f32]) -> Vec<f32> {
+        let pool: Vec<u64> = pool.iter().map(|c| c.to_bits().into()).collect();
+        let mut y = vec![0f32; x.len()];
+        let streams = [x.as_ptr().cast_mut().cast::<u8>(), y.as_mut_ptr().cast()]
+            .map(|base| StreamArgs { base, row_stride: 0 });
+        let args = KernelArgs {
+            rows: 1,
+            lanes: x.len(),
+            position: 0,
+            pool: pool.as_ptr(),
+            streams: streams.as_ptr(),
+        };
+        // SAFETY: the kernel is for a level of this machine, and both streams have `lanes` elements of its
+        // type.
+        unsafe { kernel.call(&args) };
+        y
+    }
+
+    #[test]
+    fn programs_that_differ_in_constants_share_a_kernel() {
+        for level in Level::available().filter(|&level| level != Level::Baseline) {
+            let mut cache = Cache::default();
+            let program = products(2);
+            let first = cache.kernel(&program, level).unwrap();
+            let again = cache.kernel(&program.clone(), level).unwrap();
+            assert!(Arc::ptr_eq(&first, &again));
+            let x: Vec<f32> = (0..100).map(|n| n as f32).collect();
+            for factor in [2.0, 3.0] {
+                let expected: Vec<f32> = x.iter().map(|x| x * factor * 0.5).collect();
+                assert_eq!(run(&first, &x, &[factor, 0.5]), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_drops_what_was_used_longest_ago() {
+        for level in Level::available().filter(|&level| level != Level::Baseline) {
+            let mut cache = Cache::default();
+            for count in 1..=20 {
+                cache.kernel(&products(count), level).unwrap();
+            }
+            let kept = cache.kernel(&products(1), level).unwrap();
+            let bytes = cache.bytes;
+            cache.evict();
+            assert!(cache.bytes < bytes);
+            let kernels = &cache.kernels[&level];
+            assert_eq!(kernels.len(), 10);
+            assert!(kernels.contains_key(&products(1)) && !kernels.contains_key(&products(2)));
+            // What was dropped from the cache but is held can still be called.
+            cache.kernels.clear();
+            assert_eq!(run(&kept, &[3.0], &[2.0]), [6.0]);
+        }
+    }
+
+    #[test]
+    fn the_baseline_has_no_kernels() {
+        let refused = kernel(&products(1), Level::Baseline).map(|_| ());
+        assert_eq!(refused, Err(NoKernel::Level(Level::Baseline)));
+    }
+}

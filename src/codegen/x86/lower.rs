@@ -1,0 +1,344 @@
+//! Vector programs to machine programs: each op becomes the instructions that a level has for it.
+//!
+//! A vector has as many lanes as the widest type of the program fits a register of the level, so that every
+//! value is in one register, or in the low part of one. AVX-512 has masks of a bit a lane; with AVX2 a mask
+//! is a vector, whose elements are as wide as what was compared, and is widened or narrowed where it is used
+//! with another type. What an instruction set lacks is built from what it has: [`integers`], [`convert`] and
+//! [`masks`] say how.
+
+mod convert;
+mod integers;
+mod masks;
+mod reduce;
+
+pub(in crate::codegen::x86) use reduce::lane_bytes;
+
+use smallvec::SmallVec;
+
+use super::Unsupported;
+use super::machine::{Args, Block, Class, Form, Home, Info, Inst, MachineProgram, Place, Target, Value};
+use super::opcode::{self, Opcode};
+use crate::codegen::vector::{
+    Conversion, Fma, Rounding, Step, Type, VectorId, VectorInst, VectorOp, VectorProgram,
+};
+
+/// More values, or bytes of constants, would not have numbers of 16 bits.
+const MOST_VALUES: usize = 60_000;
+
+/// What a vector value became.
+#[derive(Clone, Copy, Debug)]
+struct Lowered {
+    value: Value,
+    /// Bytes of a mask's element where masks are vectors.
+    element: u8,
+    /// Whether a mask holds where its bits are clear.
+    inverted: bool,
+}
+
+struct Lowerer<'a> {
+    program: &'a VectorProgram,
+    target: Target,
+    lanes: usize,
+    values: Vec<Info>,
+    insts: Vec<Inst>,
+    constants: Vec<u8>,
+    /// Elements that fill a vector, by bytes, bits, and bytes of the vector.
+    splats: SmallVec<[(usize, u64, usize, Value); 8]>,
+    lowered: Vec<Option<Lowered>>,
+}
+
+/// The machine program of a vector program.
+pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachineProgram, Unsupported> {
+    let widest = program.insts.iter().map(|inst| inst.ty.size()).max().map_or(1, |size| size.max(1));
+    let mut lowerer = Lowerer {
+        program,
+        target,
+        lanes: target.vector_bytes() / widest,
+        values: Vec::with_capacity(2 * program.insts.len()),
+        insts: Vec::with_capacity(2 * program.insts.len()),
+        constants: Vec::new(),
+        splats: SmallVec::new(),
+        lowered: vec![None; program.insts.len()],
+    };
+    let is_needed = needed(program);
+    for (n, inst) in program.insts.iter().enumerate() {
+        if is_needed[n] {
+            lowerer.lowered[n] = Some(lowerer.inst(inst)?);
+            if lowerer.values.len().max(lowerer.constants.len()) > MOST_VALUES {
+                return Err(Unsupported { op: "a program so long", ty: inst.ty, target });
+            }
+        }
+    }
+    lowerer.accumulate()?;
+    lowerer.stores()?;
+    let body = lowerer.block();
+    let row_start = lowerer.row_start();
+    let row_end = lowerer.row_end()?;
+    Ok(MachineProgram {
+        target,
+        lanes: lowerer.lanes,
+        values: lowerer.values,
+        body,
+        row_end,
+        row_start,
+        constants: lowerer.constants,
+    })
+}
+
+/// Which values a store or a reduction needs.
+fn needed(program: &VectorProgram) -> Vec<bool> {
+    let mut needed = vec![false; program.insts.len()];
+    for (value, _) in &program.stores {
+        needed[value.index()] = true;
+    }
+    for accumulation in &program.accumulations {
+        needed[accumulation.value.index()] = true;
+    }
+    for (n, inst) in program.insts.iter().enumerate().rev() {
+        if needed[n] {
+            for arg in &inst.args {
+                needed[arg.index()] = true;
+            }
+        }
+    }
+    needed
+}
+
+impl Lowerer<'_> {
+    /// Everything that is read is read before anything is written.
+    fn stores(&mut self) -> Result<(), Unsupported> {
+        let program = self.program;
+        let mut values: SmallVec<[Value; 4]> = SmallVec::new();
+        for &(value, stream) in &program.stores {
+            let ty = program.ty(value);
+            if ty == Type::Mask || program.streams[stream.index()].step != Step::Unit {
+                return Err(Unsupported { op: "store", ty, target: self.target });
+            }
+            let value = self.value(value);
+            let is_in_memory = self.values[value.index()].home.is_some() && program.stores.len() > 1;
+            let bytes = self.bytes(ty);
+            values.push(if is_in_memory { self.one(opcode::VMOVUPS_LOAD, bytes, value) } else { value });
+        }
+        for (&(value, stream), stored) in program.stores.iter().zip(values) {
+            let ty = program.ty(value);
+            let form = Form::Store(Place::Unit(stream), ty.size() as u8);
+            self.push(form, opcode::VMOVUPS_STORE, self.bytes(ty), None, &[stored]);
+        }
+        Ok(())
+    }
+
+    /// Bytes of a vector of a type.
+    fn bytes(&self, ty: Type) -> usize {
+        self.lanes * ty.size()
+    }
+
+    fn is_evex(&self) -> bool {
+        self.target.is_evex()
+    }
+
+    /// What has been pushed, as a block.
+    fn block(&mut self) -> Block {
+        Block { insts: std::mem::take(&mut self.insts) }
+    }
+
+    fn new_value(&mut self, class: Class, bytes: usize, home: Option<Home>, lane: usize) -> Value {
+        self.values.push(Info { class, bytes: bytes as u8, home, lane: lane as u8 });
+        Value(self.values.len() as u16 - 1)
+    }
+
+    /// An instruction that works on `bytes`; if they are fewer than 16, a store alone takes note.
+    fn push(&mut self, form: Form, opcode: Opcode, bytes: usize, dst: Option<Value>, args: &[Value]) {
+        let bytes = if matches!(form, Form::Store(..)) { bytes as u8 } else { bytes.max(16) as u8 };
+        self.insts.push(Inst { form, opcode, bytes, imm: None, args: Args::new(args), dst });
+    }
+
+    /// An instruction with a vector as result, of as many bytes as it works on.
+    fn op(&mut self, form: Form, opcode: Opcode, bytes: usize, args: &[Value]) -> Value {
+        let dst = self.new_value(Class::Vector, bytes, None, 0);
+        self.push(form, opcode, bytes, Some(dst), args);
+        dst
+    }
+
+    fn one(&mut self, opcode: Opcode, bytes: usize, x: Value) -> Value {
+        self.op(Form::One, opcode, bytes, &[x])
+    }
+
+    fn two(&mut self, opcode: Opcode, bytes: usize, x: Value, y: Value) -> Value {
+        self.op(Form::Two, opcode, bytes, &[x, y])
+    }
+
+    /// A two-operand instruction whose operands may change places.
+    fn commuting(&mut self, opcode: Opcode, bytes: usize, x: Value, y: Value) -> Value {
+        self.op(Form::TwoCommuting, opcode, bytes, &[x, y])
+    }
+
+    /// The immediate of the last instruction.
+    fn set_immediate(&mut self, imm: u8) {
+        if let Some(inst) = self.insts.last_mut() {
+            inst.imm = Some(imm);
+        }
+    }
+
+    /// An element of so many bytes in every lane of a vector.
+    fn splat(&mut self, element: usize, bits: u64, bytes: usize) -> Value {
+        let known = self.splats.iter().find(|known| (known.0, known.1, known.2) == (element, bits, bytes));
+        if let Some(&(.., value)) = known {
+            return value;
+        }
+        let place = Place::Constant(self.constants.len() as u16);
+        self.constants.extend_from_slice(&bits.to_le_bytes());
+        let home = Home { place, element: element as u8 };
+        let value = self.new_value(Class::Vector, bytes, Some(home), 0);
+        self.splats.push((element, bits, bytes, value));
+        value
+    }
+
+    /// A vector of these bytes.
+    fn table(&mut self, table: &[u8]) -> Value {
+        let offset = self.constants.len().next_multiple_of(table.len());
+        self.constants.resize(offset, 0);
+        self.constants.extend_from_slice(table);
+        let home = Home { place: Place::Constant(offset as u16), element: 0 };
+        self.new_value(Class::Vector, table.len(), Some(home), 0)
+    }
+
+    fn zeros(&mut self, bytes: usize) -> Value {
+        let op = self.bitwise(VectorOp::Xor, 4);
+        self.op(Form::Zeros, op, bytes, &[])
+    }
+
+    /// The machine value of a vector value that is no mask.
+    fn value(&self, id: VectorId) -> Value {
+        self.get(id).value
+    }
+
+    fn get(&self, id: VectorId) -> Lowered {
+        match self.lowered[id.index()] {
+            Some(lowered) => lowered,
+            None => unreachable!("{id} is used before it is computed"),
+        }
+    }
+
+    fn inst(&mut self, inst: &VectorInst) -> Result<Lowered, Unsupported> {
+        let ty = inst.ty;
+        let from = inst.args.last().map_or(ty, |&arg| self.program.ty(arg));
+        if ty == Type::Mask {
+            return self.mask(inst, from);
+        }
+        let bytes = self.bytes(ty);
+        let args: SmallVec<[Value; 4]> = inst.args.iter().map(|&arg| self.value(arg)).collect();
+        let value = match (inst.op, args.as_slice()) {
+            (VectorOp::Load(stream), _) => {
+                let (place, element) = match self.program.streams[stream.index()].step {
+                    Step::Unit => (Place::Unit(stream), 0),
+                    Step::Row => (Place::Row(stream), ty.size() as u8),
+                };
+                self.new_value(Class::Vector, bytes, Some(Home { place, element }), ty.size())
+            }
+            (VectorOp::Splat(entry), _) => {
+                let home = Home { place: Place::Pool(entry), element: ty.size() as u8 };
+                self.new_value(Class::Vector, bytes, Some(home), 0)
+            }
+            (VectorOp::Position, _) => self.position(),
+            (VectorOp::Select, &[_, x, y]) => self.select(self.get(inst.args[0]), ty.size(), bytes, x, y),
+            (VectorOp::Rare(n), &[_, value, x, y]) => {
+                let mask = self.mask_of_width(self.get(inst.args[0]), ty.size());
+                self.op(Form::Rare(n), opcode::VMOVAPS, bytes, &[mask, value, x, y])
+            }
+            (VectorOp::And | VectorOp::Or | VectorOp::Xor, &[x, y]) => {
+                self.commuting(self.bitwise(inst.op, ty.size()), bytes, x, y)
+            }
+            (VectorOp::AndNot, &[x, y]) => self.two(self.bitwise(inst.op, ty.size()), bytes, x, y),
+            (VectorOp::Convert(Conversion::MaskToInt), _) => self.mask_to_int(self.get(inst.args[0])),
+            (VectorOp::Convert(conversion), &[x]) => self.convert(conversion, from, ty, x)?,
+            (op, args) if ty.is_float() => self.float(op, ty, bytes, args)?,
+            (op, &[x]) => self.shift_constant(op, ty, x)?,
+            (op, &[x, y]) => self.integer(op, ty, x, y)?,
+            (op, _) => return Err(self.unsupported(op, ty)),
+        };
+        Ok(Lowered { value, element: 0, inverted: false })
+    }
+
+    fn unsupported(&self, op: VectorOp, ty: Type) -> Unsupported {
+        let op = match op {
+            VectorOp::Load(_) => "load",
+            VectorOp::Splat(_) => "splat",
+            VectorOp::Convert(_) => "convert",
+            VectorOp::Compare(_) => "compare",
+            VectorOp::Shift(..) | VectorOp::ShiftBy(_) => "shift",
+            VectorOp::Rare(_) => "rare",
+            _ => "arithmetic",
+        };
+        Unsupported { op, ty, target: self.target }
+    }
+
+    fn float(&mut self, op: VectorOp, ty: Type, bytes: usize, args: &[Value]) -> Result<Value, Unsupported> {
+        let pick = |single: Opcode, double: Opcode| if ty == Type::F32 { single } else { double };
+        Ok(match (op, args) {
+            (VectorOp::Add, &[x, y]) => self.commuting(pick(opcode::VADDPS, opcode::VADDPD), bytes, x, y),
+            (VectorOp::Sub, &[x, y]) => self.two(pick(opcode::VSUBPS, opcode::VSUBPD), bytes, x, y),
+            (VectorOp::Mul, &[x, y]) => self.commuting(pick(opcode::VMULPS, opcode::VMULPD), bytes, x, y),
+            (VectorOp::Div, &[x, y]) => self.two(pick(opcode::VDIVPS, opcode::VDIVPD), bytes, x, y),
+            (VectorOp::Min, &[x, y]) => self.two(pick(opcode::VMINPS, opcode::VMINPD), bytes, x, y),
+            (VectorOp::Max, &[x, y]) => self.two(pick(opcode::VMAXPS, opcode::VMAXPD), bytes, x, y),
+            (VectorOp::Sqrt, &[x]) => self.one(pick(opcode::VSQRTPS, opcode::VSQRTPD), bytes, x),
+            (VectorOp::Round(rounding), &[x]) => {
+                let value = self.one(pick(opcode::VROUNDPS, opcode::VROUNDPD), bytes, x);
+                // Bit 3 keeps the inexact flag from being raised.
+                let mode = match rounding {
+                    Rounding::Nearest => 0,
+                    Rounding::Down => 1,
+                    Rounding::Up => 2,
+                    Rounding::Zero => 3,
+                };
+                self.set_immediate(8 | mode);
+                value
+            }
+            (VectorOp::Fma(kind), &[x, y, z]) => {
+                let opcode = match kind {
+                    Fma::MulAdd => pick(opcode::VFMADDPS, opcode::VFMADDPD),
+                    Fma::MulSub => pick(opcode::VFMSUBPS, opcode::VFMSUBPD),
+                    Fma::NegMulAdd => pick(opcode::VFNMADDPS, opcode::VFNMADDPD),
+                    Fma::NegMulSub => pick(opcode::VFNMSUBPS, opcode::VFNMSUBPD),
+                };
+                self.op(Form::Fma, opcode, bytes, &[x, y, z])
+            }
+            (VectorOp::Scale, &[x, y]) if self.is_evex() => {
+                self.two(pick(opcode::VSCALEFPS, opcode::VSCALEFPD), bytes, x, y)
+            }
+            (VectorOp::Scale, &[x, y]) => self.scale(ty, x, y)?,
+            (op, _) => return Err(self.unsupported(op, ty)),
+        })
+    }
+
+    /// Two products by powers of two, as [`raptors_ir::lanes::Lanes::scale`] defines it.
+    fn scale(&mut self, ty: Type, x: Value, n: Value) -> Result<Value, Unsupported> {
+        use raptors_ir::lanes::Real;
+        let (int, fraction, bias, magic) = match ty {
+            Type::F32 => (Type::I32, f32::FRACTION_BITS, f32::BIAS, u64::from(f32::MAGIC.to_bits())),
+            _ => (Type::I64, f64::FRACTION_BITS, f64::BIAS, f64::MAGIC.to_bits()),
+        };
+        let bytes = self.bytes(ty);
+        let magic = self.splat(ty.size(), magic, bytes);
+        let bias = self.splat(ty.size(), bias as u64, bytes);
+        let sum = self.float(VectorOp::Add, ty, bytes, &[n, magic])?;
+        let n = self.integer(VectorOp::Sub, int, sum, magic)?;
+        let right = VectorOp::Shift(crate::codegen::vector::Shift::RightSigned, 1);
+        let half = self.shift_constant(right, int, n)?;
+        let rest = self.integer(VectorOp::Sub, int, n, half)?;
+        let mut product = x;
+        for power in [half, rest] {
+            let biased = self.integer(VectorOp::Add, int, power, bias)?;
+            let left = VectorOp::Shift(crate::codegen::vector::Shift::Left, fraction as u8);
+            let factor = self.shift_constant(left, int, biased)?;
+            product = self.float(VectorOp::Mul, ty, bytes, &[product, factor])?;
+        }
+        Ok(product)
+    }
+
+    fn position(&mut self) -> Value {
+        let first: Vec<u8> = (0..self.lanes as u64).flat_map(u64::to_le_bytes).collect();
+        let first = self.table(&first);
+        self.op(Form::Position, opcode::VPADDQ, self.bytes(Type::I64), &[first])
+    }
+}

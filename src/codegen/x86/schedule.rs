@@ -1,0 +1,203 @@
+//! In which order the instructions of a block run, and over how many vectors at once.
+//!
+//! A block is run op by op over several vectors, its *copies*: their chains of dependent instructions
+//! overlap, which hides latency better than the CPU does on its own. What that costs in registers decides how
+//! many copies there are.
+//!
+//! Mask registers are few: an instruction that makes a mask waits for the first that uses it, and both are
+//! done for one copy before the next. Stores come as soon as no stream is read any more: a stream that is
+//! written may be one that is read.
+
+use smallvec::SmallVec;
+
+use super::machine::{Block, Class, Info, MachineProgram, Place, Value};
+
+/// An instruction, by position, for a copy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) inst: u16,
+    pub(super) copy: u8,
+}
+
+/// The most copies of a body.
+const MOST_COPIES: usize = 8;
+
+/// The most steps of a body: code beyond would not stay in the first caches.
+const MOST_STEPS: usize = 1600;
+
+/// The instructions of a block in order, for each copy.
+pub(super) fn steps(block: &Block, values: &[Info], copies: usize) -> Vec<Step> {
+    let order = order(block, values);
+    let mut steps = Vec::with_capacity(block.insts.len() * copies);
+    let mut first = 0;
+    for end in order.ends {
+        for copy in 0..copies {
+            let group = order.insts[first..end].iter();
+            steps.extend(group.map(|&inst| Step { inst, copy: copy as u8 }));
+        }
+        first = end;
+    }
+    steps
+}
+
+/// Instructions in groups that stay together.
+struct Order {
+    insts: Vec<u16>,
+    /// Where each group ends.
+    ends: Vec<usize>,
+}
+
+impl Order {
+    /// The last instruction of a group.
+    fn push(&mut self, inst: u16) {
+        self.insts.push(inst);
+        self.ends.push(self.insts.len());
+    }
+}
+
+fn order(block: &Block, values: &[Info]) -> Order {
+    let count = block.insts.len();
+    let mut order = Order { insts: Vec::with_capacity(count), ends: Vec::with_capacity(count) };
+    let mut stores: SmallVec<[u16; 8]> = SmallVec::new();
+    // The instructions of masks that no instruction has needed yet, by value.
+    let mut waiting: SmallVec<[(Value, u16); 8]> = SmallVec::new();
+    for (n, inst) in block.insts.iter().enumerate() {
+        match inst.dst {
+            None => stores.push(n as u16),
+            Some(dst) if values[dst.index()].class == Class::Mask => waiting.push((dst, n as u16)),
+            Some(_) => {
+                needed_masks(block, &mut waiting, n, &mut order.insts);
+                order.push(n as u16);
+            }
+        }
+    }
+    if stores.len() < 2 {
+        stores.into_iter().for_each(|store| order.push(store));
+        return order;
+    }
+    with_stores(block, values, &order, &stores)
+}
+
+/// The order with stores put in where their values are there and nothing is read any more.
+fn with_stores(block: &Block, values: &[Info], order: &Order, stores: &[u16]) -> Order {
+    let reads_stream =
+        |value: &Value| values[value.index()].home.is_some_and(|home| matches!(home.place, Place::Unit(_)));
+    let inst = |n: usize| &block.insts[usize::from(order.insts[n])];
+    let read = (0..order.insts.len()).rfind(|&n| inst(n).args.iter().any(reads_stream)).unwrap_or(0);
+    let mut at: SmallVec<[(usize, u16); 8]> = stores
+        .iter()
+        .map(|&store| {
+            let value = block.insts[usize::from(store)].args[0];
+            let made = (0..order.insts.len()).find(|&n| inst(n).dst == Some(value)).unwrap_or(0);
+            (made.max(read), store)
+        })
+        .collect();
+    at.sort();
+    let mut at = at.into_iter().peekable();
+    let mut merged = Order { insts: Vec::with_capacity(block.insts.len()), ends: Vec::new() };
+    let mut first = 0;
+    for &end in &order.ends {
+        merged.insts.extend_from_slice(&order.insts[first..end]);
+        merged.ends.push(merged.insts.len());
+        first = end;
+        while let Some((_, store)) = at.next_if(|&(position, _)| position < end) {
+            merged.push(store);
+        }
+    }
+    at.for_each(|(_, store)| merged.push(store));
+    merged
+}
+
+/// Takes the masks that an instruction needs, and those that they need, from the waiting ones.
+fn needed_masks(block: &Block, waiting: &mut SmallVec<[(Value, u16); 8]>, inst: usize, insts: &mut Vec<u16>) {
+    for arg in &block.insts[inst].args {
+        let Some(position) = waiting.iter().position(|&(value, _)| value == *arg) else { continue };
+        let (_, mask) = waiting.remove(position);
+        needed_masks(block, waiting, usize::from(mask), insts);
+        insts.push(mask);
+    }
+}
+
+/// The most vectors that are alive at once in one copy of a block, those with a shared home aside.
+fn peak(block: &Block, values: &[Info]) -> usize {
+    let is_local = |value: Value| {
+        let info = values[value.index()];
+        info.class == Class::Vector && info.home.is_none_or(|home| !home.is_shared())
+    };
+    let mut is_alive = vec![false; values.len()];
+    let (mut alive, mut most) = (0usize, 0);
+    for inst in block.insts.iter().rev() {
+        if let Some(dst) = inst.dst
+            && is_alive[dst.index()]
+        {
+            is_alive[dst.index()] = false;
+            alive -= 1;
+        }
+        for &arg in &inst.args {
+            if is_local(arg) && !is_alive[arg.index()] {
+                is_alive[arg.index()] = true;
+                alive += 1;
+            }
+        }
+        // What is read once from memory is an operand there.
+        most = most.max(alive);
+    }
+    most
+}
+
+/// How a body is run.
+pub(super) struct Shape {
+    /// How many vectors at once.
+    pub(super) copies: usize,
+    /// How many registers constants may keep.
+    pub(super) pinned: usize,
+    /// Whether accumulations are in registers while the body is repeated.
+    pub(super) has_accumulators: bool,
+}
+
+/// The shape of a body with so many shared values. `vectors` are those of each accumulation's lanes; `forced`
+/// is a number of copies that a test wants.
+pub(super) fn shape(
+    program: &MachineProgram,
+    shared: usize,
+    vectors: &[usize],
+    forced: Option<usize>,
+) -> Shape {
+    let registers = program.target.registers();
+    let ops = program.body.insts.len().max(1);
+    let peak = peak(&program.body, &program.values).max(1);
+    let constants = shared.min(registers / 3);
+    // Registers that a body of so many copies needs without spilling.
+    let needs = |copies: usize| copies * peak + constants;
+    let fewest = vectors.iter().copied().min();
+    let accumulators: usize = vectors.iter().sum();
+    let are_equal = vectors.iter().all(|&one| Some(one) == fewest);
+    let accumulated = fewest.filter(|&copies| {
+        let fits = needs(copies) + accumulators <= registers && copies * ops <= MOST_STEPS / 4;
+        are_equal && accumulators + 10 <= registers && (fits || forced == Some(copies))
+    });
+    if let Some(copies) = accumulated
+        && forced.is_none_or(|forced| forced == copies)
+    {
+        let spare = registers.saturating_sub(copies * peak + accumulators).max(2);
+        let pinned = shared.min(spare).min(registers - accumulators - 7);
+        return Shape { copies, pinned, has_accumulators: true };
+    }
+    let mut copies = MOST_COPIES;
+    while copies > 1 && needs(copies) > registers {
+        copies /= 2;
+    }
+    if ops >= 20 {
+        copies = copies.max(4);
+    }
+    while copies > 1 && copies * ops > MOST_STEPS {
+        copies /= 2;
+    }
+    copies = forced.unwrap_or(copies);
+    if let Some(fewest) = fewest {
+        // A power of two, so that a body stays within the lanes of every accumulation.
+        copies = 1 << copies.min(fewest).max(1).ilog2();
+    }
+    let spare = registers.saturating_sub(copies * peak).max(constants);
+    Shape { copies, pinned: shared.min(spare).min(registers - 7), has_accumulators: false }
+}
