@@ -11,6 +11,7 @@
 
 use raptors_ir::{NodeId, Op, Rows};
 use rustc_hash::FxHashSet;
+use smallvec::SmallVec;
 
 use super::{Fuser, MAX_NODES, Refusal};
 use crate::access::root_of;
@@ -98,9 +99,8 @@ impl Fuser<'_> {
         }
         let mut nodes = [&first.nodes[..], &second.nodes].concat();
         nodes.sort_unstable();
-        let own: FxHashSet<NodeId> = nodes.iter().copied().collect();
         let phases = Phases::of(self.graph, &nodes, |node| {
-            self.is_output[node.index()] || self.is_used_outside(node, &own)
+            self.is_output[node.index()] || self.is_used_outside(node, &nodes)
         })?;
         if phases.passes() > MAX_PASSES {
             return Some(format!("a block of rows would be passed over more than {MAX_PASSES} times"));
@@ -140,14 +140,14 @@ impl Fuser<'_> {
         })
     }
 
-    /// Whether a node that is not one of `own` uses the value, directly or through views.
-    fn is_used_outside(&self, value: NodeId, own: &FxHashSet<NodeId>) -> bool {
-        let mut pending = vec![value];
+    /// Whether a node that is not one of `own`, which ascend, uses the value, directly or through views.
+    fn is_used_outside(&self, value: NodeId, own: &[NodeId]) -> bool {
+        let mut pending: SmallVec<[NodeId; 8]> = SmallVec::from_slice(&[value]);
         while let Some(value) = pending.pop() {
             for user in self.graph.users(value) {
                 if self.graph.op(user).is_view() {
                     pending.push(user);
-                } else if !own.contains(&user) {
+                } else if own.binary_search(&user).is_err() {
                     return true;
                 }
             }
