@@ -5,18 +5,37 @@
 //! the same bits wherever it runs.
 
 #[allow(dead_code, reason = "the function of an op takes it from here")]
+mod argument_reduction;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
+mod error_function;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
 mod exp;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
+mod gamma;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
+mod gamma_f64;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod hyperbolic;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod inverse_hyperbolic;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
+mod inverse_trigonometric;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
 mod log;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod logaddexp;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
 mod polynomial;
 #[allow(dead_code, reason = "the function of an op takes it from here")]
 mod pow;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
+mod reciprocal_gamma;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
+mod root;
+#[allow(dead_code, reason = "the function of an op takes it from here")]
+mod trigonometric;
+#[cfg(test)]
+mod circular_and_special_tests;
 #[cfg(test)]
 mod exp_log_hard_cases;
 #[cfg(test)]
