@@ -5,6 +5,7 @@ use raptors::kernels::elementwise::{Kernel, cast, elementwise, select};
 use raptors::runtime::level::Level;
 use raptors_ir::{DType, ElementwiseOp, Literal, scalar};
 
+mod lanes;
 mod matmul;
 mod reduce;
 

@@ -174,7 +174,7 @@ pub trait Lanes: Copy {
     fn widen_mask(self, x: Self::Mask) -> <Self::Wide as Lanes>::Mask;
 
     /// `x * 2^n` for integers `n`, rounded once: for `|x|` within 2^-64 and 2^64, 0, infinite or NaN, and `|n|` at most
-    /// 300 for `f32`, 2200 for `f64`.
+    /// 250 for `f32`, 2040 for `f64`.
     #[inline(always)]
     fn scale(self, x: Self::Float, n: Self::Float) -> Self::Float {
         // Two factors, since one power may not be a number. The first product is exact.

@@ -1,6 +1,7 @@
 //! The loops over memory: what runs where no machine code was emitted for a region.
 //!
 //! - [`elementwise`]: one op, cast or select over contiguous elements, in place where pointers are equal;
+//! - [`lanes`]: the lane algebra in vector registers, of which the functions of mathematics are made;
 //! - [`reduce`]: the reduction tree whose bits depend on the length alone, and argmin/argmax;
 //! - [`copy`]: boxes with any strides, gathered, scattered and filled;
 //! - [`matmul`]: matrix products.
@@ -19,6 +20,7 @@ pub mod elementwise;
 mod fill;
 mod gemv;
 mod integer_matmul;
+pub mod lanes;
 pub mod matmul;
 pub(crate) mod product;
 pub mod reduce;
