@@ -19,6 +19,7 @@ use crate::capture::Captured;
 use crate::error::Error;
 use crate::lower::lower;
 use crate::program::Program;
+use crate::runtime::float_control::StandardFloats;
 use crate::runtime::level::Level;
 
 /// A program, and how it came to be.
@@ -52,6 +53,8 @@ pub(crate) fn compile(
     if let Some(known) = cache::get(&key) {
         return Ok((known, CacheState::Hit));
     }
+    // Constants are folded by the arithmetic that the kernels use.
+    let _floats = StandardFloats::enter();
     let start = Instant::now();
     let graph = captured.graph();
     let mut ledger = Ledger::default();

@@ -14,6 +14,7 @@ use raptors_ir::Slot;
 use crate::error::Error;
 use crate::program::{Program, Step};
 use crate::runtime::buffer::Buffer;
+use crate::runtime::float_control::StandardFloats;
 
 pub(crate) use bind::{Argument, Bound};
 
@@ -39,6 +40,7 @@ pub(crate) unsafe fn run(
     arguments: &[Argument],
     outputs: &[Option<*mut u8>],
 ) -> Result<Vec<Outcome>, Error> {
+    let _floats = StandardFloats::enter();
     let mut bound = Bound::new(program, arguments, outputs)?;
     for step in &program.steps {
         // SAFETY: `bound` names memory as this function's caller promises, and its own buffers.

@@ -165,3 +165,45 @@ fn large_reductions_follow_one_tree() {
         assert!((sum - exact).abs() < 1e-6 * scale, "{sum} is far from {exact}");
     }
 }
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn results_do_not_depend_on_the_callers_control_word() {
+    use std::arch::asm;
+    fn word() -> u32 {
+        let mut word = 0u32;
+        // SAFETY: stores the control word to `word`.
+        unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut word) };
+        word
+    }
+    fn set_word(word: u32) {
+        // SAFETY: loads the control word; the callers below set bits that exist.
+        unsafe { asm!("ldmxcsr [{}]", in(reg) &raw const word) };
+    }
+    /// Another shape is another plan, in which 2^-128 is folded anew.
+    fn results(x: &[f32], shape: &[isize]) -> Vec<u32> {
+        let x = raptors::lazy(x).reshape(shape);
+        let half = Array::scalar(Literal::new(0.5f32), None);
+        let folded = (0..7).fold(half, |x, _| x.square());
+        let y = &x * 0.3f32 + folded;
+        let tensors = raptors::eval(&[&y, &y.sum(&[])]).unwrap();
+        let bits = |tensor: &Tensor| -> Vec<u32> {
+            tensor.as_slice::<f32>().unwrap().iter().map(|x| x.to_bits()).collect()
+        };
+        tensors.iter().flat_map(bits).collect()
+    }
+    for n in [5, 1_000_003] {
+        let x: Vec<f32> = (0..n).map(|i| f32::MIN_POSITIVE * (i % 101) as f32 / 37.0).collect();
+        let expected = results(&x, &[-1]);
+        let before = word();
+        // Flush to zero, denormals as zeros, towards zero.
+        let theirs = before & !0x3f | 0x8040 | 0x6000;
+        set_word(theirs);
+        let got = results(&x, &[1, -1]);
+        let after = word() & !0x3f;
+        set_word(before);
+        assert_eq!(after, theirs & !0x3f);
+        assert!(got == expected, "{n} elements");
+        assert_eq!(expected[0], f32::powi(0.5, 128).to_bits());
+    }
+}

@@ -4,12 +4,14 @@
 //!   that pool.
 //! - [`team`]: runs the chunks of one piece of work on a few threads, the calling one included.
 //! - [`level`]: the SIMD level kernels are chosen by, and the size of the last cache.
+//! - [`float_control`]: the rounding and the subnormal numbers that results are defined with.
 //!
 //! Nothing here knows arrays, dtypes or programs. Nothing happens at import: threads, pages and detection come
 //! with their first use. A forked child may use all of it.
 
 mod affinity;
 pub mod buffer;
+pub(crate) mod float_control;
 mod fork;
 pub mod level;
 pub mod memory;

@@ -23,6 +23,7 @@
 //! until the process ends, which they do not hold up. A forked child starts a team of its own; forking from
 //! inside a chunk is not supported.
 
+use super::float_control::StandardFloats;
 use super::{affinity, fork};
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -347,6 +348,8 @@ impl Team {
 
     /// The life of a worker.
     fn work_as_worker(&self, number: usize) {
+        // The thread has inherited the word of the one that started it.
+        let _floats = StandardFloats::enter();
         loop {
             if self.wants(number) {
                 let caller_cpu = self.caller_cpu.load(Relaxed);
