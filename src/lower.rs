@@ -364,7 +364,7 @@ impl<'a> NestBuilder<'a> {
         let Some(tile) = TileProgram::new(&self.body, &self.operands, &dims, level) else {
             return Err(self.unsupported());
         };
-        let element_ns = element_ns(&self.body, self.space.size());
+        let element_ns = element_ns(&self.body, self.space.size(), level);
         Ok(LoopNest {
             dims,
             outer: outer_size,
@@ -387,7 +387,7 @@ impl<'a> NestBuilder<'a> {
 const SECOND_LEVEL_CACHE_BYTES: usize = 1 << 20;
 
 /// Nanoseconds an element takes on one thread, by a coarse count of instructions and bytes.
-fn element_ns(body: &LaneProgram, size: usize) -> f64 {
+fn element_ns(body: &LaneProgram, size: usize, level: Level) -> f64 {
     let loads = body.insts.iter().filter(|inst| matches!(inst.op, LaneOp::Load(_)));
     let stores = body.stores.iter().map(|store| &body.insts[store.0.index()]);
     let bytes: usize = loads.chain(stores).map(|inst| inst.dtype.size()).sum();
@@ -395,7 +395,7 @@ fn element_ns(body: &LaneProgram, size: usize) -> f64 {
     let moving = bytes as f64 * if in_cache { 0.012 } else { 0.03 };
     let computing = body.insts.iter().map(|inst| match inst.op {
         LaneOp::Load(_) | LaneOp::Splat(_) => 0.0,
-        LaneOp::Elementwise(op, dtype) if is_slow(op, dtype) => 6.0,
+        LaneOp::Elementwise(op, dtype) if is_slow(op, dtype) => slow_ns(op, dtype, level),
         LaneOp::Index { .. } | LaneOp::Elementwise(..) | LaneOp::Where | LaneOp::Cast(_) | LaneOp::Copy => {
             0.012 * inst.dtype.size() as f64
         }
@@ -408,6 +408,22 @@ fn is_slow(op: ElementwiseOp, dtype: DType) -> bool {
     let divides =
         matches!(op, ElementwiseOp::FloorDivide | ElementwiseOp::Remainder | ElementwiseOp::Nextafter);
     op.ulp() > 0 || divides && !matches!(dtype, DType::Bool)
+}
+
+/// Nanoseconds of such an op: functions of mathematics run in vectors, of which the baseline has none.
+fn slow_ns(op: ElementwiseOp, dtype: DType, level: Level) -> f64 {
+    if op.ulp() == 0 || !dtype.is_float() {
+        return 6.0;
+    }
+    let elaborate = if matches!(op, ElementwiseOp::Gamma | ElementwiseOp::Lgamma) { 4.0 } else { 1.0 };
+    elaborate
+        * match (level, dtype) {
+            (Level::Avx512, DType::F32) => 0.8,
+            (Level::Avx512, _) => 2.0,
+            (Level::Avx2, DType::F32) => 1.6,
+            (Level::Avx2, _) => 4.0,
+            (Level::Baseline, _) => 40.0,
+        }
 }
 
 /// Reorders every list of strides to `order`, and merges neighbouring dimensions that all lists step through evenly.

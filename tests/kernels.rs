@@ -212,6 +212,49 @@ fn elementwise_kernels_compute_the_scalar_definition() {
     }
 }
 
+/// Ops above 0 ULP are vectors of functions: special values in every lane, and every number of lanes left over.
+#[test]
+fn functions_have_the_bits_of_the_scalar_definition_at_every_length() {
+    const MOST: usize = 130;
+    let mut random = Random(7);
+    let functions = ElementwiseOp::ALL.iter().filter(|op| op.ulp() > 0);
+    for (&op, dtype) in functions.flat_map(|op| [(op, DType::F32), (op, DType::F64)]) {
+        let (low, high) = op.domain();
+        let special =
+            [0.0, -0.0, f64::INFINITY, -f64::INFINITY, f64::NAN, 1.0, -1.0, 5e-324, 1e-40, 1e9, 1e300];
+        let operands: Vec<Vec<Literal>> = (0..op.arity())
+            .map(|_| {
+                let draw = |random: &mut Random| match random.below(3) {
+                    0 => Literal::from_f64(dtype, special[random.below(special.len())]),
+                    1 => Literal::from_f64(
+                        dtype,
+                        low + (high - low) * random.below(1 << 20) as f64 / 1048576.0,
+                    ),
+                    _ => element(dtype, random),
+                };
+                (0..MOST).map(|_| draw(&mut random)).collect()
+            })
+            .collect();
+        let value = |i: usize| scalar::evaluate(op, &operands.iter().map(|x| x[i]).collect::<Vec<_>>());
+        let expected: Vec<Literal> = (0..MOST).filter_map(value).collect();
+        for level in Level::available() {
+            let Some(kernel) = elementwise(op, dtype, level) else { panic!("no {op:?} of {dtype}") };
+            for n in 0..=MOST {
+                let column = |i: usize| bytes(operands.get(i).map_or(&[][..], |operand| &operand[..n]));
+                let mut memory = [0, 1, 2].map(|i| Guarded::new(&column(i), n % 2));
+                let args = memory.each_mut().map(|memory| memory.ptr().cast_const());
+                // In place: the first operand is overwritten.
+                // SAFETY: the operands have n elements, and the result is one of them.
+                unsafe { kernel(&args, memory[0].ptr(), n) };
+                assert_same(&literals(dtype, &memory[0].content()), &expected[..n], &|i| {
+                    let x: Vec<Literal> = operands.iter().map(|operand| operand[i]).collect();
+                    format!("{} {dtype} {level} of {x:?}, element {i} of {n}", op.name())
+                });
+            }
+        }
+    }
+}
+
 #[test]
 fn casts_convert_like_the_scalar_definition() {
     let mut random = Random(2);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
+use raptors_ir::math::Function;
 use raptors_ir::scalar::{self, Binary, Ternary, Unary, Visitor};
 use raptors_ir::{DType, Element, ElementwiseOp, Fact, Literal};
 
@@ -57,6 +58,12 @@ impl Visitor for Signature {
     }
     fn ternary<K: Ternary<T>, T: Element>(self) -> Self::Output {
         (T::DTYPE, <K::Out as Element>::DTYPE, 3)
+    }
+    fn f32_function<F: Function<f32, N>, const N: usize>(self) -> Self::Output {
+        (DType::F32, DType::F32, N)
+    }
+    fn f64_function<F: Function<f64, N>, const N: usize>(self) -> Self::Output {
+        (DType::F64, DType::F64, N)
     }
 }
 

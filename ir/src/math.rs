@@ -4,36 +4,21 @@
 //! functions is a file. Every function is within 1 ULP of the exact result for all inputs, has C99's special values, and
 //! the same bits wherever it runs.
 
-#[allow(dead_code, reason = "the function of an op takes it from here")]
 mod argument_reduction;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod error_function;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod exp;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod gamma;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod gamma_f64;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod hyperbolic;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod inverse_hyperbolic;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod inverse_trigonometric;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod log;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod logaddexp;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
+pub(crate) mod error_function;
+pub(crate) mod exp;
+pub(crate) mod gamma;
+pub(crate) mod gamma_f64;
+pub(crate) mod hyperbolic;
+pub(crate) mod inverse_hyperbolic;
+pub(crate) mod inverse_trigonometric;
+pub(crate) mod log;
+pub(crate) mod logaddexp;
 mod polynomial;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod pow;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
+pub(crate) mod pow;
 mod reciprocal_gamma;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod root;
-#[allow(dead_code, reason = "the function of an op takes it from here")]
-mod trigonometric;
+pub(crate) mod root;
+pub(crate) mod trigonometric;
 #[cfg(test)]
 mod circular_and_special_tests;
 #[cfg(test)]
@@ -41,29 +26,51 @@ mod exp_log_hard_cases;
 #[cfg(test)]
 mod exp_log_tests;
 
-use crate::ElementwiseOp;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Real};
+use crate::scalar::{self, Binary, Ternary, Unary, Visitor};
+use crate::{DType, Element, ElementwiseOp};
 
-/// The function of `op` for lanes of `f32`; `None` for an op that is none of these functions.
-///
-/// `args` has as many operands as the op.
-pub fn f32_function<L: Lanes<Elem = f32>>(
-    op: ElementwiseOp,
-    _lanes: L,
-    _args: &[L::Float],
-) -> Option<L::Float> {
-    let _ = op;
-    None
+/// A function of `N` operands, for lanes of `T`.
+pub trait Function<T: Real, const N: usize> {
+    /// The function's value in each lane.
+    fn apply<L: Lanes<Elem = T>>(lanes: L, args: [L::Float; N]) -> L::Float;
 }
 
-/// The function of `op` for lanes of `f64`; `None` for an op that is none of these functions.
-///
-/// `args` has as many operands as the op.
-pub fn f64_function<L: Lanes<Elem = f64>>(
-    op: ElementwiseOp,
-    _lanes: L,
-    _args: &[L::Float],
-) -> Option<L::Float> {
-    let _ = op;
-    None
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident($t:ident, $other:ident: $u:ident) = $dtype:ident;)*) => {
+        $($(#[$doc])*
+        pub fn $name<L: Lanes<Elem = $t>>(op: ElementwiseOp, lanes: L, args: &[L::Float]) -> Option<L::Float> {
+            struct Apply<'a, L: Lanes>(L, &'a [L::Float]);
+            impl<L: Lanes<Elem = $t>> Visitor for Apply<'_, L> {
+                type Output = Option<L::Float>;
+                fn unary<K: Unary<T>, T: Element>(self) -> Self::Output {
+                    None
+                }
+                fn binary<K: Binary<T>, T: Element>(self) -> Self::Output {
+                    None
+                }
+                fn ternary<K: Ternary<T>, T: Element>(self) -> Self::Output {
+                    None
+                }
+                fn $name<F: Function<$t, N>, const N: usize>(self) -> Self::Output {
+                    Some(F::apply(self.0, self.1.try_into().ok()?))
+                }
+                fn $other<F: Function<$u, N>, const N: usize>(self) -> Self::Output {
+                    None
+                }
+            }
+            scalar::visit(op, DType::$dtype, Apply(lanes, args)).flatten()
+        })*
+    };
+}
+
+functions! {
+    /// The function of `op` for lanes of `f32`; `None` for an op that is none of these functions.
+    ///
+    /// `args` has as many operands as the op.
+    f32_function(f32, f64_function: f64) = F32;
+    /// The function of `op` for lanes of `f64`; `None` for an op that is none of these functions.
+    ///
+    /// `args` has as many operands as the op.
+    f64_function(f64, f32_function: f32) = F64;
 }

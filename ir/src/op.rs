@@ -80,6 +80,8 @@ macro_rules! for_each_elementwise_op {
 
             /// Exponential.
             exp = Exp(x): Float -> Same, domain (-80.0, 80.0), ulp 1, [];
+            /// Two to the power of the operand.
+            exp2 = Exp2(x): Float -> Same, domain (-100.0, 100.0), ulp 1, [];
             /// `exp(x) - 1`, accurate near zero.
             expm1 = Expm1(x): Float -> Same, domain (-10.0, 80.0), ulp 1, [];
             /// Natural logarithm.
@@ -116,6 +118,18 @@ macro_rules! for_each_elementwise_op {
             acosh = Acosh(x): Float -> Same, domain (1.0, 100.0), ulp 1, [];
             /// Inverse hyperbolic tangent.
             atanh = Atanh(x): Float -> Same, domain (-1.0, 1.0), ulp 1, [];
+            /// The logistic function, `1 / (1 + exp(-x))`.
+            sigmoid = Sigmoid(x): Float -> Same, domain (-50.0, 50.0), ulp 1, [];
+            /// Cube root, of negative numbers too.
+            cbrt = Cbrt(x): Float -> Same, domain (-100.0, 100.0), ulp 1, [];
+            /// The error function, twice the integral of the normal distribution of variance 1/2 from 0 to x.
+            erf = Erf(x): Float -> Same, domain (-6.0, 6.0), ulp 1, [];
+            /// `1 - erf(x)`, accurate where that is small.
+            erfc = Erfc(x): Float -> Same, domain (-6.0, 26.0), ulp 1, [];
+            /// The gamma function, `(x - 1)!` for positive integers; NaN for negative ones.
+            gamma = Gamma(x): Float -> Same, domain (-8.0, 30.0), ulp 1, [];
+            /// Logarithm of the absolute value of the gamma function.
+            lgamma = Lgamma(x): Float -> Same, domain (-8.0, 100.0), ulp 1, [];
 
             /// Whether the operands are equal; NaN equals nothing.
             equal = Equal(x, y): Any -> Bool, domain (-2.0, 2.0), ulp 0, [Commutative];

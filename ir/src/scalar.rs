@@ -1,13 +1,17 @@
 //! What each op means for one element: one line an op.
 //!
 //! Everything that computes agrees with this file: constant folding calls it, the kernels are loops around it, and the
-//! tests use it as their reference. A line gives an expression per dtype family; [`visit`] hands the definition
+//! tests use it as their reference. A line gives an expression per dtype family, or the two functions of
+//! [`math`](crate::math) that compute the op for lanes of `f32` and `f64`; [`visit`] hands the definition
 //! to a [`Visitor`] as a type, so that a loop over it is compiled with the expression inlined.
 //!
 //! Sources: integer division, remainder, shifts and the float remainder follow NumPy's `npy_math` and `loops`
-//! definitions; conversions follow x86-64's truncating instructions, which NumPy's results show there. Transcendentals
-//! are correctly rounded or within 1 ULP: the C library's where it promises that, pxfm's where it does not.
+//! definitions; conversions follow x86-64's truncating instructions, which NumPy's results show there.
 
+use smallvec::SmallVec;
+
+use crate::lanes::Scalar;
+use crate::math::Function;
 use crate::{Bool, DType, Element, ElementwiseOp, Literal, dispatch_dtype};
 
 /// An op of one operand, for one element type.
@@ -44,6 +48,10 @@ pub trait Visitor {
     fn binary<K: Binary<T>, T: Element>(self) -> Self::Output;
     /// Called for an op of three operands.
     fn ternary<K: Ternary<T>, T: Element>(self) -> Self::Output;
+    /// Called for a function of mathematics of `f32`.
+    fn f32_function<F: Function<f32, N>, const N: usize>(self) -> Self::Output;
+    /// Called for a function of mathematics of `f64`.
+    fn f64_function<F: Function<f64, N>, const N: usize>(self) -> Self::Output;
 }
 
 /// Calls `visitor` with the definition of `op` for `dtype`; `None` where there is none.
@@ -53,14 +61,15 @@ pub fn visit<V: Visitor>(op: ElementwiseOp, dtype: DType, visitor: V) -> Option<
 
 /// Expands `Op(x) { family => expression; … }` lines to trait implementations and [`visit`].
 ///
-/// Families: `bool` (operands are `bool`), `signed`, `unsigned`, `int` (both), `float`, `any` (all of them).
+/// Families: `bool` (operands are `bool`), `signed`, `unsigned`, `int` (both), `float`, `any` (all of them), and
+/// `function`, which has two paths instead of an expression: the function for lanes of `f32` and that for `f64`.
 macro_rules! scalar {
     (
-        same { $($same:ident $s:tt { $($sf:ident => $se:expr);* $(;)? })* }
+        same { $($same:ident $s:tt { $($sf:ident => $($se:expr),+);* $(;)? })* }
         predicate { $($pred:ident $p:tt { $($pf:ident => $pe:expr);* $(;)? })* }
     ) => {
         $(struct $same;
-          $(scalar!(@family $sf, same, $same, $s, $se);)*)*
+          $(scalar!(@family $sf, same, $same, $s, $($se),+);)*)*
         $(struct $pred;
           $(scalar!(@family $pf, predicate, $pred, $p, $pe);)*)*
 
@@ -91,6 +100,19 @@ macro_rules! scalar {
         scalar!(@family bool, $rule, $op, $args, $e); scalar!(@family int, $rule, $op, $args, $e);
         scalar!(@family float, $rule, $op, $args, $e);
     };
+    (@family function, same, $op:ident, $args:tt, $f32:expr, $f64:expr) => {
+        scalar!(@function $op, $args, $f32, f32); scalar!(@function $op, $args, $f64, f64);
+    };
+    (@function $op:ident, ($($x:ident),+), $f:expr, $t:ty) => {
+        impl Function<$t, { scalar!(@count $($x)+) }> for $op {
+            #[inline(always)]
+            fn apply<L: Lanes<Elem = $t>>(lanes: L, [$($x),+]: [L::Float; scalar!(@count $($x)+)]) -> L::Float {
+                $f(lanes, $($x),+)
+            }
+        }
+    };
+    (@count $x:ident) => { 1 };
+    (@count $x:ident $y:ident) => { 2 };
     (@types same, $op:ident, ($x:ident), $e:expr, $t:ty) => {
         impl Unary<$t> for $op { type Out = $t; #[inline(always)] fn apply($x: $t) -> $t { $e } }
     };
@@ -138,6 +160,10 @@ macro_rules! scalar {
     (@visit any, $op:ident, $args:tt, $d:ident, $v:ident) => {
         scalar!(@call $op, $args, $d, $v, Bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
     };
+    (@visit function, $op:ident, ($($x:ident),+), $d:ident, $v:ident) => {
+        if $d == DType::F32 { return Some($v.f32_function::<$op, { scalar!(@count $($x)+) }>()); }
+        if $d == DType::F64 { return Some($v.f64_function::<$op, { scalar!(@count $($x)+) }>()); }
+    };
     (@call $op:ident, ($x:ident), $d:ident, $v:ident, $($t:ty)+) => {
         $(if $d == <$t as Element>::DTYPE { return Some($v.unary::<$op, $t>()); })+
     };
@@ -154,6 +180,11 @@ macro_rules! scalar {
 #[rustfmt::skip]
 mod definitions {
     use super::{Binary, Float, Integer, Ternary, Unary, Visitor};
+    use crate::lanes::Lanes;
+    use crate::math::{
+        Function, error_function, exp, gamma, gamma_f64, hyperbolic, inverse_hyperbolic, inverse_trigonometric, log,
+        logaddexp, pow, root, trigonometric,
+    };
     use crate::{Bool, DType, Element, ElementwiseOp};
 
     scalar! {
@@ -179,34 +210,41 @@ mod definitions {
             Divide(x, y) { float => x / y }
             FloorDivide(x, y) { int => x.floor_divide(y); float => x.floor_divide(y) }
             Remainder(x, y) { int => x.remainder(y); float => x.remainder(y) }
-            Pow(x, y) { int => x.power(y); float => x.powf(y) }
+            Pow(x, y) { int => x.power(y); function => pow::pow_f32, pow::pow_f64 }
             Minimum(x, y) { bool => x & y; int => x.min(y); float => if x.is_nan() | (x < y) { x } else { y } }
             Maximum(x, y) { bool => x | y; int => x.max(y); float => if x.is_nan() | (x > y) { x } else { y } }
             Copysign(x, y) { float => x.copysign(y) }
             Nextafter(x, y) { float => x.next_after(y) }
-            Hypot(x, y) { float => x.hypot(y) }
-            Logaddexp(x, y) { float => x.logaddexp(y) }
+            Hypot(x, y) { function => root::hypot_f32, root::hypot_f64 }
+            Logaddexp(x, y) { function => logaddexp::logaddexp_f32, logaddexp::logaddexp_f64 }
             Fma(x, y, z) { float => x.mul_add(y, z) }
 
-            Exp(x) { float => x.exp() }
-            Expm1(x) { float => Float::expm1(x) }
-            Log(x) { float => x.ln() }
-            Log1p(x) { float => Float::log1p(x) }
-            Log2(x) { float => x.log2() }
-            Log10(x) { float => Float::log10(x) }
-            Sin(x) { float => x.sin() }
-            Cos(x) { float => x.cos() }
-            Tan(x) { float => Float::tan(x) }
-            Asin(x) { float => Float::asin(x) }
-            Acos(x) { float => Float::acos(x) }
-            Atan(x) { float => Float::atan(x) }
-            Atan2(x, y) { float => Float::atan2(x, y) }
-            Sinh(x) { float => Float::sinh(x) }
-            Cosh(x) { float => Float::cosh(x) }
-            Tanh(x) { float => Float::tanh(x) }
-            Asinh(x) { float => Float::asinh(x) }
-            Acosh(x) { float => Float::acosh(x) }
-            Atanh(x) { float => Float::atanh(x) }
+            Exp(x) { function => exp::exp_f32, exp::exp_f64 }
+            Exp2(x) { function => exp::exp2_f32, exp::exp2_f64 }
+            Expm1(x) { function => exp::expm1_f32, exp::expm1_f64 }
+            Log(x) { function => log::log_f32, log::log_f64 }
+            Log1p(x) { function => log::log1p_f32, log::log1p_f64 }
+            Log2(x) { function => log::log2_f32, log::log2_f64 }
+            Log10(x) { function => log::log10_f32, log::log10_f64 }
+            Sin(x) { function => trigonometric::sin_f32, trigonometric::sin_f64 }
+            Cos(x) { function => trigonometric::cos_f32, trigonometric::cos_f64 }
+            Tan(x) { function => trigonometric::tan_f32, trigonometric::tan_f64 }
+            Asin(x) { function => inverse_trigonometric::asin_f32, inverse_trigonometric::asin_f64 }
+            Acos(x) { function => inverse_trigonometric::acos_f32, inverse_trigonometric::acos_f64 }
+            Atan(x) { function => inverse_trigonometric::atan_f32, inverse_trigonometric::atan_f64 }
+            Atan2(x, y) { function => inverse_trigonometric::atan2_f32, inverse_trigonometric::atan2_f64 }
+            Sinh(x) { function => hyperbolic::sinh_f32, hyperbolic::sinh_f64 }
+            Cosh(x) { function => hyperbolic::cosh_f32, hyperbolic::cosh_f64 }
+            Tanh(x) { function => hyperbolic::tanh_f32, hyperbolic::tanh_f64 }
+            Asinh(x) { function => inverse_hyperbolic::asinh_f32, inverse_hyperbolic::asinh_f64 }
+            Acosh(x) { function => inverse_hyperbolic::acosh_f32, inverse_hyperbolic::acosh_f64 }
+            Atanh(x) { function => inverse_hyperbolic::atanh_f32, inverse_hyperbolic::atanh_f64 }
+            Sigmoid(x) { function => exp::sigmoid_f32, exp::sigmoid_f64 }
+            Cbrt(x) { function => root::cbrt_f32, root::cbrt_f64 }
+            Erf(x) { function => error_function::erf_f32, error_function::erf_f64 }
+            Erfc(x) { function => error_function::erfc_f32, error_function::erfc_f64 }
+            Gamma(x) { function => gamma::tgamma_f32, gamma_f64::tgamma_f64 }
+            Lgamma(x) { function => gamma::lgamma_f32, gamma_f64::lgamma_f64 }
 
             BitwiseAnd(x, y) { bool => x & y; int => x & y }
             BitwiseOr(x, y) { bool => x | y; int => x | y }
@@ -310,31 +348,16 @@ macro_rules! integer {
 }
 integer!(i8 true i16 true i32 true i64 true u8 false u16 false u32 false u64 false);
 
-/// Float definitions longer than a line, and the functions whose C library versions exceed 1 ULP.
+/// Float definitions longer than a line.
 trait Float: Sized {
     fn numpy_sign(self) -> Self;
     fn floor_divide(self, y: Self) -> Self;
     fn remainder(self, y: Self) -> Self;
     fn next_after(self, y: Self) -> Self;
-    fn logaddexp(self, y: Self) -> Self;
-    fn tan(self) -> Self;
-    fn asin(self) -> Self;
-    fn acos(self) -> Self;
-    fn atan(self) -> Self;
-    fn atan2(self, x: Self) -> Self;
-    fn expm1(self) -> Self;
-    fn log1p(self) -> Self;
-    fn log10(self) -> Self;
-    fn sinh(self) -> Self;
-    fn cosh(self) -> Self;
-    fn tanh(self) -> Self;
-    fn asinh(self) -> Self;
-    fn acosh(self) -> Self;
-    fn atanh(self) -> Self;
 }
 
 macro_rules! float {
-    ($($t:ident, atan2 = $atan2:path { $($method:ident = $function:path),* $(,)? })*) => {
+    ($($t:ident)*) => {
         $(impl Float for $t {
             #[inline(always)]
             fn numpy_sign(self) -> $t {
@@ -381,40 +404,11 @@ macro_rules! float {
                     self.next_down()
                 }
             }
-            // In f64 also for f32: the sum of a logarithm and a negative operand may cancel.
-            #[inline(always)]
-            fn logaddexp(self, y: $t) -> $t {
-                // Equal operands, infinities among them, have no difference to take.
-                if self == y {
-                    return (f64::from(self) + std::f64::consts::LN_2) as $t;
-                }
-                let (larger, difference) = (self.max(y), (f64::from(self) - f64::from(y)).abs());
-                if difference.is_nan() {
-                    return self + y;
-                }
-                (f64::from(larger) + pxfm::f_log1p((-difference).exp())) as $t
-            }
-            #[inline(always)]
-            fn atan2(self, x: $t) -> $t {
-                $atan2(self, x)
-            }
-            $(#[inline(always)] fn $method(self) -> $t { $function(self) })*
         })*
     };
 }
 
-float! {
-    f32, atan2 = pxfm::f_atan2f {
-        tan = pxfm::f_tanf, asin = pxfm::f_asinf, acos = pxfm::f_acosf, atan = pxfm::f_atanf, expm1 = pxfm::f_expm1f,
-        log1p = pxfm::f_log1pf, log10 = pxfm::f_log10f, sinh = pxfm::f_sinhf, cosh = pxfm::f_coshf,
-        tanh = pxfm::f_tanhf, asinh = pxfm::f_asinhf, acosh = pxfm::f_acoshf, atanh = pxfm::f_atanhf,
-    }
-    f64, atan2 = f64::atan2 {
-        tan = f64::tan, asin = f64::asin, acos = f64::acos, atan = f64::atan, expm1 = pxfm::f_expm1,
-        log1p = pxfm::f_log1p, log10 = pxfm::f_log10, sinh = pxfm::f_sinh, cosh = pxfm::f_cosh,
-        tanh = pxfm::f_tanh, asinh = pxfm::f_asinh, acosh = pxfm::f_acosh, atanh = pxfm::f_atanh,
-    }
-}
+float!(f32 f64);
 
 /// Conversion of one element to another type.
 pub trait CastTo<U: Element>: Element {
@@ -497,6 +491,16 @@ pub fn evaluate(op: ElementwiseOp, operands: &[Literal]) -> Option<Literal> {
             let [x, y, z] = self.0 else { return None };
             Some(Literal::new(K::apply(x.get()?, y.get()?, z.get()?)))
         }
+        fn f32_function<F: Function<f32, N>, const N: usize>(self) -> Option<Literal> {
+            Some(Literal::new(F::apply(Scalar::<f32>::new(), numbers(self.0)?)))
+        }
+        fn f64_function<F: Function<f64, N>, const N: usize>(self) -> Option<Literal> {
+            Some(Literal::new(F::apply(Scalar::<f64>::new(), numbers(self.0)?)))
+        }
+    }
+    fn numbers<T: Element, const N: usize>(operands: &[Literal]) -> Option<[T; N]> {
+        let numbers: SmallVec<[T; 2]> = operands.iter().map(|x| x.get()).collect::<Option<_>>()?;
+        numbers.as_slice().try_into().ok()
     }
     visit(op, operands.first()?.dtype(), Evaluate(operands)).flatten()
 }

@@ -4,18 +4,21 @@
 //! into a local array before it writes any of them, so the compiler vectorises it without asking whether `out`
 //! overlaps an operand, and an `out` that *is* an operand runs at the same speed as any other.
 //!
-//! Limits: functions above 0 ULP and integer or float division have no vector form here; they run one element
-//! at a time at every level.
+//! Functions of mathematics are loops of another kind ([`math`]).
+//!
+//! Limits: `pow`, division and remainder of integers, and the float remainder have no vector form here; they run one
+//! element at a time at every level.
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
+use raptors_ir::math::Function;
 use raptors_ir::scalar::{self, Binary, Ternary, Unary, Visitor};
 use raptors_ir::{DType, Element, ElementwiseOp, dispatch_dtype};
 
 use super::convert::Convert;
-use super::level;
 use super::reduce::unsigned;
+use super::{level, math};
 use crate::runtime::level::Level;
 
 /// Computes `n` elements of `out` from `n` elements of each operand; operands beyond the op's arity are not read.
@@ -44,6 +47,14 @@ pub fn elementwise(op: ElementwiseOp, dtype: DType, level: Level) -> Option<Kern
         #[inline(always)]
         fn ternary<K: Ternary<T>, T: Element>(self) -> Kernel {
             kernel::<TernaryMap<K, T>>(cost(self.0), self.1)
+        }
+        #[inline(always)]
+        fn f32_function<F: Function<f32, N>, const N: usize>(self) -> Kernel {
+            math::kernel::<F, f32, N>(self.1)
+        }
+        #[inline(always)]
+        fn f64_function<F: Function<f64, N>, const N: usize>(self) -> Kernel {
+            math::kernel::<F, f64, N>(self.1)
         }
     }
     scalar::visit(op, dtype, Select(op, level))
@@ -101,7 +112,7 @@ struct SelectMap<T>(PhantomData<T>);
 
 impl<K: Unary<T>, T: Element> Map for UnaryMap<K, T> {
     type Out = K::Out;
-    const SIZES: Sizes = Sizes { args: [size_of::<T>(), 0, 0], out: size_of::<K::Out>() };
+    const SIZES: Sizes = Sizes::of_step([size_of::<T>(), 0, 0], size_of::<K::Out>());
     #[inline(always)]
     unsafe fn at(args: &[*const u8; 3], index: usize) -> K::Out {
         // SAFETY: the operand has an element `index`.
@@ -111,7 +122,7 @@ impl<K: Unary<T>, T: Element> Map for UnaryMap<K, T> {
 
 impl<K: Binary<T>, T: Element> Map for BinaryMap<K, T> {
     type Out = K::Out;
-    const SIZES: Sizes = Sizes { args: [size_of::<T>(), size_of::<T>(), 0], out: size_of::<K::Out>() };
+    const SIZES: Sizes = Sizes::of_step([size_of::<T>(), size_of::<T>(), 0], size_of::<K::Out>());
     #[inline(always)]
     unsafe fn at(args: &[*const u8; 3], index: usize) -> K::Out {
         // SAFETY: both operands have an element `index`.
@@ -121,7 +132,7 @@ impl<K: Binary<T>, T: Element> Map for BinaryMap<K, T> {
 
 impl<K: Ternary<T>, T: Element> Map for TernaryMap<K, T> {
     type Out = K::Out;
-    const SIZES: Sizes = Sizes { args: [size_of::<T>(); 3], out: size_of::<K::Out>() };
+    const SIZES: Sizes = Sizes::of_step([size_of::<T>(); 3], size_of::<K::Out>());
     #[inline(always)]
     unsafe fn at(args: &[*const u8; 3], index: usize) -> K::Out {
         // SAFETY: the three operands have an element `index`.
@@ -131,7 +142,7 @@ impl<K: Ternary<T>, T: Element> Map for TernaryMap<K, T> {
 
 impl<T: Convert<U>, U: Element> Map for CastMap<T, U> {
     type Out = U;
-    const SIZES: Sizes = Sizes { args: [size_of::<T>(), 0, 0], out: size_of::<U>() };
+    const SIZES: Sizes = Sizes::of_step([size_of::<T>(), 0, 0], size_of::<U>());
     #[inline(always)]
     unsafe fn at(args: &[*const u8; 3], index: usize) -> U {
         // SAFETY: the operand has an element `index`.
@@ -167,7 +178,7 @@ impl Blend for [u64; 2] {
 
 impl<T: Blend> Map for SelectMap<T> {
     type Out = T;
-    const SIZES: Sizes = Sizes { args: [1, size_of::<T>(), size_of::<T>()], out: size_of::<T>() };
+    const SIZES: Sizes = Sizes::of_step([1, size_of::<T>(), size_of::<T>()], size_of::<T>());
     // A blend of bits: the compiler does not make the two loads of a choice unconditional by itself.
     #[inline(always)]
     unsafe fn at(args: &[*const u8; 3], index: usize) -> T {
@@ -217,7 +228,7 @@ enum Cost {
 #[inline(always)]
 fn cost(op: ElementwiseOp) -> Cost {
     use ElementwiseOp::{FloorDivide, Pow, Remainder};
-    if op.ulp() > 0 || matches!(op, FloorDivide | Pow | Remainder) { Cost::High } else { Cost::Low }
+    if matches!(op, FloorDivide | Pow | Remainder) { Cost::High } else { Cost::Low }
 }
 
 /// # Safety
@@ -228,22 +239,25 @@ unsafe fn overlapped<M: Map, L: level::AtLevel>(args: &[*const u8; 3], out: *mut
     unsafe { overlap(steps::<M>(L::LEVEL), &M::SIZES, args, out, n) }
 }
 
-/// Bytes of one element of each operand, 0 for none, and of the result.
-struct Sizes {
-    args: [usize; 3],
-    out: usize,
+/// What [`overlap`] knows of a kernel that computes whole steps.
+pub(super) struct Sizes {
+    /// Bytes of one element of each operand, 0 for none.
+    pub(super) args: [usize; 3],
+    /// Bytes of one element of the result.
+    pub(super) out: usize,
+    /// Elements of one step; at most [`STEP_BYTES`] of each operand and of the result.
+    pub(super) width: usize,
+    /// Up to this many elements alone are left to the kernel, which computes them one by one.
+    pub(super) few: usize,
 }
 
 impl Sizes {
-    /// Elements of one step.
-    const fn width(&self) -> usize {
-        let [a, b, c] = self.args;
-        STEP_BYTES / max(max(a, b), max(c, self.out))
+    /// For kernels of [`steps`].
+    const fn of_step(args: [usize; 3], out: usize) -> Sizes {
+        let [a, b, c] = args;
+        Sizes { args, out, width: STEP_BYTES / max(max(a, b), max(c, out)), few: 8 }
     }
 }
-
-/// Up to this many elements alone are computed one by one.
-const FEW: usize = 8;
 
 /// Runs whole steps, and one that ends with the last element for what they leave over. That step is computed first,
 /// while no operand is overwritten, and its results written last.
@@ -252,10 +266,10 @@ const FEW: usize = 8;
 ///
 /// That of [`Kernel`], for operands of these sizes and `steps` the kernel.
 #[inline(never)]
-unsafe fn overlap(steps: Kernel, sizes: &Sizes, args: &[*const u8; 3], out: *mut u8, n: usize) {
-    let width = sizes.width();
+pub(super) unsafe fn overlap(steps: Kernel, sizes: &Sizes, args: &[*const u8; 3], out: *mut u8, n: usize) {
+    let width = sizes.width;
     let rest = n % width;
-    if rest == 0 || n <= FEW {
+    if rest == 0 || n <= sizes.few {
         // SAFETY: the contract is the caller's.
         return unsafe { steps(args, out, n) };
     }
@@ -293,7 +307,7 @@ leveled! {
 /// That of [`Kernel`].
 #[inline(always)]
 unsafe fn steps_body<M: Map>(args: &[*const u8; 3], out: *mut u8, n: usize) {
-    let width = M::SIZES.width();
+    let width = M::SIZES.width;
     let mut done = 0;
     // SAFETY: each step computes elements from `done` on, up to `n` at most.
     unsafe {

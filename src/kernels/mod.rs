@@ -21,6 +21,7 @@ mod fill;
 mod gemv;
 mod integer_matmul;
 pub mod lanes;
+mod math;
 pub mod matmul;
 pub(crate) mod product;
 pub mod reduce;
