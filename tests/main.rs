@@ -15,4 +15,5 @@ mod scalar;
 mod support;
 mod text;
 mod tidy;
+mod ulp;
 mod verify;
