@@ -251,3 +251,11 @@ def test_exact_ops_have_the_same_bits_at_any_alignment_and_length() -> None:
         for start, stop in ((1, 301), (3, 20), (7, 8), (150, 299)):
             assert_same(getattr(r, name)(r.lazy(x[start:stop])), whole[start:stop])
         assert_same(getattr(r, name)(r.lazy(x[::-3])), whole[::-3])
+
+
+@pytest.mark.parametrize("name", ["exp2", "cbrt"])
+def test_numpy_functions_of_lazy_arrays_stay_lazy(name: str) -> None:
+    x = np.array([0.5, 27.0])
+    y = getattr(np, name)(r.lazy(x))
+    assert isinstance(y, r.Array)
+    assert_within_ulp(y, getattr(np, name)(x.astype(np.longdouble)), x.dtype, 1)
