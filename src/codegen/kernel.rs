@@ -351,7 +351,8 @@ mod tests {
         let pool = std::ptr::null();
         let args = KernelArgs { rows, lanes: n, position: 0, pool, streams: streams.as_ptr() };
         let Ok(kernel) = Kernel::compile(&program, level) else { panic!("no kernel of {program}") };
-        // SAFETY: the kernel is for a level of this machine; there are `rows` rows of `n` elements, and as many results.
+        // SAFETY: the kernel is for a level of this machine; there are `rows` rows of `n` elements, and as
+        // many results.
         unsafe { kernel.call(&args) };
         for (row, actual) in y.chunks(ty.size()).enumerate() {
             let mut expected = [0; 8];
