@@ -3,11 +3,11 @@
     python tests/bench/codegen.py                  # the table, and out/bench_codegen.json
     python tests/bench/codegen.py --only softmax   # rows whose name contains a word
 
-A row is one expression at one size, on one thread. All libraries run in turns, in batches, until the row's share
-of the time budget is spent; the figures are medians over the batches. Peers compile before the clock starts. The
-ratio is the time of the fastest peer by raptors'. Every library's result is compared with NumPy's first; a peer
-that is missing is left out with a line, and one that has no form of an expression without. The first rows are of
-plans nobody has made before: from nodes to a result.
+A row is one expression at one size, on one thread. All libraries run in turns, in batches, until the
+row's share of the time budget is spent; the figures are medians over the batches. Peers compile before
+the clock starts. The ratio is the time of the fastest peer by raptors'. Every library's result is
+compared with NumPy's first; a peer that is missing is left out with a line, and one that has no form of
+an expression without. The first rows are of plans nobody has made before: from nodes to a result.
 """
 
 from __future__ import annotations
