@@ -64,22 +64,11 @@ pub enum Error {
     },
     /// Under `RAPTORS_JIT=verify`, machine code and the interpreter gave different results.
     #[error(
-        "eval: step {step} gives {found} by machine code and {expected} by the interpreter, at element {element} of {memory}: report this, and set RAPTORS_JIT=0 meanwhile\n{text}"
+        "eval: step {} gives {} by machine code and {} by the interpreter, at element {} of {}: report this, and set \
+         RAPTORS_JIT=0 meanwhile\n{}",
+        .0.step, .0.found, .0.expected, .0.element, .0.memory, .0.text
     )]
-    MachineCodeDiffers {
-        /// The step's number in the program.
-        step: usize,
-        /// The memory whose contents differ, as the program names it.
-        memory: String,
-        /// The element, in row-major order of the step.
-        element: usize,
-        /// Of machine code.
-        found: Literal,
-        /// Of the interpreter.
-        expected: Literal,
-        /// The step.
-        text: String,
-    },
+    MachineCodeDiffers(Box<Difference>),
     /// A donated input that an earlier evaluation has overwritten.
     #[error(
         "eval: a donated input of shape {shape} was overwritten by an earlier eval: make a new lazy array of the memory"
@@ -203,4 +192,21 @@ fn notes(operands: &[OperandNote]) -> String {
         }
     }
     text
+}
+
+/// Where machine code and the interpreter differ.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// The step's number in the program.
+    pub step: usize,
+    /// The memory whose contents differ, as the program names it.
+    pub memory: String,
+    /// The element, in row-major order of the step.
+    pub element: usize,
+    /// Of machine code.
+    pub found: Literal,
+    /// Of the interpreter.
+    pub expected: Literal,
+    /// The step, as the program prints it.
+    pub text: String,
 }

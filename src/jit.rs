@@ -1,7 +1,7 @@
 //! Whether loop nests run as machine code.
 //!
-//! `RAPTORS_JIT=0` interprets them, `1` is the usual, and `verify` runs them both ways and fails where results differ. The
-//! variable is read once.
+//! `RAPTORS_JIT=0` interprets them, `1` is the usual, and `verify` runs them both ways and fails where
+//! results differ. The variable is read once.
 
 use std::ffi::OsStr;
 use std::sync::OnceLock;
@@ -55,7 +55,8 @@ pub fn mode() -> Jit {
     }
 }
 
-/// Changes how loop nests are run by evaluations that begin later. Under `RAPTORS_JIT=0` there is no machine code to run.
+/// Changes how loop nests are run by evaluations that begin later. Under `RAPTORS_JIT=0` there is no machine
+/// code to run.
 pub fn set_mode(mode: Jit) {
     SET.store(mode as u8, Relaxed);
 }

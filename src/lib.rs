@@ -50,7 +50,7 @@ mod error;
 
 pub use array::Array;
 pub use cache::clear as clear_plan_cache;
-pub use error::{Error, OperandNote};
+pub use error::{Difference, Error, OperandNote};
 pub use eval::{eval, eval_with};
 pub use into_array::{IntoArray, lazy};
 pub use operators::Term;

@@ -475,7 +475,7 @@ impl fmt::Display for LoopNest {
         for (m, operand) in self.operands.iter().enumerate() {
             writeln!(f, "    m{m} = {operand}")?;
         }
-        write!(f, "{}{}    {}\n", self.body, InPlace(self), self.machine)
+        writeln!(f, "{}{}    {}", self.body, InPlace(self), self.machine)
     }
 }
 

@@ -16,7 +16,7 @@ use raptors::{Options, random_inputs, run_graph};
 use raptors_passes::{Ledger, PASSES, check_place};
 
 use crate::eval::{arguments, arrays, elements};
-use crate::support::{Random, corpus, mutate, random_graph, random_large_graph, same};
+use crate::support::{Random, corpus, mutate, random_graph, random_graph_of_rows, random_large_graph, same};
 use crate::text::{reads_back, scatter};
 
 /// How many graphs to try: what is asked for, or this many.
@@ -200,10 +200,14 @@ fn threads_fusion_and_memory_change_no_bit() {
     }
 }
 
-/// The graph of a seed and its arguments; one in twenty is large enough to be shared out.
+/// The graph of a seed and its arguments; one in twenty is large enough to be shared out, four have rows of vectors.
 fn drawn(seed: u64) -> (Graph, Vec<Vec<Literal>>) {
     let mut random = Random::new(seed + 1_000_000);
-    let graph = if seed % 20 == 7 { random_large_graph(&mut random) } else { random_graph(&mut random) };
+    let graph = match seed % 20 {
+        7 => random_large_graph(&mut random),
+        2 | 9 | 12 | 19 => random_graph_of_rows(&mut random),
+        _ => random_graph(&mut random),
+    };
     let arguments = arguments(&mut random, &graph);
     (graph, arguments)
 }

@@ -14,7 +14,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 pub(crate) use mutate::{corpus, mutate};
-pub(crate) use random_graph::{Random, random_argument, random_graph, random_large_graph};
+pub(crate) use random_graph::{
+    Random, random_argument, random_graph, random_graph_of_rows, random_large_graph,
+};
 pub(crate) use reference::{evaluate, same};
 
 /// The top folder of the project.

@@ -45,7 +45,7 @@ pub(crate) fn exception(error: Error) -> PyErr {
             _ => PyValueError::new_err(message),
         },
         Error::IntegerOutOfBounds { .. } => PyOverflowError::new_err(message),
-        Error::MachineCodeDiffers { .. } => PyRuntimeError::new_err(message),
+        Error::MachineCodeDiffers(_) => PyRuntimeError::new_err(message),
         Error::OutOfMemory(_) | Error::MemoryLimit { .. } => PyMemoryError::new_err(message),
         Error::Unsupported { .. } | Error::OutMismatch { what: "dtype", .. } => PyTypeError::new_err(message),
         // As NumPy: the truth of many elements is a ValueError, their float a TypeError.

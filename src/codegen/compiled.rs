@@ -1,9 +1,9 @@
 //! Loop nests as machine code.
 //!
-//! A nest whose operands follow the last dimension element by element, or not at all, is run as *rows*: a kernel call
-//! goes over many rows of the whole nest. Any other is run tile by tile: what is strided is packed into scratch memory, as
-//! the tile interpreter does, and one kernel computes the tile. A nest for which there is no kernel is interpreted, and
-//! knows why.
+//! A nest whose operands follow the last dimension element by element, or not at all, is run as *rows*: a
+//! kernel call goes over many rows of the whole nest. Any other is run tile by tile: what is strided is
+//! packed into scratch memory, as the tile interpreter does, and one kernel computes the tile. A nest for
+//! which there is no kernel is interpreted, and knows why.
 
 use std::fmt;
 use std::sync::{Arc, Once};
@@ -144,15 +144,16 @@ pub(crate) struct Rows {
     pub(crate) outer: Dims,
     /// Lanes of a row.
     pub(crate) lanes: usize,
-    /// For each stream, bytes between neighbours in each of `outer`, and along a row; none for results of reductions.
+    /// For each stream, bytes between neighbours in each of `outer`, and along a row; none for results of
+    /// reductions.
     pub(crate) strides: Vec<(Strides, isize)>,
     /// Whether instructions see the position in the row.
     pub(crate) sees_position: bool,
 }
 
 impl Machine {
-    /// What runs `body` over `dims`, of which the reduction, if there is one, combines `reduced` consecutive elements, or
-    /// elements that are `inner` apart.
+    /// What runs `body` over `dims`, of which the reduction, if there is one, combines `reduced` consecutive
+    /// elements, or elements that are `inner` apart.
     pub(crate) fn new(
         body: &LaneProgram,
         operands: &[Operand],
@@ -193,7 +194,8 @@ struct Space {
 }
 
 impl Space {
-    /// The space whose rows are reduced, or are the last dimension; `None` where rows are none of its dimensions, or short.
+    /// The space whose rows are reduced, or are the last dimension; `None` where rows are none of its
+    /// dimensions, or short.
     fn of_rows(body: &LaneProgram, dims: &Dims, [reduced, inner]: [usize; 2]) -> Option<Space> {
         let last = dims.last().copied().unwrap_or(1);
         let mut outer = Dims::from_slice(dims);
@@ -284,8 +286,8 @@ impl Space {
     }
 }
 
-/// Whether a kernel can accumulate the reductions of rows of `reduced` elements: no longer than a block, or cut to blocks of
-/// one length.
+/// Whether a kernel can accumulate the reductions of rows of `reduced` elements: no longer than a block, or
+/// cut to blocks of one length.
 fn is_accumulated(body: &LaneProgram, reduced: usize) -> bool {
     let mut blocks = body.reductions.iter().map(|reduction| block(body.insts[reduction.value.index()].dtype));
     let Some(first) = blocks.next() else { return false };

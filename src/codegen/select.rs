@@ -1,14 +1,15 @@
 //! Instruction selection: from a lane program to a vector program.
 //!
-//! What NumPy means is spelled out in what vector units do: a minimum that keeps NaN is a minimum and a select, the
-//! division of 32-bit integers one of `f64`. Functions of mathematics are recorded ([`recorder`]), and so become part
-//! of the program. `bool` is a byte in memory and a mask inside; a byte that is only moved stays what it is.
+//! What NumPy means is spelled out in what vector units do: a minimum that keeps NaN is a minimum and a
+//! select, the division of 32-bit integers one of `f64`. Functions of mathematics are recorded
+//! ([`recorder`]), and so become part of the program. `bool` is a byte in memory and a mask inside; a byte
+//! that is only moved stays what it is.
 //!
-//! A file has a concept: [`arithmetic`], integer and float [`division`], [`comparison`]s with what is computed of
-//! truth values, [`casts`], [`functions`].
+//! A file has a concept: [`arithmetic`], integer and float [`division`], [`comparison`]s with what is
+//! computed of truth values, [`casts`], [`functions`].
 //!
-//! Limits: no division of 64-bit integers, no power of integers, no complex arithmetic. What has no vector form is
-//! refused with a reason, and interpreted.
+//! Limits: no division of 64-bit integers, no power of integers, no complex arithmetic. What has no vector
+//! form is refused with a reason, and interpreted.
 
 mod arithmetic;
 mod builder;
@@ -163,7 +164,8 @@ fn combine(op: ReduceOp, dtype: DType) -> Option<Combine> {
     }
 }
 
-/// The lanes that hold elements of a dtype; `None` for elements wider than a lane. A small complex one is only moved.
+/// The lanes that hold elements of a dtype; `None` for elements wider than a lane. A small complex one is
+/// only moved.
 pub(crate) const fn vector_type(dtype: DType) -> Option<Type> {
     match dtype {
         DType::Bool | DType::I8 | DType::U8 => Some(Type::I8),

@@ -1,7 +1,7 @@
 //! Runs kernels over rows of a nest.
 //!
-//! A kernel call goes over rows that are evenly apart; an odometer goes over the dimensions outside. Where a nest is cut, in
-//! rows or within one, changes no result.
+//! A kernel call goes over rows that are evenly apart; an odometer goes over the dimensions outside. Where a
+//! nest is cut, in rows or within one, changes no result.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::executor::Bound;
 use crate::program::{LoopNest, Memory};
 
 /// The scalars of a kernel.
-pub(super) type Pool = SmallVec<[u64; 16]>;
+pub(super) type Pool = SmallVec<[u64; 8]>;
 
 /// What a kernel finds in its pool.
 ///
@@ -64,6 +64,17 @@ struct Part {
     lanes: usize,
 }
 
+/// Blocks of one row, in place of rows.
+#[derive(Clone, Copy)]
+struct Blocks<'a> {
+    /// Lanes of a block.
+    block: usize,
+    /// The number of the first one.
+    first: usize,
+    /// Where the result of block 0 would be, by reduction.
+    partials: &'a dyn Fn(usize) -> *mut u8,
+}
+
 impl<'a> RowRunner<'a> {
     /// A runner of `rows`, the kernel of `nest`.
     ///
@@ -78,7 +89,8 @@ impl<'a> RowRunner<'a> {
         runner
     }
 
-    /// Finds a value that is there a block at a time at `origin`, where its first element would be if all of it were there.
+    /// Finds a value that is there a block at a time at `origin`, where its first element would be if all of
+    /// it were there.
     pub(super) fn rebase(&mut self, memory: Memory, origin: *mut u8) {
         for (base, operand) in self.bases.iter_mut().zip(&self.nest.operands) {
             if operand.memory == memory {
@@ -139,8 +151,8 @@ impl<'a> RowRunner<'a> {
         }
     }
 
-    /// Reduces blocks of one row, of `block` elements but for the last of the row, and stores the rest; results of block 0
-    /// would go to `partials`, by reduction, others behind.
+    /// Reduces blocks of one row, of `block` elements but for the last of the row, and stores the rest;
+    /// results of block 0 would go to `partials`, by reduction, others behind.
     ///
     /// # Safety
     ///
@@ -163,7 +175,7 @@ impl<'a> RowRunner<'a> {
             let lanes = block.min(self.rows.lanes - lane);
             let part = Part { row, rows: count, lane, lanes };
             // SAFETY: as for this function.
-            unsafe { self.call(&part, Some((block, next, partials))) };
+            unsafe { self.call(&part, Some(Blocks { block, first: next, partials })) };
             next += count;
         }
     }
@@ -181,7 +193,7 @@ impl<'a> RowRunner<'a> {
     /// # Safety
     ///
     /// The part is within the space and evenly apart, and no other thread computes any of it.
-    unsafe fn call(&mut self, part: &Part, blocks: Option<(usize, usize, &dyn Fn(usize) -> *mut u8)>) {
+    unsafe fn call(&mut self, part: &Part, blocks: Option<Blocks<'_>>) {
         let Rows { compiled, outer, strides, .. } = self.rows;
         let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, outer.len());
         let mut rest = part.row;
@@ -195,7 +207,7 @@ impl<'a> RowRunner<'a> {
                     let offset: isize = index.iter().zip(over).map(|(&i, &stride)| i as isize * stride).sum();
                     let base = self.bases[id.index()].wrapping_offset(offset + part.lane as isize * along);
                     let row_stride = match blocks {
-                        Some((block, ..)) => block as isize * along,
+                        Some(Blocks { block, .. }) => block as isize * along,
                         None => over.last().copied().unwrap_or(0),
                     };
                     StreamArgs { base, row_stride }
@@ -206,7 +218,7 @@ impl<'a> RowRunner<'a> {
                     let base = self.bases[target.index()].wrapping_add(part.row * item);
                     StreamArgs { base, row_stride: item as isize }
                 }
-                (StreamUse::Result(n), Some((_, first, partials))) => {
+                (StreamUse::Result(n), Some(Blocks { first, partials, .. })) => {
                     let target = self.nest.body.reductions[usize::from(n)].target;
                     let item = self.nest.operands[target.index()].dtype.size();
                     let base = partials(usize::from(n)).wrapping_add(first * item);
@@ -223,8 +235,8 @@ impl<'a> RowRunner<'a> {
             pool: self.pool.as_ptr(),
             streams: streams.as_ptr(),
         };
-        // SAFETY: the elements of the part are within each operand, as the caller promises. What is written is at the
-        // elements that are read, or elsewhere; the pool has what the program was selected with.
+        // SAFETY: the elements of the part are within each operand, as the caller promises. What is written
+        // is at the elements that are read, or elsewhere; the pool has what the program was selected with.
         unsafe { compiled.kernel.call(&args) };
     }
 }

@@ -11,12 +11,12 @@ pub(super) enum RangeRunner<'a> {
     /// By a kernel over rows.
     Rows(RowRunner<'a>),
     /// In tiles of so many elements.
-    Tiles(TileRunner<'a>, usize),
+    Tiles(Box<TileRunner<'a>>, usize),
 }
 
 impl<'a> RangeRunner<'a> {
-    /// For ranges of at most `longest` elements. Tiles are whole multiples of `unit` where one fits a tile, so that what is
-    /// strided, or repeated, is packed in few pieces.
+    /// For ranges of at most `longest` elements. Tiles are whole multiples of `unit` where one fits a tile,
+    /// so that what is strided, or repeated, is packed in few pieces.
     ///
     /// # Safety
     ///
@@ -33,10 +33,12 @@ impl<'a> RangeRunner<'a> {
         }
         let tile = tile_len(nest.tile(bound.engine()).len, unit).min(longest);
         // SAFETY: as for this function.
-        Ok(RangeRunner::Tiles(unsafe { TileRunner::new(nest, bound, tile)? }, tile))
+        let runner = unsafe { TileRunner::new(nest, bound, tile)? };
+        Ok(RangeRunner::Tiles(Box::new(runner), tile))
     }
 
-    /// Finds a value that is there a block at a time at `origin`, where its first element would be if all of it were there.
+    /// Finds a value that is there a block at a time at `origin`, where its first element would be if all of
+    /// it were there.
     pub(super) fn rebase(&mut self, memory: Memory, origin: *mut u8) {
         match self {
             RangeRunner::Rows(runner) => runner.rebase(memory, origin),

@@ -3,7 +3,7 @@
 use raptors_ir::{DType, Dims, Literal, Strides};
 
 use super::{Bound, Engine};
-use crate::error::Error;
+use crate::error::{Difference, Error};
 use crate::kernels::copy;
 use crate::program::{LoopNest, Operand, Program, Step};
 use crate::runtime::buffer::Buffer;
@@ -32,14 +32,8 @@ pub(super) unsafe fn run(program: &Program, number: usize, bound: &mut Bound<'_>
             if let Some((element, found, expected)) = target.difference(&mut found, &mut expected) {
                 let memory = target.name.clone();
                 let text = step.to_string();
-                return Err(Error::MachineCodeDiffers {
-                    step: number,
-                    memory,
-                    element,
-                    found,
-                    expected,
-                    text,
-                });
+                let difference = Difference { step: number, memory, element, found, expected, text };
+                return Err(Error::MachineCodeDiffers(Box::new(difference)));
             }
         }
     }

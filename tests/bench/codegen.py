@@ -1,12 +1,13 @@
-"""Compiled loops against their peers in one process: NumPy, numexpr, Numba, JAX and torch, as far as installed.
+"""Compiled loops against their peers in one process: NumPy, numexpr, Numba, JAX and torch, where installed.
 
     python tests/bench/codegen.py                  # the table, and out/bench_codegen.json
     python tests/bench/codegen.py --only softmax   # rows whose name contains a word
 
-A row is one expression at one size, on one thread. All libraries run in turns, in batches, until the row's share of the
-time budget is spent; the figures are medians over the batches. Peers compile before the clock starts. The ratio is the time
-of the fastest peer by raptors'. Every library's result is compared with NumPy's first; a peer that is missing, or has no form
-of an expression, is left out with a line. The first rows are of plans nobody has made before: from nodes to a result.
+A row is one expression at one size, on one thread. All libraries run in turns, in batches, until the
+row's share of the time budget is spent; the figures are medians over the batches. Peers compile before
+the clock starts. The ratio is the time of the fastest peer by raptors'. Every library's result is
+compared with NumPy's first; a peer that is missing is left out with a line, and one that has no form of
+an expression without. The first rows are of plans nobody has made before: from nodes to a result.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "N
     os.environ[variable] = "1"
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
-import numpy as np
-import raptors as r
+import numpy as np  # noqa: E402
+import raptors as r  # noqa: E402
 
 OUT = Path(__file__).resolve().parents[2] / "out" / "bench_codegen.json"
 BATCH_SECONDS = 0.002
@@ -91,9 +92,7 @@ def total(xp: Any, x: Any) -> Any:
     return x.sum()
 
 
-FUNCTIONS = {
-    name: (lambda xp, x, name=name: getattr(xp, name)(x)) for name in ("exp", "log", "tanh", "sin")
-}
+FUNCTIONS = {name: (lambda xp, x, name=name: getattr(xp, name)(x)) for name in ("exp", "log", "tanh", "sin")}
 
 # numexpr's form of an expression, where it has one.
 NUMEXPR = {name: f"{name}(a)" for name in FUNCTIONS} | {"sum": "sum(a)"}
@@ -168,8 +167,9 @@ class Numba:
     def call(self, name: str, expression: Expression, inputs: list[np.ndarray]) -> Call | None:
         if name.split()[0] not in FUNCTIONS:
             return None
-        function = getattr(np, name)
-        compiled = self.module.njit(lambda x: function(x))
+        # Numba sees an ufunc as a global of a function that it compiles.
+        text = f"lambda x: np.{name}(x)"
+        compiled = self.module.njit(eval(text, {"np": np}))
         return lambda: compiled(*inputs)
 
 

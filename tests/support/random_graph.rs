@@ -74,6 +74,13 @@ pub(crate) fn random_large_graph(random: &mut Random) -> Graph {
     graph_over(random, &base, LARGEST)
 }
 
+/// As [`random_graph`], with rows of a few vectors, some of more than a block of a reduction.
+pub(crate) fn random_graph_of_rows(random: &mut Random) -> Graph {
+    let base =
+        random.pick(&[vec![9, 70], vec![5, 130], vec![3, 4, 65], vec![40, 33], vec![2, 4200], vec![6000]]);
+    graph_over(random, &base, 20_000)
+}
+
 fn graph_over(random: &mut Random, base: &[usize], largest: usize) -> Graph {
     let mut graph = Graph::new("random");
     for _ in 0..1 + random.below(4) {

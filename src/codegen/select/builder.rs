@@ -1,7 +1,8 @@
 //! Vector programs under construction: value numbering, constants, masks, and what nobody needs.
 //!
-//! Equal instructions are one. Instructions of constants alone are computed at once. A mask is kept with a sign, so
-//! that "not" costs nothing where what follows can be turned round: a select's arms, an "and" of one inverted operand.
+//! Equal instructions are one. Instructions of constants alone are computed at once. A mask is kept with a
+//! sign, so that "not" costs nothing where what follows can be turned round: a select's arms, an "and" of one
+//! inverted operand.
 
 use raptors_ir::lanes::Rare;
 use rustc_hash::FxHashMap;
@@ -10,7 +11,7 @@ use smallvec::SmallVec;
 use super::{PoolEntry, Selected, StreamUse};
 use crate::codegen::vector::evaluate::evaluate;
 use crate::codegen::vector::{
-    Accumulation, Combine, Conversion, Predicate, RareFunction, Step, Stream, StreamId, Type, VectorId,
+    Accumulation, Combine, Conversion, Fma, Predicate, RareFunction, Step, Stream, StreamId, Type, VectorId,
     VectorInst, VectorOp, VectorProgram,
 };
 
@@ -80,6 +81,7 @@ impl Builder {
     /// The value of an instruction: known, a constant, or new.
     pub(crate) fn push(&mut self, op: VectorOp, args: &[VectorId], ty: Type) -> VectorId {
         let mut args: SmallVec<[VectorId; 4]> = SmallVec::from_slice(args);
+        let op = self.without_negation(op, &mut args);
         if is_commutative(op) {
             args.sort_unstable();
         }
@@ -93,6 +95,32 @@ impl Builder {
         let value = self.program.push(op, &inst.args, ty);
         self.numbers.insert(inst, value);
         value
+    }
+
+    /// The op that takes its last argument as it was before its sign was changed.
+    fn without_negation(&self, op: VectorOp, args: &mut [VectorId]) -> VectorOp {
+        let opposite = match op {
+            VectorOp::Add => VectorOp::Sub,
+            VectorOp::Sub => VectorOp::Add,
+            VectorOp::Fma(Fma::MulAdd) => VectorOp::Fma(Fma::MulSub),
+            VectorOp::Fma(Fma::MulSub) => VectorOp::Fma(Fma::MulAdd),
+            VectorOp::Fma(Fma::NegMulAdd) => VectorOp::Fma(Fma::NegMulSub),
+            VectorOp::Fma(Fma::NegMulSub) => VectorOp::Fma(Fma::NegMulAdd),
+            op => return op,
+        };
+        let Some(last) = args.last_mut() else { return op };
+        let inst = &self.program.insts[last.index()];
+        let sign = match inst.ty {
+            Type::F32 => 1 << 31,
+            Type::F64 => 1 << 63,
+            Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Mask => return op,
+        };
+        match (inst.op, &inst.args[..]) {
+            (VectorOp::Xor, &[x, y]) if self.constant_bits(x) == Some(sign) => *last = y,
+            (VectorOp::Xor, &[x, y]) if self.constant_bits(y) == Some(sign) => *last = x,
+            _ => return op,
+        }
+        opposite
     }
 
     /// What the instruction is without computing anything.

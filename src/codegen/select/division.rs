@@ -1,11 +1,13 @@
 //! Quotients and remainders that round towards minus infinity.
 //!
-//! Integers of up to 32 bits are divided as floats of more than twice their bits: `f32` for 8 and 16 bits, `f64` for 32.
-//! A quotient that is no integer is at least `1 / y` away from the next one, which is more than the rounding of the
-//! division, so its floor is exact; so is the remainder, by a fused product and difference.
+//! Integers of up to 32 bits are divided as floats of more than twice their bits: `f32` for 8 and 16 bits,
+//! `f64` for 32. A quotient that is no integer is at least `1 / y` away from the next one, which is more than
+//! the rounding of the division, so its floor is exact; so is the remainder, by a fused product and
+//! difference.
 //!
-//! The float remainder is exact too: `x - trunc(x / y) * y` fits a float as long as the quotient is below 2^FRACTION_BITS,
-//! also when rounding made the quotient too large by one. Other lanes call the scalar definition.
+//! The float remainder is exact too: `x - trunc(x / y) * y` fits a float as long as the quotient is below
+//! 2^FRACTION_BITS, also when rounding made the quotient too large by one. Other lanes call the scalar
+//! definition.
 
 use raptors_ir::lanes::Rare;
 use raptors_ir::{DType, ElementwiseOp, Kind};

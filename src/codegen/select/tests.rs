@@ -408,6 +408,25 @@ fn equal_work_is_done_once_and_unneeded_work_never() {
 }
 
 #[test]
+fn a_changed_sign_is_part_of_what_adds() {
+    let mut body = LaneProgram::default();
+    let [x, y, z] = [0, 1, 2].map(|n| body.push(LaneOp::Load(OperandId(n)), &[], DType::F64));
+    let negative = body.push(LaneOp::Elementwise(ElementwiseOp::Negative, DType::F64), &[z], DType::F64);
+    let fma = body.push(LaneOp::Elementwise(ElementwiseOp::Fma, DType::F64), &[x, y, negative], DType::F64);
+    let sum = body.push(LaneOp::Elementwise(ElementwiseOp::Add, DType::F64), &[fma, negative], DType::F64);
+    body.stores.push((sum, OperandId(3)));
+    let Ok(selected) = selected(&body) else { panic!("{body}") };
+    assert_eq!(selected.program.insts.len(), 5, "{}", selected.program);
+    let tuples = tuples(&[DType::F64; 3], &mut Random(6));
+    check(&body, &selected, &tuples, |operands| {
+        let [Some(x), Some(y), Some(z)] = [0, 1, 2].map(|n: usize| operands[n].get::<f64>()) else {
+            panic!("{operands:?}")
+        };
+        Literal::new(x.mul_add(y, -z) + -z)
+    });
+}
+
+#[test]
 fn what_has_no_vector_form_says_so() {
     let reason = |op, dtype: DType| {
         let body = program(LaneOp::Elementwise(op, dtype), &[dtype, dtype], dtype);

@@ -1,4 +1,5 @@
-//! Tile programs for a kernel: values that are not packed, stored late or reduced elsewhere have no place in memory.
+//! Tile programs for a kernel: values that are not packed, stored late or reduced elsewhere have no place in
+//! memory.
 
 use raptors_ir::Dims;
 

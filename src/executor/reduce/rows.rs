@@ -122,9 +122,9 @@ pub(in crate::executor) struct RowReducer<'a> {
 /// How rows are cut, and what computes them.
 enum Form<'a> {
     /// Several rows a tile.
-    Short { runner: TileRunner<'a>, rows_per_tile: usize },
+    Short { runner: Box<TileRunner<'a>>, rows_per_tile: usize },
     /// Several tiles a row; a part of it at a time leaves partial results.
-    Long { runner: TileRunner<'a>, longest_block: usize, scratch: Accumulators, partials: Partials },
+    Long { runner: Box<TileRunner<'a>>, longest_block: usize, scratch: Accumulators, partials: Partials },
     /// A kernel that reduces rows.
     Kernel(RowRunner<'a>),
     /// A kernel that reduces blocks of rows.
@@ -161,13 +161,18 @@ impl<'a> RowReducer<'a> {
             let rows_per_tile = (tile / len).min(most_rows);
             // SAFETY: as for this function.
             let runner = unsafe { TileRunner::new(nest, bound, rows_per_tile * len)? };
-            Form::Short { runner, rows_per_tile }
+            Form::Short { runner: Box::new(runner), rows_per_tile }
         } else {
             let longest_block = longest_block(tile, combiners);
             let partials = Partials::new(combiners, len.div_ceil(longest_block), longest_block)?;
             // SAFETY: as for this function.
             let runner = unsafe { TileRunner::new(nest, bound, tile)? };
-            Form::Long { runner, longest_block, scratch: Accumulators::new(combiners), partials }
+            Form::Long {
+                runner: Box::new(runner),
+                longest_block,
+                scratch: Accumulators::new(combiners),
+                partials,
+            }
         };
         Ok(RowReducer { nest, combiners, form })
     }
