@@ -6,7 +6,9 @@
 //!
 //! Limits: x86-64. Everything else has [`Scalar`], one lane, and what the compiler makes of a loop over it.
 
-use raptors_ir::lanes::{Lanes, Rare, Real, Scalar};
+#[cfg(target_arch = "x86_64")]
+use raptors_ir::lanes::Rare;
+use raptors_ir::lanes::{Lanes, Real, Scalar};
 
 /// Declares methods of [`Lanes`] by expressions over intrinsics.
 #[cfg(target_arch = "x86_64")]

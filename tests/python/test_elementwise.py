@@ -19,8 +19,10 @@ OPS: dict[str, dict[str, Any]] = {op["name"]: op for op in _core.op_table() if o
 
 
 def pointwise(function: Callable[[float], float], pole: float) -> Callable[[np.ndarray], np.ndarray]:
-    """A function of `math` for arrays. `pole` is the value at negative integers; where it is NaN, that at zero is an
-    infinity of the sign of zero."""
+    """A function of `math` for arrays.
+
+    `pole` is the value at negative integers; where it is NaN, zero gives an infinity of its sign.
+    """
 
     def value(x: float) -> float:
         try:
@@ -90,8 +92,8 @@ def check(name: str, operands: list[np.ndarray], result: np.dtype) -> None:
     else:
         compute = [operand.astype(wide(result)) for operand in operands]
         exact = np.asarray(function(*[operand.astype(np.longdouble) for operand in compute]))
-        # Where logarithm and operand cancel, the error is that of the operand; the oracle of lgamma has an error of
-        # float64's precision near its zeros.
+        # Where logarithm and operand cancel, the error is that of the operand; the oracle of lgamma has an
+        # error of float64's precision near its zeros.
         scale = np.maximum(*map(np.abs, compute)) if name == "logaddexp" else None
         if name == "lgamma":
             scale = np.full(exact.shape, 1 if result == np.float64 else 1e-6, result)
@@ -249,3 +251,11 @@ def test_exact_ops_have_the_same_bits_at_any_alignment_and_length() -> None:
         for start, stop in ((1, 301), (3, 20), (7, 8), (150, 299)):
             assert_same(getattr(r, name)(r.lazy(x[start:stop])), whole[start:stop])
         assert_same(getattr(r, name)(r.lazy(x[::-3])), whole[::-3])
+
+
+@pytest.mark.parametrize("name", ["exp2", "cbrt"])
+def test_numpy_functions_of_lazy_arrays_stay_lazy(name: str) -> None:
+    x = np.array([0.5, 27.0])
+    y = getattr(np, name)(r.lazy(x))
+    assert isinstance(y, r.Array)
+    assert_within_ulp(y, getattr(np, name)(x.astype(np.longdouble)), x.dtype, 1)

@@ -38,7 +38,8 @@ TABLE: dict[str, dict[str, Any]] = {op["name"]: op for op in _core.op_table()}
 EXACT = [name for name, op in TABLE.items() if op["ulp"] == 0 and name not in ("copysign", "signbit")]
 UNARY = [name for name in EXACT if TABLE[name]["arity"] == 1 and name != "reciprocal"]
 BINARY = [name for name in EXACT if TABLE[name]["arity"] == 2]
-INEXACT = [name for name, op in TABLE.items() if op["ulp"] > 0]
+# NumPy has no error and gamma functions; test_elementwise has oracles for them.
+INEXACT = [name for name, op in TABLE.items() if op["ulp"] > 0 and hasattr(np, name)]
 MOST_ELEMENTS = 3000
 
 

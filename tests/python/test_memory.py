@@ -259,7 +259,7 @@ def test_the_gil_is_released() -> None:
     """Another Python thread goes on while a result is computed."""
     a = np.linspace(0.0, 1.0, 2_000_000)
     y = r.lazy(a)
-    for _ in range(6):
+    for _ in range(60):
         y = r.sin(y) + 0.5
     ticks: list[float] = []
     stop = threading.Event()

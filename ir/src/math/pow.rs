@@ -68,9 +68,9 @@ pub(crate) fn pow_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float, y: L::Float) -> L
     let (high, low) = accurate_log(l, l.abs(x));
     let product = l.mul(bounded, high);
     let product_low = l.fma(bounded, low, l.fms(bounded, high, product));
-    // The low part counts where the high one is not clamped.
+    // The low part counts where the high one is not clamped: there it is below 2^-43, elsewhere it must stay below 1.
     let product = l.min(l.float(750.0), l.max(l.float(-750.0), product));
-    let product_low = l.min(l.float(1.0), l.max(l.float(-1.0), product_low));
+    let product_low = l.min(l.float(1e-6), l.max(l.float(-1e-6), product_low));
     let one = l.float(1.0);
     let e = exp_parts(l, product);
     let power = l.add(one, e.p);
