@@ -79,12 +79,19 @@ impl Phases {
         Some(region.phases(&is_stored))
     }
 
+    /// Nests over the elements of the rows.
+    pub fn passes(&self) -> usize {
+        self.nests.iter().filter(|nest| nest.over == Over::Elements).count()
+    }
+
     /// Whether a row and what is computed from it stay in cache, or are passed over once.
     pub fn fits(&self) -> bool {
-        let passes = self.nests.iter().filter(|nest| nest.over == Over::Elements).count();
-        passes <= 1 || self.fixed_bytes.saturating_add(self.row_bytes) <= BLOCK_BYTES
+        self.passes() <= 1 || self.fixed_bytes.saturating_add(self.row_bytes) <= BLOCK_BYTES
     }
 }
+
+/// A few nodes, each once.
+type Ids = SmallVec<[NodeId; 8]>;
 
 struct Region<'a> {
     graph: &'a Graph,
@@ -141,20 +148,25 @@ impl Region<'_> {
     /// Nanoseconds an element takes to be computed again, from operands that are loaded; the first of these is free.
     fn again_ns(&self, id: NodeId) -> f64 {
         let graph = self.graph;
-        let (mut ns, mut loads, mut repeats) = (0.0, FxHashSet::default(), FxHashSet::default());
-        let (mut found, mut pending) = (FxHashSet::from_iter([id]), vec![id]);
-        while let Some(id) = pending.pop() {
+        let (mut ns, mut loads, mut repeats) = (0.0, Ids::new(), Ids::new());
+        let mut found = Ids::from_slice(&[id]);
+        let mut next = 0;
+        while let Some(&id) = found.get(next) {
+            next += 1;
             ns += self.op_ns(id);
             for (operand, root) in self.operands(id) {
                 let computed = self.levels.contains_key(&root) && !self.is_per_row(root);
-                if computed && !self.dear.contains(&root) {
-                    if found.insert(root) {
-                        pending.push(root);
-                    }
+                let (list, id) = if computed && !self.dear.contains(&root) {
+                    (&mut found, root)
                 } else if computed || graph.shape(operand) == self.rows.space() {
-                    loads.insert(operand);
+                    (&mut loads, operand)
                 } else if self.is_per_row(root) {
-                    repeats.insert(operand);
+                    (&mut repeats, operand)
+                } else {
+                    continue;
+                };
+                if !list.contains(&id) {
+                    list.push(id);
                 }
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! What one nest keeps for a later one is read back from where it is stored anyway. What is stored nowhere goes to the
 //! rows of a result that a later nest writes, if nothing else needs that memory until then, and otherwise to scratch
-//! memory of the block.
+//! memory of the block, whose parts are used again when what they hold has been read for the last time.
 
 use raptors_ir::{Graph, NodeId, Op, Slot};
 use raptors_passes::access::{Root, access, root_of};
@@ -17,7 +17,14 @@ use crate::runtime::level::Level;
 
 /// The nests of a region with phases.
 pub(super) fn blocks(graph: &Graph, phases: &Phases, level: Level) -> Result<Blocks, Error> {
-    let mut keeping = Keeping { graph, phases, places: FxHashMap::default(), scratch: Vec::new(), saved: 0 };
+    let mut keeping = Keeping {
+        graph,
+        phases,
+        places: FxHashMap::default(),
+        scratch: Vec::new(),
+        busy_until: Vec::new(),
+        saved: 0,
+    };
     for (position, nest) in phases.nests.iter().enumerate() {
         for &id in &nest.results {
             if phases.kept.contains(&id) && graph.slot(id).is_none() {
@@ -39,9 +46,11 @@ struct Keeping<'a> {
     phases: &'a Phases,
     /// Memory of what has no slot, and where it begins in it.
     places: FxHashMap<NodeId, (Memory, isize)>,
-    /// Bytes of a row of each value in scratch memory.
+    /// Bytes of a row of each part of scratch memory.
     scratch: Vec<usize>,
-    /// Bytes of a row that are kept in memory of results.
+    /// The last nest that reads what is in each part.
+    busy_until: Vec<usize>,
+    /// Bytes of a row that are kept in memory of results, or of values that are not read any more.
     saved: usize,
 }
 
@@ -58,11 +67,33 @@ impl Keeping<'_> {
                 memory_in(slot_of(self.graph, result))
             }
             None => {
-                self.scratch.push(row_bytes);
-                (Memory::Scratch(self.scratch.len() as u32 - 1), 0)
+                let mut parts = self.scratch.iter().zip(&self.busy_until);
+                let free = parts.position(|(&bytes, &until)| bytes == row_bytes && until < position);
+                let part = match free {
+                    Some(part) => {
+                        self.saved += row_bytes;
+                        part
+                    }
+                    None => {
+                        self.scratch.push(row_bytes);
+                        self.busy_until.push(0);
+                        self.scratch.len() - 1
+                    }
+                };
+                self.busy_until[part] = self.last_read(id).unwrap_or(position);
+                (Memory::Scratch(part as u32), 0)
             }
         };
         self.places.insert(id, place);
+    }
+
+    /// The position of the last nest that reads `id`.
+    fn last_read(&self, id: NodeId) -> Option<usize> {
+        let reads = |nest: &Nest| {
+            let mut operands = nest.nodes.iter().flat_map(|&node| self.graph.operands(node));
+            operands.any(|operand| root_of(self.graph, operand) == id)
+        };
+        self.phases.nests.iter().rposition(reads)
     }
 
     /// A result over all elements, not written before the last nest that reads `id`, whose memory is free from the nest at
@@ -70,11 +101,7 @@ impl Keeping<'_> {
     fn vacant_result(&self, id: NodeId, position: usize) -> Option<NodeId> {
         let (graph, phases) = (self.graph, self.phases);
         let size = |id: NodeId| graph.node(id).ty.dtype.size();
-        let reads = |nest: &Nest| {
-            let mut operands = nest.nodes.iter().flat_map(|&node| graph.operands(node));
-            operands.any(|operand| root_of(graph, operand) == id)
-        };
-        let last = phases.nests.iter().rposition(reads)?;
+        let last = self.last_read(id)?;
         let results = phases.nests[last..].iter().flat_map(|nest| &nest.results).copied();
         results.into_iter().find(|&result| {
             let Some(slot) = graph.slot(result) else { return false };

@@ -305,6 +305,21 @@ def test_results_of_several_phases(rng: np.random.Generator) -> None:
         assert_same(got, want)
 
 
+def test_normalizations_one_after_the_other(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(500, 130)).astype(np.float32)
+
+    def layers(count: int, stage: Any) -> Any:
+        y = r.lazy(x)
+        for _ in range(count):
+            y = stage(layernorm(r, y, -1, stage))
+        return softmax(r, y, -1, stage)
+
+    assert layers(1, together).plan().kernels == 1
+    for count in [1, 2, 3, 7]:
+        assert_same(layers(count, together), layers(count, apart))
+    assert layers(20, together).plan().kernels < 20
+
+
 def test_rows_with_weights(rng: np.random.Generator) -> None:
     x = rng.normal(size=(90, 64)).astype(np.float32)
     weight, bias, scale = (rng.normal(size=shape).astype(np.float32) for shape in [(64,), (64,), (90, 1)])

@@ -4,16 +4,22 @@
 //! it is over the same elements, or has one element for each of its rows, and
 //!
 //! - each of its uses is at the row that is computed;
-//! - rows are consecutive elements, and one fits the cache with all that is computed from it;
+//! - rows are consecutive elements, one fits the cache with all that is computed from it, and is not passed over too
+//!   often;
 //! - there are rows enough to share out, or a row is little work;
 //! - nothing else lies between the two.
 
 use raptors_ir::{NodeId, Op, Rows};
 use rustc_hash::FxHashSet;
+use smallvec::SmallVec;
 
 use super::{Fuser, MAX_NODES, Refusal};
 use crate::access::root_of;
 use crate::phases::{BLOCK_BYTES, Phases};
+
+/// The most passes over a block of rows: two normalizations, one after the other. What more of them would keep for each
+/// other leaves room for few rows, and each region that grows is looked at as a whole.
+const MAX_PASSES: usize = 6;
 
 /// With fewer rows than this, threads would find no work.
 const FEW_ROWS: usize = 8;
@@ -93,10 +99,12 @@ impl Fuser<'_> {
         }
         let mut nodes = [&first.nodes[..], &second.nodes].concat();
         nodes.sort_unstable();
-        let own: FxHashSet<NodeId> = nodes.iter().copied().collect();
         let phases = Phases::of(self.graph, &nodes, |node| {
-            self.is_output[node.index()] || self.is_used_outside(node, &own)
+            self.is_output[node.index()] || self.is_used_outside(node, &nodes)
         })?;
+        if phases.passes() > MAX_PASSES {
+            return Some(format!("a block of rows would be passed over more than {MAX_PASSES} times"));
+        }
         if !phases.fits() {
             let bytes = phases.row_bytes.saturating_add(phases.fixed_bytes);
             return Some(format!(
@@ -132,14 +140,14 @@ impl Fuser<'_> {
         })
     }
 
-    /// Whether a node that is not one of `own` uses the value, directly or through views.
-    fn is_used_outside(&self, value: NodeId, own: &FxHashSet<NodeId>) -> bool {
-        let mut pending = vec![value];
+    /// Whether a node that is not one of `own`, which ascend, uses the value, directly or through views.
+    fn is_used_outside(&self, value: NodeId, own: &[NodeId]) -> bool {
+        let mut pending: SmallVec<[NodeId; 8]> = SmallVec::from_slice(&[value]);
         while let Some(value) = pending.pop() {
             for user in self.graph.users(value) {
                 if self.graph.op(user).is_view() {
                     pending.push(user);
-                } else if !own.contains(&user) {
+                } else if own.binary_search(&user).is_err() {
                     return true;
                 }
             }
