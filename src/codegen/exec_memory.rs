@@ -1,9 +1,9 @@
 //! Memory that holds machine code.
 //!
 //! Code is installed in an *arena*: shared memory without a name that is mapped twice, once to write and once
-//! to run, so that no mapping is ever both and installing is a copy. Where the system refuses that, each piece
-//! of code gets a mapping that is written and then made executable; where it refuses that too, there is no
-//! code, and programs are interpreted.
+//! to run, so that no mapping is ever both and installing is a copy. Where the system refuses that, each
+//! piece of code gets a mapping that is written and then made executable; where it refuses that too, there is
+//! no code, and programs are interpreted.
 //!
 //! Nothing is mapped before the first use. A forked child shares the arenas of its parent: it goes on running
 //! what it finds in them, and installs in arenas of its own. An arena is unmapped when the last code in it is

@@ -214,7 +214,9 @@ fn perf_map(program: &VectorProgram, code: &Code) {
 #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::codegen::vector::{Step, Stream, StreamId, Type, VectorOp};
+    use crate::codegen::vector::{Accumulation, Combine, Step, Stream, StreamId, Type, VectorOp};
+    use crate::kernels::reduce::{block, reduce};
+    use raptors_ir::{DType, ReduceOp};
 
     /// A stream times so many constants.
     fn products(count: u16) -> VectorProgram {
@@ -288,5 +290,82 @@ mod tests {
     fn the_baseline_has_no_kernels() {
         let refused = kernel(&products(1), Level::Baseline).map(|_| ());
         assert_eq!(refused, Err(NoKernel::Level(Level::Baseline)));
+    }
+
+    #[test]
+    fn rows_are_reduced_by_the_tree_of_the_interpreter() {
+        let cases = [
+            (ReduceOp::Sum, DType::F32, Combine::Add, Type::F32),
+            (ReduceOp::Sum, DType::F64, Combine::Add, Type::F64),
+            (ReduceOp::Prod, DType::F32, Combine::Mul, Type::F32),
+            (ReduceOp::Min, DType::F32, Combine::Min, Type::F32),
+            (ReduceOp::Max, DType::F64, Combine::Max, Type::F64),
+            (ReduceOp::Sum, DType::I64, Combine::Add, Type::I64),
+            (ReduceOp::Min, DType::I16, Combine::MinSigned, Type::I16),
+            (ReduceOp::Max, DType::U32, Combine::MaxUnsigned, Type::I32),
+            (ReduceOp::Prod, DType::I8, Combine::Mul, Type::I8),
+        ];
+        for level in Level::available().filter(|&level| level != Level::Baseline) {
+            for (op, dtype, combine, ty) in cases {
+                let most = block(dtype);
+                for n in [0, 1, 7, 32, 100, 128, 129, 1000, most - 1, most] {
+                    let interpreter = reduce(op, dtype, level).unwrap();
+                    assert_reduces(combine, ty, n, level, |x, out| {
+                        // SAFETY: `x` has `n` elements of the type, and `out` room for one.
+                        unsafe { (interpreter.row)(x.as_ptr(), n, out.as_mut_ptr()) };
+                    });
+                }
+            }
+        }
+    }
+
+    fn assert_reduces(
+        combine: Combine,
+        ty: Type,
+        n: usize,
+        level: Level,
+        by_definition: impl Fn(&[u8], &mut [u8; 8]),
+    ) {
+        let streams = vec![Stream { ty, step: Step::Unit }, Stream { ty, step: Step::Row }];
+        let mut program = VectorProgram { streams, ..VectorProgram::default() };
+        let value = program.push(VectorOp::Load(StreamId(0)), &[], ty);
+        program.accumulations.push(Accumulation { combine, value, target: StreamId(1) });
+        // Floats around 1 whose sums round; every other row has a NaN.
+        let element = |row: usize, i: usize| {
+            let x = 0.9 + 0.2 * ((i * 7919 + row) % 1013) as f64 / 1013.0;
+            let x = if row % 2 == 1 && i % 977 == 5 { f64::NAN } else { x };
+            match ty {
+                Type::F32 => u64::from((x as f32).to_bits()).to_le_bytes(),
+                Type::F64 => x.to_bits().to_le_bytes(),
+                _ => ((i + row) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes(),
+            }
+        };
+        let row = |row: usize| (0..n).flat_map(move |i| element(row, i).into_iter().take(ty.size()));
+        let rows = 3;
+        let x: Vec<u8> = (0..rows).flat_map(row).collect();
+        let mut y = vec![0u8; rows * ty.size()];
+        let streams = [
+            StreamArgs { base: x.as_ptr().cast_mut(), row_stride: (n * ty.size()) as isize },
+            StreamArgs { base: y.as_mut_ptr(), row_stride: ty.size() as isize },
+        ];
+        let pool = std::ptr::null();
+        let args = KernelArgs { rows, lanes: n, position: 0, pool, streams: streams.as_ptr() };
+        let Ok(kernel) = Kernel::compile(&program, level) else { panic!("no kernel of {program}") };
+        // SAFETY: the kernel is for a level of this machine; there are `rows` rows of `n` elements, and as
+        // many results.
+        unsafe { kernel.call(&args) };
+        for (row, actual) in y.chunks(ty.size()).enumerate() {
+            let mut expected = [0; 8];
+            by_definition(&x[row * n * ty.size()..], &mut expected);
+            let mut bits = [0; 8];
+            bits[..ty.size()].copy_from_slice(actual);
+            let is_nan = |bytes: [u8; 8]| match ty {
+                Type::F32 => f32::from_bits(u64::from_le_bytes(bytes) as u32).is_nan(),
+                Type::F64 => f64::from_le_bytes(bytes).is_nan(),
+                _ => false,
+            };
+            let same = bits == expected || is_nan(bits) && is_nan(expected);
+            assert!(same, "{combine:?} {ty:?} {level} n {n} row {row}: {bits:x?}, not {expected:x?}");
+        }
     }
 }

@@ -142,8 +142,11 @@ impl Instruction {
         self.len += 1;
     }
 
-    fn extend(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.push(byte));
+    fn extend<const N: usize>(&mut self, bytes: [u8; N]) {
+        if let Some(to) = self.bytes.get_mut(self.len..self.len + N) {
+            to.copy_from_slice(&bytes);
+        }
+        self.len += N;
     }
 }
 
@@ -230,7 +233,7 @@ impl Assembler {
             Base::Constants => {
                 to.push(reg | 5);
                 let at = self.code.len() + to.len;
-                to.extend(&[0; 4]);
+                to.extend([0; 4]);
                 let target = Target::Constant(memory.displacement);
                 return self.fixups.push(Fixup { at, from: at + 4 + after, to: target });
             }
@@ -252,12 +255,12 @@ impl Assembler {
                 to.push(mode | reg | 4);
                 to.push(scale << 6 | (index.0 & 7) << 3 | base & 7);
             }
-            None if base & 7 == 4 => to.extend(&[mode | reg | 4, 0x24]),
+            None if base & 7 == 4 => to.extend([mode | reg | 4, 0x24]),
             None => to.push(mode | reg | base & 7),
         }
         match mode {
             0x40 => to.push(compressed as u8),
-            0x80 => to.extend(&displacement.to_le_bytes()),
+            0x80 => to.extend(displacement.to_le_bytes()),
             _ => {}
         }
     }
@@ -276,10 +279,10 @@ impl Assembler {
         let (x, b) = extensions(operand);
         let last = (!vvvv & 15) << 3 | u8::from(long) << 2 | opcode.pp;
         if x | b | opcode.vex_w == 0 && opcode.map == 1 {
-            to.extend(&[0xc5, (!reg >> 3 & 1) << 7 | last]);
+            to.extend([0xc5, (!reg >> 3 & 1) << 7 | last]);
         } else {
             let first = (!reg >> 3 & 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | opcode.map;
-            to.extend(&[0xc4, first, opcode.vex_w << 7 | last]);
+            to.extend([0xc4, first, opcode.vex_w << 7 | last]);
         }
         to.push(opcode.opcode);
         self.operand(&mut to, reg, operand, 1, imm.iter().len());
@@ -311,7 +314,7 @@ impl Assembler {
         };
         let broadcast = u8::from(matches!(operand, Operand::Broadcast(_)));
         let length = bytes.trailing_zeros() as u8 - 4;
-        to.extend(&[
+        to.extend([
             0x62,
             (!reg >> 3 & 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | (!reg >> 4 & 1) << 4 | opcode.map,
             opcode.w << 7 | (!vvvv & 15) << 3 | 4 | opcode.pp,
@@ -332,9 +335,9 @@ impl Assembler {
         if rex != 0x40 {
             to.push(rex);
         }
-        to.extend(opcode);
+        opcode.iter().for_each(|&byte| to.push(byte));
         self.operand(&mut to, reg, operand, 1, imm.len());
-        to.extend(imm);
+        imm.iter().for_each(|&byte| to.push(byte));
         self.write(&to);
     }
 
