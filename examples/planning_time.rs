@@ -26,6 +26,8 @@ const SHAPES: &[Shape] = &[
     ("fan-in", fan_in),
     ("views", views),
     ("products", products),
+    ("layernorms", layernorms),
+    ("softmaxes", softmaxes),
 ];
 const SIZES: &[usize] = &[10, 116, 1_000, 10_000];
 
@@ -142,6 +144,30 @@ fn products(nodes: usize) -> Result<Vec<Array>, Error> {
     let mut x = y.clone();
     for _ in 0..nodes / 2 {
         x = ops::matmul(&x, &y, None)?.sqrt();
+    }
+    Ok(vec![x])
+}
+
+fn rows() -> Array {
+    lazy(vec![1.0f32; 64 * 64]).reshape(&[64, 64])
+}
+
+fn layernorms(nodes: usize) -> Result<Vec<Array>, Error> {
+    let mut x = rows();
+    for _ in 0..nodes / 16 {
+        let centered = &x - x.mean(&[1]).reshape(&[64, 1]);
+        let variance = (&centered * &centered).mean(&[1]).reshape(&[64, 1]);
+        x = centered / (variance + 1e-5f32).sqrt();
+    }
+    Ok(vec![x])
+}
+
+fn softmaxes(nodes: usize) -> Result<Vec<Array>, Error> {
+    let mut x = rows();
+    for _ in 0..nodes / 9 {
+        let top = x.max(&[1]).reshape(&[64, 1]);
+        let e = (x - top).exp();
+        x = &e / e.sum(&[1]).reshape(&[64, 1]);
     }
     Ok(vec![x])
 }

@@ -15,13 +15,15 @@ pub struct Rows {
     axes: Dims,
     /// The space with the reduced axes at length 1.
     kept: Shape,
+    are_distinct: bool,
 }
 
 impl Rows {
     /// The rows along `axes` of `space`.
     pub fn new(space: Shape, axes: Dims) -> Rows {
         let kept = space.with_reduced(&axes);
-        Rows { space, axes, kept }
+        let are_distinct = !kept.is_alike(&space);
+        Rows { space, axes, kept, are_distinct }
     }
 
     /// The rows of the reductions among `nodes`; `None` where there are none.
@@ -61,7 +63,7 @@ impl Rows {
 
     /// Whether rows are told from their elements by shape: not where each has one element.
     pub fn are_distinct(&self) -> bool {
-        !self.kept.is_alike(&self.space)
+        self.are_distinct
     }
 
     /// Whether each row is a run of consecutive elements in row-major order.

@@ -31,8 +31,7 @@ impl Clone for Shape {
 impl Shape {
     /// Whether both are the same but for dimensions of length 1.
     pub fn is_alike(&self, other: &Shape) -> bool {
-        let long = |shape: &'_ Shape| shape.iter().copied().filter(|&dim| dim != 1).collect::<Dims>();
-        long(self) == long(other)
+        self.iter().filter(|dim| **dim != 1).eq(other.iter().filter(|dim| **dim != 1))
     }
 
     /// Checks the dimension count, and that the elements could be addressed whatever the dtype.

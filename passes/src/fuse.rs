@@ -28,6 +28,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::access::root_of;
 use crate::dependence::Dependence;
+use crate::phases::{Bounds, Level};
 use crate::{Ledger, Options};
 
 /// The most nodes of a region: a longer lane program has more live values than the first-level cache has tiles.
@@ -42,6 +43,7 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
         dependence: Dependence::default(),
         group_of: vec![None; graph.len()],
         is_output: vec![false; graph.len()],
+        levels: vec![0; graph.len()],
         refusals: Vec::new(),
     };
     for output in graph.outputs() {
@@ -74,6 +76,8 @@ struct Group {
     axes: Option<Dims>,
     /// The matrix product, of which the rest is the epilogue, or the concat, of which it is parts.
     core: Option<NodeId>,
+    /// What its phases take at most, once that has been asked for; then the levels of its nodes are known.
+    bounds: Option<Bounds>,
 }
 
 impl Group {
@@ -97,6 +101,8 @@ struct Fuser<'a> {
     dependence: Dependence,
     group_of: Vec<Option<usize>>,
     is_output: Vec<bool>,
+    /// The level of each node of the groups that have bounds.
+    levels: Vec<Level>,
     refusals: Vec<Refusal>,
 }
 
@@ -115,7 +121,7 @@ impl Fuser<'_> {
         };
         let own = self.dependence.add();
         let core = matches!(graph.op(id), Op::Matmul | Op::Concat(_)).then_some(id);
-        self.groups.push(Group { nodes: vec![id], space, axes, core });
+        self.groups.push(Group { nodes: vec![id], space, axes, core, bounds: None });
         self.group_of[id.index()] = Some(own);
 
         // A direct operand may be fused with; a value behind a view, or of another space, must be stored first.
@@ -215,7 +221,7 @@ impl Fuser<'_> {
     /// Merges two groups and returns the one that is left.
     fn merge(&mut self, a: usize, b: usize) -> usize {
         self.dependence.merge(a, b);
-        let empty = Group { nodes: Vec::new(), space: None, axes: None, core: None };
+        let empty = Group { nodes: Vec::new(), space: None, axes: None, core: None, bounds: None };
         let group = std::mem::replace(&mut self.groups[b], empty);
         let target = &mut self.groups[a];
         target.nodes.extend(group.nodes);

@@ -9,14 +9,19 @@
 //! The rows of a block are as many as leave all that it touches in the cache of a core ([`BLOCK_BYTES`]); a row
 //! must fit. Linear in nodes, but for the ancestors that are counted when a value is looked at for computing it again.
 
-use std::collections::BTreeMap;
+mod bounds;
+
+use std::ops::Range;
 
 use raptors_ir::{Graph, NodeId, Op, Rows};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::access::{access, broadcast_strides, root_of};
 use crate::cost;
+
+use bounds::level_after;
+pub(crate) use bounds::{Bounds, level};
 
 /// Bytes that a block of rows may touch: about half of a second-level cache.
 pub const BLOCK_BYTES: usize = 256 * 1024;
@@ -28,8 +33,8 @@ pub struct Phases {
     pub rows: Rows,
     /// The nests.
     pub nests: Vec<Nest>,
-    /// What a later nest than the one that computes it reads.
-    pub kept: FxHashSet<NodeId>,
+    /// What a later nest than the one that computes it reads, and the position of the last that does.
+    pub kept: FxHashMap<NodeId, usize>,
     /// The position of the last nest that reads each operand which the region does not compute.
     pub last_reads: FxHashMap<NodeId, usize>,
     /// Bytes that a block touches for each row.
@@ -62,21 +67,21 @@ pub enum Over {
 
 /// The number of a nest before those without work are left out. What waits for `n` reductions, one after the other, is
 /// computed over rows at level `2 n`, over elements at `2 n + 1`.
-type Level = u32;
+pub(crate) type Level = u32;
 
 impl Phases {
     /// The phases of the region of these nodes, ascending, of which those that `is_stored` accepts have memory to go to.
     /// `None` where no node uses a reduction of its own region.
     pub fn of(graph: &Graph, nodes: &[NodeId], is_stored: impl Fn(NodeId) -> bool) -> Option<Phases> {
-        let rows = Rows::of(graph, nodes)?;
-        let mut region =
-            Region { graph, nodes, rows, levels: FxHashMap::default(), dear: FxHashSet::default() };
-        region.set_levels();
-        if region.levels.values().all(|&level| level == 1) {
+        let mut region = Region::of(graph, Rows::of(graph, nodes)?, nodes);
+        if region.members.iter().all(|member| member.level == 1) {
             return None;
         }
-        region.find_dear(&is_stored);
-        Some(region.phases(&is_stored))
+        for member in &mut region.members {
+            member.is_stored = is_stored(member.id);
+        }
+        region.find_dear();
+        Some(region.phases())
     }
 
     /// Nests over the elements of the rows.
@@ -93,80 +98,109 @@ impl Phases {
 /// A few nodes, each once.
 type Ids = SmallVec<[NodeId; 8]>;
 
-struct Region<'a> {
-    graph: &'a Graph,
-    nodes: &'a [NodeId],
-    rows: Rows,
-    levels: FxHashMap<NodeId, Level>,
-    /// Values of whole rows that are not computed again.
-    dear: FxHashSet<NodeId>,
+/// A node of the region.
+struct Member {
+    id: NodeId,
+    level: Level,
+    is_reduction: bool,
+    /// Whether the value has one element per row.
+    is_per_row: bool,
+    is_stored: bool,
+    /// Whether it is a value of whole rows that is not computed again.
+    is_dear: bool,
+    /// Whether a later nest reads it.
+    is_kept: bool,
+    /// Its operands.
+    uses: Range<usize>,
 }
 
-impl Region<'_> {
-    /// The operands of a node, each with the value under its views.
-    fn operands(&self, id: NodeId) -> impl Iterator<Item = (NodeId, NodeId)> {
-        let graph = self.graph;
-        graph.operands(id).into_iter().map(move |operand| (operand, root_of(graph, operand)))
-    }
+/// An operand of a node.
+struct Use {
+    operand: NodeId,
+    /// The value under its views.
+    root: NodeId,
+    /// The member that this is.
+    member: Option<usize>,
+}
 
-    fn is_reduction(&self, id: NodeId) -> bool {
-        matches!(self.graph.op(id), Op::Reduce(..))
-    }
+/// A nest, as numbers of members, which descend.
+#[derive(Default)]
+struct Draft {
+    members: Vec<usize>,
+    results: Vec<usize>,
+}
 
-    /// Whether the value has one element per row.
-    fn is_per_row(&self, id: NodeId) -> bool {
-        self.is_reduction(id) || self.rows.is_per_row(self.graph.shape(id))
-    }
+struct Region<'a> {
+    graph: &'a Graph,
+    rows: Rows,
+    /// The nodes, ascending.
+    members: Vec<Member>,
+    /// The operands of one member after the other.
+    uses: Vec<Use>,
+}
 
-    /// The first level at which each node can be computed.
-    fn set_levels(&mut self) {
-        for &id in self.nodes {
-            let over_rows = !self.is_reduction(id) && self.is_per_row(id);
-            let waits = self.operands(id).filter_map(|(_, root)| {
-                let level = *self.levels.get(&root)?;
-                Some(level / 2 + Level::from(self.is_reduction(root)))
-            });
-            let level = 2 * waits.max().unwrap_or(0) + Level::from(!over_rows);
-            self.levels.insert(id, level);
+impl<'a> Region<'a> {
+    fn of(graph: &'a Graph, rows: Rows, nodes: &[NodeId]) -> Region<'a> {
+        let mut members: Vec<Member> = Vec::with_capacity(nodes.len());
+        let mut uses: Vec<Use> = Vec::with_capacity(2 * nodes.len());
+        for &id in nodes {
+            let first_use = uses.len();
+            for operand in graph.operands(id) {
+                let root = root_of(graph, operand);
+                let member = members.binary_search_by_key(&root, |member| member.id).ok();
+                uses.push(Use { operand, root, member });
+            }
+            let is_reduction = is_reduction(graph, id);
+            let is_per_row = is_per_row(graph, &rows, id);
+            let operands = uses[first_use..].iter().filter_map(|used| Some(&members[used.member?]));
+            let roots = operands.map(|root| (root.level, root.is_reduction));
+            let level = level_after(is_reduction || !is_per_row, roots);
+            let uses = first_use..uses.len();
+            let (is_stored, is_dear, is_kept) = (false, false, false);
+            members.push(Member { id, level, is_reduction, is_per_row, is_stored, is_dear, is_kept, uses });
         }
+        Region { graph, rows, members, uses }
+    }
+
+    fn uses_of(&self, member: usize) -> &[Use] {
+        &self.uses[self.members[member].uses.clone()]
     }
 
     /// Finds the values of whole rows for which computing takes as much as writing and reading.
-    fn find_dear(&mut self, is_stored: &impl Fn(NodeId) -> bool) {
-        for &id in self.nodes {
-            if self.is_per_row(id) {
-                continue;
-            }
+    fn find_dear(&mut self) {
+        for n in 0..self.members.len() {
+            let Member { id, is_per_row, is_stored, .. } = self.members[n];
             let item = self.graph.node(id).ty.dtype.size();
             let keeping = cost::BYTE_NS * (2 * item) as f64;
-            if is_stored(id) || self.again_ns(id) >= keeping {
-                self.dear.insert(id);
-            }
+            self.members[n].is_dear = !is_per_row && (is_stored || self.again_ns(n) >= keeping);
         }
     }
 
     /// Nanoseconds an element takes to be computed again, from operands that are loaded; the first of these is free.
-    fn again_ns(&self, id: NodeId) -> f64 {
+    fn again_ns(&self, member: usize) -> f64 {
         let graph = self.graph;
         let (mut ns, mut loads, mut repeats) = (0.0, Ids::new(), Ids::new());
-        let mut found = Ids::from_slice(&[id]);
+        let mut found: SmallVec<[usize; 8]> = SmallVec::from_slice(&[member]);
         let mut next = 0;
-        while let Some(&id) = found.get(next) {
+        while let Some(&member) = found.get(next) {
             next += 1;
-            ns += self.op_ns(id);
-            for (operand, root) in self.operands(id) {
-                let computed = self.levels.contains_key(&root) && !self.is_per_row(root);
-                let (list, id) = if computed && !self.dear.contains(&root) {
-                    (&mut found, root)
-                } else if computed || graph.shape(operand) == self.rows.space() {
-                    (&mut loads, operand)
-                } else if self.is_per_row(root) {
-                    (&mut repeats, operand)
-                } else {
-                    continue;
+            ns += op_ns(graph, self.members[member].id);
+            for used in self.uses_of(member) {
+                let computed = used.member.filter(|&root| !self.members[root].is_per_row);
+                let list = match computed {
+                    Some(root) if !self.members[root].is_dear => {
+                        if !found.contains(&root) {
+                            found.push(root);
+                        }
+                        continue;
+                    }
+                    Some(_) => &mut loads,
+                    None if graph.shape(used.operand) == self.rows.space() => &mut loads,
+                    None if is_per_row(graph, &self.rows, used.root) => &mut repeats,
+                    None => continue,
                 };
-                if !list.contains(&id) {
-                    list.push(id);
+                if !list.contains(&used.operand) {
+                    list.push(used.operand);
                 }
             }
         }
@@ -176,92 +210,77 @@ impl Region<'_> {
         ns + cost::BYTE_NS * bytes as f64
     }
 
-    fn op_ns(&self, id: NodeId) -> f64 {
-        let graph = self.graph;
-        let dtype = graph
-            .operands(id)
-            .first()
-            .map_or(graph.node(id).ty.dtype, |&operand| graph.node(operand).ty.dtype);
-        cost::op_ns(graph.op(id), dtype, graph.node(id).ty.dtype.size())
-    }
-
     /// Gives each node the levels at which it is computed, users first.
-    fn phases(self, is_stored: &impl Fn(NodeId) -> bool) -> Phases {
-        let mut demands: FxHashMap<NodeId, SmallVec<[Level; 4]>> = FxHashMap::default();
-        let mut nests: BTreeMap<Level, Nest> = BTreeMap::new();
-        let mut kept = FxHashSet::default();
-        for &id in self.nodes.iter().rev() {
-            let mut demanded = demands.remove(&id).unwrap_or_default();
-            let own = self.levels[&id];
-            if is_stored(id) {
-                demanded.push(own);
+    fn phases(mut self) -> Phases {
+        type Levels = SmallVec<[Level; 4]>;
+        let mut demands: Vec<Levels> = vec![Levels::new(); self.members.len()];
+        // By level.
+        let mut drafts: Vec<Draft> = Vec::new();
+        for (n, member) in self.members.iter_mut().enumerate().rev() {
+            let mut demanded = std::mem::take(&mut demands[n]);
+            if member.is_stored {
+                demanded.push(member.level);
             } else if demanded.is_empty() {
                 continue;
             }
             demanded.sort_unstable();
             demanded.dedup();
             // Waits for what it needs alone, unless it is stored, or feeds a reduction that others wait for.
-            let first = if self.is_per_row(id) { own } else { demanded[0] };
-            let again = !self.is_per_row(id) && !self.dear.contains(&id);
-            let levels: SmallVec<[Level; 4]> =
-                if again { demanded.clone() } else { SmallVec::from_elem(first, 1) };
-            let keeps = !again && demanded.iter().any(|&level| level != first);
-            if keeps {
-                kept.insert(id);
-            }
-            for (n, &level) in levels.iter().enumerate() {
-                let over = if level % 2 == 0 { Over::Rows } else { Over::Elements };
-                let empty = || Nest { over, nodes: Vec::new(), results: Vec::new() };
-                let nest = nests.entry(level).or_insert_with(empty);
-                nest.nodes.push(id);
-                if n == 0 && (keeps || is_stored(id) || self.is_reduction(id)) {
-                    nest.results.push(id);
+            let first = if member.is_per_row { member.level } else { demanded[0] };
+            let again = !member.is_per_row && !member.is_dear;
+            member.is_kept = !again && demanded.iter().any(|&level| level != first);
+            let levels = if again { demanded } else { Levels::from_elem(first, 1) };
+            for (nth, &level) in levels.iter().enumerate() {
+                if drafts.len() <= level as usize {
+                    drafts.resize_with(level as usize + 1, Draft::default);
+                }
+                let draft = &mut drafts[level as usize];
+                draft.members.push(n);
+                if nth == 0 && (member.is_kept || member.is_stored || member.is_reduction) {
+                    draft.results.push(n);
                 }
             }
-            for (_, root) in self.operands(id) {
-                if self.levels.contains_key(&root) {
-                    demands.entry(root).or_default().extend_from_slice(&levels);
-                }
+            for root in self.uses[member.uses.clone()].iter().filter_map(|used| used.member) {
+                demands[root].extend_from_slice(&levels);
             }
         }
-        let mut nests: Vec<Nest> = nests.into_values().collect();
-        for nest in &mut nests {
-            nest.nodes.reverse();
-            nest.results.reverse();
-        }
-        self.measured(nests, kept, is_stored)
+        self.measured(drafts)
     }
 
     /// Counts what the nests touch.
-    fn measured(
-        self,
-        nests: Vec<Nest>,
-        kept: FxHashSet<NodeId>,
-        is_stored: &impl Fn(NodeId) -> bool,
-    ) -> Phases {
+    fn measured(self, drafts: Vec<Draft>) -> Phases {
         let graph = self.graph;
         let (mut row_bytes, mut fixed_bytes, mut row_ns) = (0usize, 0usize, 0.0);
-        let mut last_reads = FxHashMap::default();
-        for (position, nest) in nests.iter().enumerate() {
-            let elements = match nest.over {
-                Over::Elements => self.rows.len(),
-                Over::Rows => 1,
+        let (mut kept, mut last_reads) = (FxHashMap::default(), FxHashMap::default());
+        let mut nests: Vec<Nest> = Vec::new();
+        for (level, draft) in drafts.iter().enumerate().filter(|(_, draft)| !draft.members.is_empty()) {
+            let position = nests.len();
+            let (over, elements) = match level % 2 {
+                0 => (Over::Rows, 1),
+                _ => (Over::Elements, self.rows.len()),
             };
-            for &id in &nest.nodes {
-                row_ns += self.op_ns(id) * elements as f64;
-                for (operand, root) in self.operands(id) {
-                    let known = self.levels.contains_key(&root);
-                    if !known && last_reads.insert(operand, position).is_none() {
-                        let (row, fixed) = self.operand_bytes(operand, nest.over);
+            for &n in draft.members.iter().rev() {
+                row_ns += op_ns(graph, self.members[n].id) * elements as f64;
+                for used in self.uses_of(n) {
+                    if let Some(root) = used.member.map(|root| &self.members[root]) {
+                        if root.is_kept {
+                            kept.insert(root.id, position);
+                        }
+                    } else if last_reads.insert(used.operand, position).is_none() {
+                        let (row, fixed) = self.operand_bytes(used.operand, over);
                         row_bytes = row_bytes.saturating_add(row);
                         fixed_bytes = fixed_bytes.saturating_add(fixed);
                     }
                 }
             }
-            for &id in nest.results.iter().filter(|&&id| kept.contains(&id) || is_stored(id)) {
-                let elements = if self.is_per_row(id) { 1 } else { self.rows.len() };
-                row_bytes = row_bytes.saturating_add(elements.saturating_mul(graph.node(id).ty.dtype.size()));
+            let results = draft.results.iter().rev().map(|&n| &self.members[n]);
+            for member in results.clone().filter(|member| member.is_kept || member.is_stored) {
+                let elements = if member.is_per_row { 1 } else { self.rows.len() };
+                let bytes = elements.saturating_mul(graph.node(member.id).ty.dtype.size());
+                row_bytes = row_bytes.saturating_add(bytes);
             }
+            let nodes = draft.members.iter().rev().map(|&n| self.members[n].id).collect();
+            nests.push(Nest { over, nodes, results: results.map(|member| member.id).collect() });
         }
         Phases { rows: self.rows, nests, kept, last_reads, row_bytes: row_bytes.max(1), fixed_bytes, row_ns }
     }
@@ -283,4 +302,19 @@ impl Region<'_> {
         let kept = (0..space.len()).filter(|dim| !self.rows.axes().contains(dim));
         if kept.into_iter().any(|dim| moves(&dim)) { (bytes, 0) } else { (0, bytes) }
     }
+}
+
+/// Whether the value has one element per row.
+fn is_per_row(graph: &Graph, rows: &Rows, id: NodeId) -> bool {
+    is_reduction(graph, id) || rows.is_per_row(graph.shape(id))
+}
+
+fn is_reduction(graph: &Graph, id: NodeId) -> bool {
+    matches!(graph.op(id), Op::Reduce(..))
+}
+
+fn op_ns(graph: &Graph, id: NodeId) -> f64 {
+    let own = graph.node(id).ty.dtype;
+    let dtype = graph.operands(id).first().map_or(own, |&operand| graph.node(operand).ty.dtype);
+    cost::op_ns(graph.op(id), dtype, own.size())
 }

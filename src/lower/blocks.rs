@@ -5,7 +5,7 @@
 //! memory of the block, whose parts are used again when what they hold has been read for the last time.
 
 use raptors_ir::{Graph, NodeId, Op, Slot};
-use raptors_passes::access::{Root, access, root_of};
+use raptors_passes::access::{Root, access};
 use raptors_passes::phases::{BLOCK_BYTES, Nest, Over, Phases};
 use rustc_hash::FxHashMap;
 
@@ -27,7 +27,7 @@ pub(super) fn blocks(graph: &Graph, phases: &Phases, level: Level) -> Result<Blo
     };
     for (position, nest) in phases.nests.iter().enumerate() {
         for &id in &nest.results {
-            if phases.kept.contains(&id) && graph.slot(id).is_none() {
+            if phases.kept.contains_key(&id) && graph.slot(id).is_none() {
                 keeping.keep(id, position);
             }
         }
@@ -80,20 +80,11 @@ impl Keeping<'_> {
                         self.scratch.len() - 1
                     }
                 };
-                self.busy_until[part] = self.last_read(id).unwrap_or(position);
+                self.busy_until[part] = self.phases.kept[&id];
                 (Memory::Scratch(part as u32), 0)
             }
         };
         self.places.insert(id, place);
-    }
-
-    /// The position of the last nest that reads `id`.
-    fn last_read(&self, id: NodeId) -> Option<usize> {
-        let reads = |nest: &Nest| {
-            let mut operands = nest.nodes.iter().flat_map(|&node| self.graph.operands(node));
-            operands.any(|operand| root_of(self.graph, operand) == id)
-        };
-        self.phases.nests.iter().rposition(reads)
     }
 
     /// A result over all elements, not written before the last nest that reads `id`, whose memory is free from the nest at
@@ -101,7 +92,7 @@ impl Keeping<'_> {
     fn vacant_result(&self, id: NodeId, position: usize) -> Option<NodeId> {
         let (graph, phases) = (self.graph, self.phases);
         let size = |id: NodeId| graph.node(id).ty.dtype.size();
-        let last = self.last_read(id)?;
+        let last = phases.kept[&id];
         let results = phases.nests[last..].iter().flat_map(|nest| &nest.results).copied();
         results.into_iter().find(|&result| {
             let Some(slot) = graph.slot(result) else { return false };
