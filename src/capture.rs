@@ -27,6 +27,15 @@ pub(crate) enum Input {
     Scalar(Literal),
 }
 
+/// How a parameter of the plan is read.
+#[derive(Hash)]
+pub(crate) struct Binding<'a> {
+    pub(crate) ty: &'a Type,
+    pub(crate) layout: Layout,
+    /// Whether its memory may be overwritten.
+    pub(crate) donated: bool,
+}
+
 /// A numbered node: how it is computed, from which numbers.
 struct Step<'a> {
     node: &'a Node,
@@ -47,10 +56,10 @@ impl Step<'_> {
 
 /// The nodes under some results, numbered.
 pub(crate) struct Captured<'a> {
-    steps: Vec<Step<'a>>,
+    steps: SmallVec<[Step<'a>; 6]>,
     results: SmallVec<[u32; 2]>,
-    pub(crate) inputs: Vec<Input>,
-    parameters: Vec<Parameter>,
+    pub(crate) inputs: SmallVec<[Input; 4]>,
+    parameters: SmallVec<[Binding<'a>; 4]>,
     destinations: SmallVec<[Destination; 2]>,
     /// Each node's number, once there are [`LOOK_THROUGH`] of them.
     numbers: FxHashMap<*const Node, u32>,
@@ -92,34 +101,55 @@ impl<'a> Captured<'a> {
     ///
     /// The mistake that an operator kept in an array; an input that was donated and has been overwritten.
     pub(crate) fn new(results: &[&'a Array]) -> Result<Captured<'a>, Error> {
-        let mut captured = Captured {
-            steps: Vec::with_capacity(8),
+        let mut captured = Captured::empty();
+        captured.fill(results, usize::MAX)?;
+        Ok(captured)
+    }
+
+    /// Nothing yet.
+    pub(crate) fn empty() -> Captured<'a> {
+        Captured {
+            steps: SmallVec::new(),
             results: SmallVec::new(),
-            inputs: Vec::new(),
-            parameters: Vec::new(),
-            destinations: SmallVec::from_elem(Destination::Fresh, results.len()),
+            inputs: SmallVec::new(),
+            parameters: SmallVec::new(),
+            destinations: SmallVec::new(),
             numbers: FxHashMap::default(),
-        };
+        }
+    }
+
+    /// Numbers the nodes under `results`, in a capture that is empty; gives up where there are more than `most`, and
+    /// says so by `false`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Captured::new`].
+    pub(crate) fn fill(&mut self, results: &[&'a Array], most: usize) -> Result<bool, Error> {
         let mut stack: SmallVec<[(&'a Node, usize); 16]> = SmallVec::new();
         for result in results {
             stack.push((&result.node, 0));
             while let Some((node, next)) = stack.pop() {
-                if captured.find(node).is_some() {
+                // A node whose operands are under way has no number yet.
+                if next == 0 && self.find(node).is_some() {
                     continue;
                 }
-                let is_input = node.leaf().is_some();
+                if self.steps.len() + stack.len() >= most {
+                    return Ok(false);
+                }
+                let is_input = next == 0 && node.leaf().is_some();
                 match node.operands.get(next) {
                     Some(operand) if !is_input => {
                         stack.push((node, next + 1));
                         stack.push((&operand.node, 0));
                     }
-                    _ => captured.number(node, stack.last().map(|&(user, _)| user))?,
+                    _ => self.number(node, stack.last().map(|&(user, _)| user))?,
                 }
             }
-            let number = captured.number_of(&result.node);
-            captured.results.push(number);
+            let number = self.number_of(&result.node);
+            self.results.push(number);
+            self.destinations.push(Destination::Fresh);
         }
-        Ok(captured)
+        Ok(true)
     }
 
     /// The number of a node, if it has one. A few are looked through, more are looked up.
@@ -176,9 +206,9 @@ impl<'a> Captured<'a> {
         Ok(())
     }
 
-    fn input(&mut self, input: Input, layout: Layout, ty: &Type, donated: bool) -> u32 {
+    fn input(&mut self, input: Input, layout: Layout, ty: &'a Type, donated: bool) -> u32 {
         self.inputs.push(input);
-        self.parameters.push(Parameter { ty: ty.clone(), layout, donated });
+        self.parameters.push(Binding { ty, layout, donated });
         self.parameters.len() as u32 - 1
     }
 
@@ -188,7 +218,7 @@ impl<'a> Captured<'a> {
     }
 
     /// The parameters, in the order of the inputs.
-    pub(crate) fn parameters(&self) -> &[Parameter] {
+    pub(crate) fn parameters(&self) -> &[Binding<'a>] {
         &self.parameters
     }
 
@@ -208,23 +238,22 @@ impl<'a> Captured<'a> {
         self.destinations[n] = destination;
     }
 
-    /// Everything that the plan depends on.
-    pub(crate) fn key(&self, options: &Options) -> Key {
-        let mut key = Key(Vec::with_capacity(self.steps.len() * 48));
+    /// Makes `key` everything that the plan depends on.
+    pub(crate) fn write_key(&self, options: &Options, key: &mut Key) {
+        key.0.clear();
         for step in &self.steps {
             match (step.parameter, &step.node.kind) {
-                (Some(parameter), _) => self.parameters[parameter as usize].hash(&mut key),
-                (None, Kind::Op(op)) => op.hash(&mut key),
-                (None, Kind::Scalar(literal)) => literal.hash(&mut key),
+                (Some(parameter), _) => self.parameters[parameter as usize].hash(key),
+                (None, Kind::Op(op)) => op.hash(key),
+                (None, Kind::Scalar(literal)) => literal.hash(key),
                 (None, Kind::Leaf(_) | Kind::Invalid(_)) => unreachable!("inputs are parameters"),
             }
-            step.parameter.is_some().hash(&mut key);
-            step.operands.as_slice().hash(&mut key);
+            step.parameter.is_some().hash(key);
+            step.operands.as_slice().hash(key);
         }
-        self.results.as_slice().hash(&mut key);
-        self.destinations.as_slice().hash(&mut key);
-        options.hash(&mut key);
-        key
+        self.results.as_slice().hash(key);
+        self.destinations.as_slice().hash(key);
+        options.hash(key);
     }
 
     /// The graph, as captured.
@@ -236,7 +265,10 @@ impl<'a> Captured<'a> {
             .parameters
             .iter()
             .zip(sources)
-            .map(|(parameter, source)| graph.push_parameter(parameter.clone(), source))
+            .map(|(Binding { ty, layout, donated }, source)| {
+                let (ty, layout, donated) = ((*ty).clone(), layout.clone(), *donated);
+                graph.push_parameter(Parameter { ty, layout, donated }, source)
+            })
             .collect();
         let mut ids: Vec<NodeId> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
@@ -308,14 +340,19 @@ impl<'a> Captured<'a> {
 /// How a leaf's elements lie in memory.
 fn layout(leaf: &Leaf, ty: &Type) -> Layout {
     let item = ty.dtype.size();
-    let part = alignment(ty);
-    let aligned = (leaf.memory.pointer() as usize).is_multiple_of(part)
-        && leaf.strides.iter().all(|stride| stride.unsigned_abs().is_multiple_of(part));
-    let size = ty.shape.size();
+    // A power of two, so one set bit below it is one too many anywhere.
+    let below = alignment(ty) - 1;
+    let strides = leaf.strides.iter().fold(0, |bits, stride| bits | stride.unsigned_abs());
+    let aligned = (leaf.memory.pointer() as usize | strides) & below == 0;
     let row_major = || {
-        let expected = ty.shape.row_major_strides(item);
-        let mut dims = ty.shape.iter().zip(&leaf.strides).zip(&expected);
-        size == 0 || dims.all(|((&dim, stride), expected)| dim == 1 || stride == expected)
+        let mut expected = item as isize;
+        let mut dims = ty.shape.iter().zip(&leaf.strides).rev();
+        let in_order = dims.all(|(&dim, &stride)| {
+            let fits = dim == 1 || stride == expected;
+            expected = expected.wrapping_mul(dim as isize);
+            fits
+        });
+        in_order || ty.shape.size() == 0
     };
     if aligned && !leaf.swapped && row_major() {
         return Layout::RowMajor;
@@ -334,8 +371,19 @@ fn alignment(ty: &Type) -> usize {
 }
 
 /// Everything that a plan depends on, as bytes: two keys are equal exactly when a plan for one serves the other.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Key(Vec<u8>);
+
+impl Key {
+    pub(crate) const fn new() -> Key {
+        Key(Vec::new())
+    }
+
+    /// Its bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
 
 /// Bytes are kept, not mixed: the hash of the whole key is taken once.
 impl Hasher for Key {

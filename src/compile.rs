@@ -8,6 +8,7 @@
 //!
 //! What runs the program is in [`eval`](crate::eval) and [`executor`](crate::executor).
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use raptors_ir::Graph;
 use raptors_passes::{Ledger, Options, PassRun};
 
 use crate::cache;
-use crate::capture::Captured;
+use crate::capture::{Captured, Key};
 use crate::error::Error;
 use crate::lower::lower;
 use crate::program::Program;
@@ -31,6 +32,8 @@ pub(crate) struct Compiled {
     pub(crate) ledger: Ledger,
     pub(crate) passes: Vec<PassRun>,
     pub(crate) program: Program,
+    /// Whether a run is short beside what it takes to make room for another thread.
+    pub(crate) is_brief: bool,
     /// Time to make the graph of the captured nodes.
     pub(crate) graph_time: Duration,
     /// Time to lower the placed graph.
@@ -48,15 +51,34 @@ pub enum CacheState {
     Miss,
 }
 
+thread_local! {
+    /// Memory of the last key, for the next one.
+    static SPARE: Cell<Key> = const { Cell::new(Key::new()) };
+}
+
+/// The program for what has been captured if it is known, or else its key.
+pub(crate) fn known(captured: &Captured<'_>, options: &Options) -> Result<Arc<Compiled>, Key> {
+    /// Bytes of a key beyond which its memory is not kept.
+    const LONGEST_SPARE: usize = 4096;
+    let mut key = SPARE.try_with(Cell::take).unwrap_or_default();
+    captured.write_key(options, &mut key);
+    let Some(known) = cache::get(&key) else { return Err(key) };
+    if key.len() <= LONGEST_SPARE {
+        // A thread that ends keeps nothing.
+        let _ = SPARE.try_with(|spare| spare.set(key));
+    }
+    Ok(known)
+}
+
 /// The program for what has been captured.
 pub(crate) fn compile(
     captured: &Captured<'_>,
     options: &Options,
 ) -> Result<(Arc<Compiled>, CacheState), Error> {
-    let key = captured.key(options);
-    if let Some(known) = cache::get(&key) {
-        return Ok((known, CacheState::Hit));
-    }
+    let key = match known(captured, options) {
+        Ok(known) => return Ok((known, CacheState::Hit)),
+        Err(key) => key,
+    };
     // Constants are folded by the arithmetic that the kernels use.
     let _floats = StandardFloats::enter();
     let start = Instant::now();
@@ -66,6 +88,7 @@ pub(crate) fn compile(
     let (optimized, passes) = raptors_passes::run(&graph, options, &mut ledger);
     let placed = Instant::now();
     let program = lower(&optimized, Level::current())?;
+    let is_brief = program.is_brief();
     let compiled = Arc::new(Compiled {
         captured: graph,
         options: *options,
@@ -73,6 +96,7 @@ pub(crate) fn compile(
         ledger,
         passes,
         program,
+        is_brief,
         graph_time,
         lower_time: placed.elapsed(),
         time: start.elapsed(),

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::aliasing;
 use crate::array::{Array, Leaf};
 use crate::capture::{Captured, Input};
-use crate::compile::{CacheState, Compiled, compile};
+use crate::compile::{self, CacheState, Compiled};
 use crate::error::Error;
 use crate::executor::{self, Outcome};
 use crate::kernels::copy;
@@ -59,14 +59,16 @@ pub fn eval(arrays: &[&Array]) -> Result<Vec<Tensor>, Error> {
 ///
 /// As [`eval`].
 pub fn eval_with(arrays: &[&Array], options: &Options) -> Result<Vec<Tensor>, Error> {
-    let mut captured = Captured::new(arrays)?;
-    for parameter in 0..captured.parameters().len() {
-        // A donated leaf's memory is not the pool's, so it cannot become a tensor's.
-        captured.keep(parameter);
-    }
     let no_outs: SmallVec<[Option<OutMemory>; 2]> = arrays.iter().map(|_| None).collect();
+    let mut begun = Begun::new();
+    begun.captured.fill(arrays, usize::MAX)?;
+    for parameter in 0..begun.captured.parameters().len() {
+        // A donated leaf's memory is not the pool's, so it cannot become a tensor's.
+        begun.captured.keep(parameter);
+    }
+    begun.find(&no_outs, options)?;
     // SAFETY: no memory is given.
-    let evaluated = unsafe { run(captured, &no_outs, options)? };
+    let evaluated = unsafe { begun.run(&no_outs, options)? };
     let tensors = evaluated.into_iter().map(|evaluated| match evaluated {
         Evaluated::Tensor(tensor) => tensor,
         Evaluated::Donated(..) | Evaluated::Out => unreachable!("nothing was donated or given"),
@@ -74,28 +76,92 @@ pub fn eval_with(arrays: &[&Array], options: &Options) -> Result<Vec<Tensor>, Er
     Ok(tensors.collect())
 }
 
+/// What evaluations give, in the order of their arrays.
+pub type Results = SmallVec<[Evaluated; 1]>;
+
+/// An evaluation of arrays together under options, into the memory given for some of them, before it is run.
+///
+/// A front end that makes room for other threads during an evaluation asks first whether that is worth it.
+pub struct Prepared<'a> {
+    arrays: &'a [&'a Array],
+    outs: &'a [Option<OutMemory>],
+    options: &'a Options,
+    /// `None` for a graph of many nodes.
+    begun: Option<Box<Begun<'a>>>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Looks up the plan, where the graph has a few nodes. Compiles and computes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`eval`]; memory of another shape or dtype, read-only memory, and memory that shares some elements with an
+    /// input or another result. A graph of many nodes reports them when it is run.
+    pub fn new(
+        arrays: &'a [&'a Array],
+        outs: &'a [Option<OutMemory>],
+        options: &'a Options,
+    ) -> Result<Prepared<'a>, Error> {
+        /// Nodes that are captured faster than other threads could make use of the time.
+        const FEW: usize = 32;
+        if outs.len() != arrays.len() {
+            return Err(Error::OutCount { given: outs.len(), needed: arrays.len() });
+        }
+        let mut begun = Begun::new();
+        if !begun.captured.fill(arrays, FEW)? {
+            return Ok(Prepared { arrays, outs, options, begun: None });
+        }
+        begun.find(outs, options)?;
+        Ok(Prepared { arrays, outs, options, begun: Some(begun) })
+    }
+
+    /// Whether the plan is known and takes a few microseconds, on this thread alone.
+    pub fn is_brief(&self) -> bool {
+        self.begun.as_ref().and_then(|begun| begun.known.as_ref()).is_some_and(|known| known.is_brief)
+    }
+
+    /// Evaluates the arrays.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prepared::new`].
+    ///
+    /// # Safety
+    ///
+    /// Each `OutMemory` that says so is writable wherever its shape and strides reach, and nothing else uses it during
+    /// the call.
+    pub unsafe fn run(self) -> Result<Results, Error> {
+        let Prepared { arrays, outs, options, begun } = self;
+        let begun = match begun {
+            Some(begun) => begun,
+            None => {
+                let mut begun = Begun::new();
+                begun.captured.fill(arrays, usize::MAX)?;
+                begun.find(outs, options)?;
+                begun
+            }
+        };
+        // SAFETY: as for this function.
+        unsafe { begun.run(outs, options) }
+    }
+}
+
 /// Evaluates arrays together under options, into the memory given for some of them.
 ///
 /// # Errors
 ///
-/// As [`eval`]; memory of another shape or dtype, read-only memory, and memory that shares some elements with an input
-/// or another result.
+/// As [`Prepared::new`].
 ///
 /// # Safety
 ///
-/// Each `OutMemory` that says so is writable wherever its shape and strides reach, and nothing else uses it during the
-/// call.
+/// As for [`Prepared::run`].
 pub unsafe fn eval_into(
     arrays: &[&Array],
     outs: &[Option<OutMemory>],
     options: &Options,
-) -> Result<Vec<Evaluated>, Error> {
-    if outs.len() != arrays.len() {
-        return Err(Error::OutCount { given: outs.len(), needed: arrays.len() });
-    }
-    let captured = Captured::new(arrays)?;
+) -> Result<Results, Error> {
     // SAFETY: as for this function.
-    unsafe { run(captured, outs, options) }
+    unsafe { Prepared::new(arrays, outs, options)?.run() }
 }
 
 /// What an evaluation of `arrays` would do.
@@ -111,64 +177,90 @@ pub(crate) struct Planned<'a> {
 pub(crate) fn plan<'a>(arrays: &[&'a Array], options: &Options) -> Result<Planned<'a>, Error> {
     let mut captured = Captured::new(arrays)?;
     let withdrawn = aliasing::withdraw_donations(&mut captured);
-    let (compiled, cache) = compile(&captured, options)?;
+    let (compiled, cache) = compile::compile(&captured, options)?;
     Ok(Planned { captured, compiled, cache, withdrawn })
 }
 
-/// # Safety
-///
-/// As for [`eval_into`].
-unsafe fn run(
-    mut captured: Captured<'_>,
-    outs: &[Option<OutMemory>],
-    options: &Options,
-) -> Result<Vec<Evaluated>, Error> {
-    aliasing::withdraw_donations(&mut captured);
-    let mut pointers: SmallVec<[Option<*mut u8>; 2]> = SmallVec::from_elem(None, outs.len());
-    for (n, out) in outs.iter().enumerate() {
-        let Some(out) = out else { continue };
-        aliasing::check_out(out, captured.result_type(n))?;
-        if outs[..n].iter().flatten().any(|other| aliasing::outs_overlap(other, out)) {
-            return Err(Error::OutOverlap { with: "another out" });
-        }
-        let destination = aliasing::destination(&captured, out)?;
-        captured.set_destination(n, destination);
-        pointers[n] = (destination != Destination::Fresh).then_some(out.pointer);
+/// An evaluation on its way to be run. In a box, because it is handed on a few times.
+struct Begun<'a> {
+    captured: Captured<'a>,
+    /// The memory of results that are computed where they go.
+    pointers: SmallVec<[Option<*mut u8>; 2]>,
+    /// The plan, where there is one already.
+    known: Option<Arc<Compiled>>,
+}
+
+impl<'a> Begun<'a> {
+    fn new() -> Box<Begun<'a>> {
+        Box::new(Begun { captured: Captured::empty(), pointers: SmallVec::new(), known: None })
     }
-    let compiled = loop {
-        let (compiled, _) = compile(&captured, options)?;
-        peak::check(&compiled, options.max_memory)?;
-        // Claimed before the run: a failed or panicking run may have overwritten part of it.
-        match aliasing::claim(&captured, &compiled.program.overwritten)? {
-            None => break compiled,
-            Some(held) => captured.keep(held),
-        }
-    };
-    let program = &compiled.program;
-    let arguments = captured.arguments();
-    // SAFETY: leaves promise readable memory, and writable if donated; outs are checked above, and writable by this
-    // function's contract.
-    let outcomes = unsafe { executor::run(program, &arguments, &pointers)? };
-    captured.note_computed();
-    let mut evaluated = Vec::with_capacity(outs.len());
-    for (n, outcome) in outcomes.into_iter().enumerate() {
-        let ty = captured.result_type(n).clone();
-        let out = outs[n].as_ref();
-        evaluated.push(match (outcome, out) {
-            (Outcome::Buffer(buffer), None) => Evaluated::Tensor(Tensor::new(buffer, ty)),
-            (Outcome::Buffer(buffer), Some(out)) => {
-                // SAFETY: `out` has the result's shape and dtype, and is writable; the buffer holds the result.
-                unsafe { copy_out(buffer.as_ptr(), out) };
-                Evaluated::Out
+
+    /// Finds out where the results go, and looks for the plan.
+    fn find(&mut self, outs: &[Option<OutMemory>], options: &Options) -> Result<(), Error> {
+        let captured = &mut self.captured;
+        aliasing::withdraw_donations(captured);
+        self.pointers.resize(outs.len(), None);
+        for (n, out) in outs.iter().enumerate() {
+            let Some(out) = out else { continue };
+            aliasing::check_out(out, captured.result_type(n))?;
+            if outs[..n].iter().flatten().any(|other| aliasing::outs_overlap(other, out)) {
+                return Err(Error::OutOverlap { with: "another out" });
             }
-            (Outcome::Parameter(_), Some(_)) | (Outcome::Provided, _) => Evaluated::Out,
-            (Outcome::Parameter(parameter), None) => match &captured.inputs[parameter as usize] {
-                Input::Leaf(leaf) => Evaluated::Donated(leaf.clone(), ty),
-                Input::Scalar(_) => unreachable!("a scalar has no memory"),
-            },
-        });
+            let destination = aliasing::destination(captured, out)?;
+            captured.set_destination(n, destination);
+            self.pointers[n] = (destination != Destination::Fresh).then_some(out.pointer);
+        }
+        self.known = compile::known(captured, options).ok();
+        Ok(())
     }
-    Ok(evaluated)
+
+    /// # Safety
+    ///
+    /// As for [`Prepared::run`].
+    unsafe fn run(
+        mut self: Box<Self>,
+        outs: &[Option<OutMemory>],
+        options: &Options,
+    ) -> Result<Results, Error> {
+        let Begun { captured, pointers, known } = &mut *self;
+        let compiled = loop {
+            let compiled = match known.take() {
+                Some(known) => known,
+                None => compile::compile(captured, options)?.0,
+            };
+            peak::check(&compiled, options.max_memory)?;
+            // Claimed before the run: a failed or panicking run may have overwritten part of it.
+            match aliasing::claim(captured, &compiled.program.overwritten)? {
+                None => break compiled,
+                Some(held) => captured.keep(held),
+            }
+        };
+        let program = &compiled.program;
+        let arguments = captured.arguments();
+        // SAFETY: leaves promise readable memory, and writable if donated; outs are checked above, and writable by this
+        // function's contract.
+        let outcomes = unsafe { executor::run(program, &arguments, pointers)? };
+        captured.note_computed();
+        let mut evaluated = Results::with_capacity(outs.len());
+        for (n, outcome) in outcomes.into_iter().enumerate() {
+            let ty = captured.result_type(n).clone();
+            let out = outs[n].as_ref();
+            evaluated.push(match (outcome, out) {
+                (Outcome::Buffer(buffer), None) => Evaluated::Tensor(Tensor::new(buffer, ty)),
+                (Outcome::Buffer(buffer), Some(out)) => {
+                    // SAFETY: `out` has the result's shape and dtype, and is writable; the buffer holds the result.
+                    unsafe { copy_out(buffer.as_ptr(), out) };
+                    Evaluated::Out
+                }
+                (Outcome::Parameter(_), Some(_)) | (Outcome::Provided, _) => Evaluated::Out,
+                (Outcome::Parameter(parameter), None) => match &captured.inputs[parameter as usize] {
+                    Input::Leaf(leaf) => Evaluated::Donated(leaf.clone(), ty),
+                    Input::Scalar(_) => unreachable!("a scalar has no memory"),
+                },
+            });
+        }
+        Ok(evaluated)
+    }
 }
 
 /// # Safety

@@ -14,6 +14,7 @@ mod tiles;
 mod verify;
 
 use raptors_ir::Slot;
+use smallvec::SmallVec;
 
 use crate::error::Error;
 use crate::jit::{self, Jit};
@@ -33,6 +34,9 @@ pub(crate) enum Outcome {
     Provided,
 }
 
+/// Memory of the results, in their order.
+pub(crate) type Outcomes = SmallVec<[Outcome; 1]>;
+
 /// Runs `program` on `arguments`, one per parameter, storing provided results at `outputs`.
 ///
 /// # Safety
@@ -44,7 +48,7 @@ pub(crate) unsafe fn run(
     program: &Program,
     arguments: &[Argument],
     outputs: &[Option<*mut u8>],
-) -> Result<Vec<Outcome>, Error> {
+) -> Result<Outcomes, Error> {
     // SAFETY: as for this function.
     unsafe { run_watched(program, arguments, outputs, || {}) }
 }
@@ -59,7 +63,7 @@ pub(crate) unsafe fn run_watched(
     arguments: &[Argument],
     outputs: &[Option<*mut u8>],
     mut after: impl FnMut(),
-) -> Result<Vec<Outcome>, Error> {
+) -> Result<Outcomes, Error> {
     let _floats = StandardFloats::enter();
     let mut bound = Bound::new(program, arguments, outputs)?;
     let verifies = jit::mode() == Jit::Verify;

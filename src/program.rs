@@ -307,6 +307,17 @@ impl Step {
         }
     }
 
+    /// Nanoseconds that it takes on one thread, roughly.
+    fn one_thread_ns(&self) -> f64 {
+        /// Nanoseconds of a multiplication with its addition where matrices are small.
+        const MULTIPLICATION_NS: f64 = 0.5;
+        let nests = self.nests().iter().map(|nest| nest.size() as f64 * nest.element_ns).sum::<f64>();
+        match self {
+            Step::Loop(_) | Step::Blocks(_) => nests,
+            Step::Matmul(_) => nests + self.lane_ops() as f64 * MULTIPLICATION_NS,
+        }
+    }
+
     /// Bytes that the step reads.
     pub(crate) fn bytes_read(&self) -> usize {
         self.reads().iter().map(|(_, bytes)| bytes).sum()
@@ -386,6 +397,13 @@ impl Program {
     /// Bytes that a run allocates before its first step: arena and buffers.
     pub(crate) fn peak_bytes(&self) -> usize {
         self.buffers.iter().fold(self.arena, |sum, &bytes| sum.saturating_add(bytes))
+    }
+
+    /// Whether a run takes a few microseconds, in which no step is shared and no new page is asked for.
+    pub(crate) fn is_brief(&self) -> bool {
+        const BRIEF_NS: f64 = 5e3;
+        const FEW_BYTES: usize = 256 << 10;
+        self.steps.iter().map(Step::one_thread_ns).sum::<f64>() <= BRIEF_NS && self.peak_bytes() <= FEW_BYTES
     }
 }
 

@@ -59,6 +59,11 @@ impl Tensor {
         self.buffer
     }
 
+    /// The memory, with dtype and shape.
+    pub fn into_parts(self) -> (Buffer, DType, Shape) {
+        (self.buffer, self.ty.dtype, self.ty.shape)
+    }
+
     /// A lazy array over this tensor.
     pub fn into_lazy(self) -> Array {
         let Type { dtype, shape } = self.ty.clone();

@@ -6,9 +6,10 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 use raptors::array::{Array, Donation, Leaf, Memory};
+use raptors::eval::Prepared;
 use raptors::ir::{DType, Encoding, Graph, Layout, Literal, NodeId, Op, Parameter, ReduceOp};
 use raptors::runtime::team;
-use raptors::{Error, Tensor};
+use raptors::{Error, Options, Tensor};
 
 use crate::support::{Random, evaluate, random_argument, random_graph, same};
 
@@ -205,5 +206,20 @@ fn results_do_not_depend_on_the_callers_control_word() {
         assert_eq!(after, theirs & !0x3f);
         assert!(got == expected, "{n} elements");
         assert_eq!(expected[0], f32::powi(0.5, 128).to_bits());
+    }
+}
+
+#[test]
+fn a_known_evaluation_of_little_work_is_brief() {
+    let options = Options::default();
+    let is_brief = |array: &Array| {
+        let (arrays, outs) = ([array], [None]);
+        Prepared::new(&arrays, &outs, &options).unwrap().is_brief()
+    };
+    for (len, ops, expected) in [(1009, 1, true), (1009, 40, false), (1 << 20, 1, false)] {
+        let array = (0..ops).fold(raptors::lazy(vec![1.25f32; len]), |x, _| x * 1.625);
+        assert!(!is_brief(&array), "{len} {ops}");
+        array.eval().unwrap();
+        assert_eq!(is_brief(&array), expected, "{len} {ops}");
     }
 }

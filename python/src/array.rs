@@ -91,8 +91,9 @@ impl Array {
     /// Compute the array into a new ndarray, or into `out`, which is returned.
     ///
     /// The result is handed over and the graph keeps nothing: a later use computes it again, fused with that use.
-    /// `cache()` keeps it instead. The GIL is released while computing. `out` has the result's shape and dtype and any
-    /// strides; it may be one of the inputs, but not overlap one in part. Options are those of `options`.
+    /// `cache()` keeps it instead. The GIL is released for more than a few microseconds of work. `out` has the result's
+    /// shape and dtype and any strides; it may be one of the inputs, but not overlap one in part. Options are those of
+    /// `options`.
     #[pyo3(signature = (out=None, **options))]
     fn eval(&self, py: Python<'_>, out: Optional<'_, '_>, options: Option<Arguments<'_, '_>>) -> Captured {
         deliver(py, Wanted::Eval, &self.0, out, &of_call("eval", py, options)?)

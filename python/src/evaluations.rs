@@ -73,10 +73,43 @@ impl Wanted {
     }
 }
 
+/// A kind of evaluation, and its line.
+type Place = (Wanted, Option<Source>);
+
 #[derive(Default)]
 struct Table {
-    counts: FxHashMap<(Wanted, Option<Source>), u64>,
+    counts: Vec<(Place, u64)>,
+    /// Where each place is in `counts`.
+    rows: FxHashMap<Place, usize>,
+    /// Where the last one is: a loop counts one place again and again.
+    last: usize,
     left_out: u64,
+}
+
+impl Table {
+    fn count(&mut self, place: Place) {
+        match self.counts.get_mut(self.last) {
+            Some((last, count)) if *last == place => *count += 1,
+            _ => self.count_other(place),
+        }
+    }
+
+    fn count_other(&mut self, place: Place) {
+        let new = self.counts.len();
+        match self.rows.get(&place) {
+            Some(&row) => self.last = row,
+            None if new >= MOST_LINES => {
+                self.left_out += 1;
+                return;
+            }
+            None => {
+                self.counts.push((place, 0));
+                self.rows.insert(place, new);
+                self.last = new;
+            }
+        }
+        self.counts[self.last].1 += 1;
+    }
 }
 
 static TABLE: Mutex<Option<Table>> = Mutex::new(None);
@@ -86,15 +119,10 @@ pub(crate) fn note(py: Python<'_>, wanted: Wanted) {
     if !is_recording() {
         return;
     }
-    let key = (wanted, source::here(py));
+    let place = (wanted, source::here(py));
     // Nothing that is done under the lock runs Python code, so a thread that is attached may wait for it.
     let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
-    let table = table.get_or_insert_default();
-    if table.counts.len() >= MOST_LINES && !table.counts.contains_key(&key) {
-        table.left_out += 1;
-    } else {
-        *table.counts.entry(key).or_default() += 1;
-    }
+    table.get_or_insert_default().count(place);
 }
 
 /// A kind of evaluation on a line.
@@ -195,9 +223,7 @@ pub(crate) fn evaluations() -> Evaluations {
     let line = |source: Option<Source>| source.and_then(resolve).map(|line| line.to_string());
     let (counts, left_out): (Vec<_>, u64) = {
         let table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
-        table.as_ref().map_or_else(Default::default, |table| {
-            (table.counts.iter().map(|(&key, &count)| (key, count)).collect(), table.left_out)
-        })
+        table.as_ref().map_or_else(Default::default, |table| (table.counts.clone(), table.left_out))
     };
     // Lines are looked up by Python code, so not under the lock. Instructions of one line are one.
     let mut lines: FxHashMap<(Wanted, Option<String>), u64> = FxHashMap::default();

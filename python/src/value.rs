@@ -6,13 +6,14 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyComplex, PyDict, PyList, PyTuple};
 use raptors::array::Leaf;
-use raptors::eval::{Evaluated, OutMemory, eval_into};
+use raptors::eval::{Evaluated, OutMemory, Prepared, Results};
 use raptors::ir::{Kind, Literal, Strides, scalar};
 use raptors::runtime::buffer::Buffer;
 use raptors::{DType, Options, Shape};
@@ -58,42 +59,70 @@ impl Value {
     }
 }
 
-/// Memory that is written while other Python threads run.
-struct Outs<'a>(&'a [Option<OutMemory>]);
+/// An evaluation that runs while other Python threads do.
+struct Released<'a>(Prepared<'a>);
 
 // SAFETY: the addresses are used by one evaluation, during which the caller waits and keeps their owners alive.
-unsafe impl Send for Outs<'_> {}
+unsafe impl Send for Released<'_> {}
 
-impl<'a> Outs<'a> {
-    fn memories(&self) -> &'a [Option<OutMemory>] {
-        self.0
+impl Released<'_> {
+    /// # Safety
+    ///
+    /// As for [`Prepared::run`].
+    unsafe fn run(self) -> Result<Results, raptors::Error> {
+        // SAFETY: as for this function.
+        unsafe { self.0.run() }
     }
 }
 
-/// Evaluates without the GIL.
+/// Evaluates without the GIL, unless that takes less time than to let it go.
 fn evaluate(
     py: Python<'_>,
     wanted: Wanted,
     arrays: &[&raptors::Array],
     outs: &[Option<OutMemory>],
     options: &Options,
-) -> PyResult<Vec<Evaluated>> {
+) -> PyResult<Results> {
     if arrays.iter().any(|array| !array.is_evaluated()) {
         evaluations::note(py, wanted);
     }
-    let outs = Outs(outs);
-    // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable. As
-    // with any `out` of NumPy's, a Python thread that uses one at the same time gets what it asked for.
-    detached(py, move || unsafe { eval_into(arrays, outs.memories(), options) })
+    // Nothing that is waited for here, a lock or a worker, waits for the GIL.
+    let attached = guarded(|| {
+        let prepared = Prepared::new(arrays, outs, options)?;
+        if !prepared.is_brief() {
+            return Ok(Err(Released(prepared)));
+        }
+        // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable.
+        unsafe { prepared.run() }.map(Ok)
+    })?;
+    match attached {
+        Ok(results) => Ok(results),
+        // SAFETY: as above. As with any `out` of NumPy's, a Python thread that uses one at the same time gets what it
+        // asked for.
+        Err(released) => detached(py, move || unsafe { released.run() }),
+    }
 }
 
-/// Runs without the GIL. What should be impossible in there becomes a `RuntimeError`, which a program can survive.
+/// Runs without the GIL, as [`guarded`].
 pub(crate) fn detached<T: Send>(
     py: Python<'_>,
     run: impl FnOnce() -> Result<T, raptors::Error> + Send,
 ) -> PyResult<T> {
+    outcome(py.detach(|| caught(run)))
+}
+
+/// Runs. What should be impossible in there becomes a `RuntimeError`, which a program can survive.
+fn guarded<T>(run: impl FnOnce() -> Result<T, raptors::Error>) -> PyResult<T> {
+    outcome(caught(run))
+}
+
+fn caught<T>(run: impl FnOnce() -> Result<T, raptors::Error>) -> thread::Result<Result<T, raptors::Error>> {
     // A run owns what it writes, and the locks it takes guard what is whole at any time.
-    match py.detach(|| catch_unwind(AssertUnwindSafe(run))) {
+    catch_unwind(AssertUnwindSafe(run))
+}
+
+fn outcome<T>(run: thread::Result<Result<T, raptors::Error>>) -> PyResult<T> {
+    match run {
         Ok(result) => result.or_raise(),
         Err(payload) => Err(broken(payload.as_ref())),
     }
@@ -121,8 +150,7 @@ fn fresh_with(py: Python<'_>, wanted: Wanted, array: &raptors::Array, options: &
 fn fresh_value(evaluated: Evaluated) -> PyResult<Value> {
     match evaluated {
         Evaluated::Tensor(tensor) => {
-            let (dtype, shape) = (tensor.dtype(), tensor.shape().clone());
-            let mut buffer = tensor.into_buffer();
+            let (mut buffer, dtype, shape) = tensor.into_parts();
             let (pointer, keep) = (buffer.as_mut_ptr(), Keep(Owner::Buffer(buffer)));
             Ok(Value { pointer, dtype, shape, strides: None, swapped: false, writable: true, keep })
         }

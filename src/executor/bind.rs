@@ -1,6 +1,7 @@
 //! Binding: which memory a program's names stand for in one run.
 
 use raptors_ir::{BufferId, Literal};
+use smallvec::SmallVec;
 
 use crate::error::Error;
 use crate::jit::{self, Jit};
@@ -33,8 +34,8 @@ pub(crate) struct Bound<'a> {
     /// Owned for its drop.
     _arena: Buffer,
     arena: *mut u8,
-    buffers: Vec<Option<Buffer>>,
-    pointers: Vec<*mut u8>,
+    buffers: SmallVec<[Option<Buffer>; 2]>,
+    pointers: SmallVec<[*mut u8; 2]>,
     /// What runs the steps. The same for all parts of a step.
     engine: Engine,
 }
@@ -48,8 +49,8 @@ impl<'a> Bound<'a> {
     ) -> Result<Bound<'a>, Error> {
         let mut arena_buffer = Buffer::allocate(program.arena)?;
         let arena = arena_buffer.as_mut_ptr();
-        let mut buffers = Vec::with_capacity(program.buffers.len());
-        let mut pointers = Vec::with_capacity(program.buffers.len());
+        let mut buffers = SmallVec::with_capacity(program.buffers.len());
+        let mut pointers = SmallVec::with_capacity(program.buffers.len());
         for &bytes in &program.buffers {
             let mut buffer = Buffer::allocate(bytes)?;
             pointers.push(buffer.as_mut_ptr());

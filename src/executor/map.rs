@@ -61,6 +61,11 @@ unsafe fn ranges(nest: &LoopNest, bound: &Bound<'_>) -> Result<(), Error> {
     let longest = nest.tile(bound.engine()).len;
     let unit = [row, innermost].into_iter().find(|&unit| unit > 1 && unit <= longest).unwrap_or(1);
     let chunk = nest.chunk_elements().next_multiple_of(tile_len(longest, unit));
+    if chunk >= size {
+        // SAFETY: as for this function.
+        unsafe { RangeRunner::new(nest, bound, unit, size)?.run(0, size) };
+        return Ok(());
+    }
     team::try_run(size.div_ceil(chunk), &|n| {
         let (start, end) = (n * chunk, size.min((n + 1) * chunk));
         // SAFETY: as for this function; chunks are disjoint ranges of the space.

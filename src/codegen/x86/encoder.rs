@@ -448,7 +448,11 @@ impl Assembler {
     }
 
     pub(super) fn pop(&mut self, register: Gpr) {
-        self.general(false, &[0x8f], 0, Operand::Register(register.0), &[]);
+        // The short form: some tools take the other one of high registers for the prefix of AMD's XOP.
+        if register.0 >= 8 {
+            self.code.push(0x41);
+        }
+        self.code.push(0x58 | (register.0 & 7));
     }
 
     pub(super) fn call(&mut self, target: Gpr) {
