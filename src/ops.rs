@@ -170,7 +170,8 @@ pub fn elementwise(
     {
         return Err(Error::NegativeIntegerPower);
     }
-    let Some(dtype) = op.compute_dtype(promoted) else {
+    let Some(dtype) = op.compute_dtype(promoted).map(|dtype| narrowest_float(op, operands).unwrap_or(dtype))
+    else {
         let arrays: SmallVec<[&Array; 2]> = operands.iter().filter_map(Operand::array).collect();
         return Err(Array::mistaken(
             IrError::DType { op: name, dtype: promoted, needed: op.accepted() },
@@ -193,6 +194,15 @@ pub fn elementwise(
     }
     let references: SmallVec<[&Array; 3]> = converted.iter().collect();
     Array::apply(Op::Elementwise(op), &references, source)
+}
+
+/// The float type that a function of arrays alone computes in: the narrowest that holds each of them, as NumPy chooses
+/// it. That may be narrower than what their common type converts to: `int8` and `uint16` have `int32` in common, and
+/// both fit in `float32`.
+fn narrowest_float(op: ElementwiseOp, operands: &[Operand<'_>]) -> Option<DType> {
+    let floats = operands.iter().map(|operand| operand.array().map(|array| array.dtype().to_float()));
+    let floats: SmallVec<[DType; 3]> = floats.collect::<Option<_>>()?;
+    floats.into_iter().reduce(DType::promote).filter(|_| op.class() == Class::Float)
 }
 
 /// The common case, in which no operand is converted; `None` in any other, and for a mistake.

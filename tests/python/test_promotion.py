@@ -214,3 +214,14 @@ def test_dtype_objects(dtype: str) -> None:
     assert np.dtype(ours) == np.dtype(dtype)
     for spelling in (ours, dtype, np.dtype(dtype), np.dtype(dtype).type):
         assert_same(r.zeros((2,), dtype=spelling), np.zeros(2, dtype))
+
+
+@pytest.mark.parametrize("name", ["nextafter", "copysign", "hypot", "arctan2", "logaddexp"])
+@pytest.mark.parametrize("x", INTEGERS)
+@pytest.mark.parametrize("y", INTEGERS)
+def test_functions_compute_in_the_narrowest_float_that_holds_each_operand(name: str, x: Any, y: Any) -> None:
+    """`int8` and `uint16` promote to `int32`, but both fit in `float32`. There is no `float16` here."""
+    operands = [np.array([3], x), np.array([5], y)]
+    want = getattr(np, name)(*operands).dtype
+    got = getattr(np, name)(*map(r.lazy, operands)).dtype
+    assert got == (np.float32 if want == np.float16 else want)
