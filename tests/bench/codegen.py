@@ -6,8 +6,9 @@
 A row is one expression at one size, on one thread. All libraries run in turns, in batches, until the
 row's share of the time budget is spent; the figures are medians over the batches. Peers compile before
 the clock starts. The ratio is the time of the fastest peer by raptors'. Every library's result is
-compared with NumPy's first; a peer that is missing is left out with a line, and one that has no form of
-an expression without. The first rows are of plans nobody has made before: from nodes to a result.
+compared with NumPy's first; a peer that is missing, or computes something else, is left out with a line,
+and one that has no form of an expression without. The first rows are of plans nobody has made before:
+from nodes to a result.
 """
 
 from __future__ import annotations
@@ -300,7 +301,9 @@ def main() -> int:
                 continue
             if not is_close(call(), expected):
                 print(f"{library}: wrong result of {name} {dtype}", file=sys.stderr)
-                return 1
+                if library == "raptors":
+                    return 1
+                continue
             calls[library] = call
         medians = measure(calls, arguments.seconds / len(table))
         others = {library: time for library, time in medians.items() if library != "raptors"}
