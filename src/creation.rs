@@ -58,18 +58,23 @@ pub fn arange(
             op(ElementwiseOp::Add, &scaled, &Array::scalar(Literal::new(exact(start)), source), source)?;
         return ops::cast(&moved, dtype, source);
     }
-    let start = Literal::from_f64(dtype, first);
-    let second = Literal::from_f64(dtype, first + distance);
+    // The first two numbers are rounded to the dtype; from there NumPy goes on in `f32` where that is a half.
+    let computed = if dtype.is_half() { DType::F32 } else { dtype };
+    let rounded = |value: f64| raptors_ir::scalar::cast(Literal::from_f64(dtype, value), computed);
+    let (Some(start), Some(second)) = (rounded(first), rounded(first + distance)) else {
+        return Err(Error::Unsupported { dtype });
+    };
     let Some(delta) = raptors_ir::scalar::evaluate(ElementwiseOp::Subtract, &[second, start]) else {
         return Err(Error::Unsupported { dtype });
     };
     let scaled = op(
         ElementwiseOp::Multiply,
-        &ops::cast(&index, dtype, source)?,
+        &ops::cast(&index, computed, source)?,
         &Array::scalar(delta, source),
         source,
     )?;
-    op(ElementwiseOp::Add, &scaled, &Array::scalar(start, source), source)
+    let moved = op(ElementwiseOp::Add, &scaled, &Array::scalar(start, source), source)?;
+    ops::cast(&moved, dtype, source)
 }
 
 /// Whether a range contains its end.

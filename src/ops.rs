@@ -66,6 +66,7 @@ impl Weak {
         match (self, dtype) {
             (Weak::Float(value), DType::F64) => Some(Literal::new(value)),
             (Weak::Float(value), DType::F32) => Some(Literal::new(value as f32)),
+            (Weak::Float(value), DType::F16 | DType::BF16) => Some(Literal::from_f64(dtype, value)),
             (Weak::Int(value), DType::F64) => Some(Literal::new(i64::try_from(value).ok()? as f64)),
             (Weak::Int(value), DType::F32) => Some(Literal::new(i64::try_from(value).ok()? as f32)),
             (Weak::Int(value), DType::I64) if op.class() != Class::Quotient && op != ElementwiseOp::Pow => {
@@ -436,7 +437,8 @@ pub fn arg_reduce(
     }
 }
 
-/// The arithmetic mean over `axes`: the sum divided by the count. Integers and `bool` are computed as `f64`.
+/// The arithmetic mean over `axes`: the sum divided by the count. Integers and `bool` are computed as `f64`;
+/// half-precision floats as `f32`, rounded at the end.
 pub fn mean(
     x: &Array,
     axes: Option<&[isize]>,
@@ -444,17 +446,21 @@ pub fn mean(
     dtype: Option<DType>,
     source: Option<Source>,
 ) -> Result<Array, Error> {
+    let half = x.dtype();
+    if half.is_half() && dtype.is_none() {
+        let mean = mean(x, axes, kept, Some(DType::F32), source)?;
+        return cast(&mean, half, source);
+    }
     let x = cast(x, dtype.unwrap_or(mean_dtype(x.dtype())), source)?;
     let count = reduced_count("mean", &x, axes)?;
     let sum = reduce(ReduceOp::Sum, &x, axes, kept, None, source)?;
-    elementwise(
-        ElementwiseOp::Divide,
-        &[Operand::Array(&sum), Operand::Scalar(Weak::Int(count as i128))],
-        source,
-    )
+    divided(&sum, count as f64, source)
 }
 
 /// The variance over `axes`: the mean of squared distances from the mean, divided by the count less `correction`.
+///
+/// As in NumPy, each step of it is rounded to `f16`, and sums beyond 65504 are infinite; `bf16` is computed as `f32`,
+/// rounded at the end.
 pub fn var(
     x: &Array,
     axes: Option<&[isize]>,
@@ -462,15 +468,30 @@ pub fn var(
     correction: f64,
     source: Option<Source>,
 ) -> Result<Array, Error> {
+    if x.dtype() == DType::BF16 {
+        let var = var(&cast(x, DType::F32, source)?, axes, kept, correction, source)?;
+        return cast(&var, DType::BF16, source);
+    }
     let x = cast(x, mean_dtype(x.dtype()), source)?;
     let count = reduced_count("var", &x, axes)?;
-    let center = mean(&x, axes, Axes::Keep, None, source)?;
+    let sum = reduce(ReduceOp::Sum, &x, axes, Axes::Keep, None, source)?;
+    let center = divided(&sum, count as f64, source)?;
     let distance =
         elementwise(ElementwiseOp::Subtract, &[Operand::Array(&x), Operand::Array(&center)], source)?;
     let squared = elementwise(ElementwiseOp::Square, &[Operand::Array(&distance)], source)?;
     let sum = reduce(ReduceOp::Sum, &squared, axes, kept, None, source)?;
-    let divisor = Weak::Float((count as f64 - correction).max(0.0));
-    elementwise(ElementwiseOp::Divide, &[Operand::Array(&sum), Operand::Scalar(divisor)], source)
+    divided(&sum, (count as f64 - correction).max(0.0), source)
+}
+
+/// A sum divided by a count, which may be none that a half-precision float has.
+fn divided(sum: &Array, count: f64, source: Option<Source>) -> Result<Array, Error> {
+    let count = Operand::Scalar(Weak::Float(count));
+    if sum.dtype().is_half() {
+        let wide = cast(sum, DType::F64, source)?;
+        let quotient = elementwise(ElementwiseOp::Divide, &[Operand::Array(&wide), count], source)?;
+        return cast(&quotient, sum.dtype(), source);
+    }
+    elementwise(ElementwiseOp::Divide, &[Operand::Array(sum), count], source)
 }
 
 /// The square root of the variance.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod dtype;
+pub mod half;
 mod shape;
 mod literal;
 mod op;
@@ -30,6 +31,7 @@ pub use graph::{
     BufferId, Destination, Encoding, Graph, Layout, Node, NodeId, Operands, Output, Parameter, Placement,
     RegionId, Slot, Source,
 };
+pub use half::{BF16, F16};
 pub use infer::{Type, arity, infer};
 pub use literal::Literal;
 pub use op::{Class, DimSlice, ElementwiseOp, Fact, Op, ReduceOp, ResultRule};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{DType, Element, dispatch_dtype};
+use crate::{BF16, DType, Element, F16, dispatch_dtype};
 
 /// A scalar of any dtype.
 ///
@@ -80,6 +80,8 @@ impl fmt::Display for Literal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.dtype {
             DType::Bool => write!(f, "{}", self.bits != 0),
+            DType::F16 => write_float(f, f64::from(F16::from_bits64(self.bits as u64)), *self, 0x7e00),
+            DType::BF16 => write_float(f, f64::from(BF16::from_bits64(self.bits as u64)), *self, 0x7fc0),
             DType::F32 => {
                 write_float(f, f64::from(f32::from_bits64(self.bits as u64)), *self, f32::NAN.to_bits64())
             }
@@ -109,6 +111,8 @@ fn write_float(f: &mut fmt::Formatter<'_>, value: f64, literal: Literal, usual_n
         return f.write_str(if value > 0.0 { "inf" } else { "-inf" });
     }
     match literal.dtype {
+        DType::F16 => write!(f, "{}", F16::from_f64(value)),
+        DType::BF16 => write!(f, "{}", BF16::from_f64(value)),
         DType::F32 => write!(f, "{:?}", value as f32),
         _ => write!(f, "{value:?}"),
     }

@@ -297,7 +297,7 @@ impl ElementwiseOp {
             Class::Numeric if boolean => match self {
                 ElementwiseOp::Subtract | ElementwiseOp::Positive | ElementwiseOp::Sign => None,
                 ElementwiseOp::Abs => Some(DType::Bool),
-                ElementwiseOp::Round => Some(DType::F32),
+                ElementwiseOp::Round => Some(DType::F16),
                 _ => Some(DType::I8),
             },
             Class::Numeric => Some(dtype),

@@ -8,7 +8,11 @@
 //! Sources: integer division, remainder, shifts and the float remainder follow NumPy's `npy_math` and `loops`
 //! definitions; conversions follow x86-64's truncating instructions, which NumPy's results show there.
 
+mod half;
+
 use smallvec::SmallVec;
+
+pub use half::is_direct_cast;
 
 use crate::lanes::Scalar;
 use crate::math::Function;
@@ -54,7 +58,8 @@ pub trait Visitor {
     fn f64_function<F: Function<f64, N>, const N: usize>(self) -> Self::Output;
 }
 
-/// Calls `visitor` with the definition of `op` for `dtype`; `None` where there is none.
+/// Calls `visitor` with the definition of `op` for `dtype`; `None` where there is none, and for half-precision floats,
+/// which [`evaluate`] defines by `f32`.
 pub fn visit<V: Visitor>(op: ElementwiseOp, dtype: DType, visitor: V) -> Option<V::Output> {
     definitions::visit(op, dtype, visitor)
 }
@@ -502,7 +507,10 @@ pub fn evaluate(op: ElementwiseOp, operands: &[Literal]) -> Option<Literal> {
         let numbers: SmallVec<[T; 2]> = operands.iter().map(|x| x.get()).collect::<Option<_>>()?;
         numbers.as_slice().try_into().ok()
     }
-    visit(op, operands.first()?.dtype(), Evaluate(operands)).flatten()
+    match operands.first()?.dtype() {
+        dtype if dtype.is_half() => half::evaluate_half(op, dtype, operands),
+        dtype => visit(op, dtype, Evaluate(operands)).flatten(),
+    }
 }
 
 /// The literal converted to `dtype`; `None` where either is complex.

@@ -16,6 +16,7 @@ mod dependence;
 pub mod diff;
 pub mod fuse;
 mod ledger;
+pub mod legalize;
 mod manager;
 mod options;
 pub mod phases;
@@ -46,6 +47,12 @@ pub struct Pass {
 
 /// The pipeline, in the order it runs.
 pub const PASSES: &[Pass] = &[
+    Pass {
+        name: "legalize",
+        about: "compute in dtypes that kernels have",
+        required: true,
+        run: legalize::run,
+    },
     Pass {
         name: "views",
         about: "move views towards inputs, and join them",

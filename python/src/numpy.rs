@@ -4,7 +4,7 @@
 //! imported, no object is an ndarray. The API's struct fields are read directly; they are part of NumPy's ABI.
 
 use std::ffi::{c_int, c_long, c_void};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use numpy::npyffi::{
     self, NPY_ARRAY_ALIGNED, NPY_ARRAY_CARRAY, NPY_ARRAY_WRITEABLE, NPY_TYPES, NpyTypes, PY_ARRAY_API,
@@ -33,6 +33,17 @@ static LOADED: AtomicBool = AtomicBool::new(false);
 #[inline]
 pub(crate) fn load(py: Python<'_>) -> PyResult<()> {
     if LOADED.load(Ordering::Relaxed) { Ok(()) } else { import(py) }
+}
+
+/// Makes sure that there can be ndarrays of a dtype.
+///
+/// # Errors
+///
+/// `ImportError` where there is no NumPy, or, for `bfloat16`, no `ml_dtypes`.
+#[inline]
+pub(crate) fn load_for(py: Python<'_>, dtype: DType) -> PyResult<()> {
+    load(py)?;
+    if dtype == DType::BF16 { bfloat16_object(py).map(drop) } else { Ok(()) }
 }
 
 #[cold]
@@ -115,7 +126,9 @@ pub(crate) fn header(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Hea
     let fields = &array.fields;
     // SAFETY: an ndarray has a descriptor, which lives as long as the array.
     let descriptor = unsafe { &(*fields.descr).fields };
-    let Some(dtype) = dtype_of_number(descriptor.type_num) else { return Err(unsupported(op, object)) };
+    let Some(dtype) = dtype_of_number(object.py(), descriptor.type_num) else {
+        return Err(unsupported(op, object));
+    };
     let ndim = fields.nd as usize;
     let (dims, strides) = match ndim {
         0 => (&[][..], &[][..]),
@@ -140,8 +153,8 @@ fn unsupported(op: &str, object: &Bound<'_, PyAny>) -> PyErr {
     let name = object.getattr("dtype").and_then(|dtype| dtype.getattr("name")?.extract::<String>());
     let name = name.unwrap_or_else(|_| "another dtype".to_owned());
     PyTypeError::new_err(format!(
-        "{op}: arrays of {name} are not supported: convert with astype to bool, an integer dtype, float32, float64, \
-         complex64 or complex128"
+        "{op}: arrays of {name} are not supported: convert with astype to bool, an integer dtype, float16, float32, \
+         float64, complex64 or complex128"
     ))
 }
 
@@ -150,7 +163,7 @@ fn is_swapped(byteorder: u8) -> bool {
 }
 
 /// The dtype of a NumPy type number. C's integer types are known by their sizes.
-fn dtype_of_number(number: c_int) -> Option<DType> {
+fn dtype_of_number(py: Python<'_>, number: c_int) -> Option<DType> {
     const fn signed(size: usize) -> DType {
         if size == 8 { DType::I64 } else { DType::I32 }
     }
@@ -175,13 +188,55 @@ fn dtype_of_number(number: c_int) -> Option<DType> {
         Some(DType::C64),
         Some(DType::C128),
     ];
+    if number == NPY_TYPES::NPY_HALF as c_int {
+        return Some(DType::F16);
+    }
+    if number >= NPY_TYPES::NPY_USERDEF as c_int {
+        return (bfloat16_number(py) == Some(number)).then_some(DType::BF16);
+    }
     BY_NUMBER.get(usize::try_from(number).ok()?).copied().flatten()
 }
 
-/// The type number of NumPy's own type for a dtype.
-fn number_of(dtype: DType) -> NPY_TYPES {
+/// The number that NumPy gave the type `bfloat16` of `ml_dtypes`; `None` while nobody has imported that.
+fn bfloat16_number(py: Python<'_>) -> Option<c_int> {
+    /// Zero is `bool`'s number.
+    static NUMBER: AtomicI32 = AtomicI32::new(0);
+    let known = NUMBER.load(Ordering::Relaxed);
+    if known != 0 {
+        return Some(known);
+    }
+    let modules = py.import(intern!(py, "sys")).ok()?.getattr(intern!(py, "modules")).ok()?;
+    if !modules.contains(intern!(py, "ml_dtypes")).ok()? {
+        return None;
+    }
+    let number = bfloat16_object(py).ok()?.getattr(intern!(py, "num")).ok()?.extract().ok()?;
+    NUMBER.store(number, Ordering::Relaxed);
+    Some(number)
+}
+
+/// NumPy's dtype object for `bfloat16`; imports `ml_dtypes`.
+fn bfloat16_object(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static OBJECT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let object = OBJECT.get_or_try_init(py, || {
+        let module = py.import("ml_dtypes").map_err(|error| {
+            let message = "NumPy has no bfloat16 of its own, and ml_dtypes cannot be imported: pip install \
+                           ml_dtypes, take the result with DLPack, or convert with astype to float32";
+            let raised = PyImportError::new_err(message);
+            raised.set_cause(py, Some(error));
+            raised
+        })?;
+        let numpy = py.import(intern!(py, "numpy"))?;
+        let dtype = numpy.call_method1(intern!(py, "dtype"), (module.getattr("bfloat16")?,))?;
+        Ok::<_, PyErr>(dtype.unbind())
+    })?;
+    Ok(object.bind(py).clone())
+}
+
+/// The type number of NumPy's own type for a dtype; `None` where it has none.
+fn number_of(dtype: DType) -> Option<NPY_TYPES> {
     let long = size_of::<c_long>() == 8;
-    match dtype {
+    Some(match dtype {
+        DType::BF16 => return None,
         DType::Bool => NPY_TYPES::NPY_BOOL,
         DType::I8 => NPY_TYPES::NPY_BYTE,
         DType::I16 => NPY_TYPES::NPY_SHORT,
@@ -193,19 +248,21 @@ fn number_of(dtype: DType) -> NPY_TYPES {
         DType::U32 => NPY_TYPES::NPY_UINT,
         DType::U64 if long => NPY_TYPES::NPY_ULONG,
         DType::U64 => NPY_TYPES::NPY_ULONGLONG,
+        DType::F16 => NPY_TYPES::NPY_HALF,
         DType::F32 => NPY_TYPES::NPY_FLOAT,
         DType::F64 => NPY_TYPES::NPY_DOUBLE,
         DType::C64 => NPY_TYPES::NPY_CFLOAT,
         DType::C128 => NPY_TYPES::NPY_CDOUBLE,
-    }
+    })
 }
 
 /// The NumPy dtype object for a dtype.
 pub(crate) fn dtype_object(py: Python<'_>, dtype: DType) -> PyResult<Py<PyAny>> {
     load(py)?;
+    let Some(number) = number_of(dtype) else { return bfloat16_object(py).map(Bound::unbind) };
     // SAFETY: NumPy is loaded, and the number is of a built-in type; the result is a new reference.
     unsafe {
-        let descriptor = PY_ARRAY_API.PyArray_DescrFromType(py, number_of(dtype) as c_int);
+        let descriptor = PY_ARRAY_API.PyArray_DescrFromType(py, number as c_int);
         Bound::from_owned_ptr_or_err(py, descriptor.cast()).map(Bound::unbind)
     }
 }
@@ -224,7 +281,7 @@ pub(crate) fn dtype_of_descriptor(object: &Bound<'_, PyAny>) -> Option<DType> {
         }
         &(*object.as_ptr().cast::<PyArray_Descr>()).fields
     };
-    if is_swapped(descriptor.byteorder as u8) { None } else { dtype_of_number(descriptor.type_num) }
+    if is_swapped(descriptor.byteorder as u8) { None } else { dtype_of_number(py, descriptor.type_num) }
 }
 
 /// The dtype of a NumPy scalar class, such as `numpy.float32`.
@@ -262,6 +319,9 @@ pub(crate) fn scalar(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Lit
         return Ok(None);
     }
     let Some(dtype) = dtype_of_class(&object.get_type()) else { return Err(unsupported(op, object)) };
+    if dtype == DType::BF16 {
+        return Ok(Some(Literal::from_f64(dtype, object.extract()?)));
+    }
     let mut bytes = [0u8; 16];
     // SAFETY: the scalar is of a built-in numeric type of at most 16 bytes, which are copied in native order.
     unsafe { PY_ARRAY_API.PyArray_ScalarAsCtype(py, object.as_ptr(), bytes.as_mut_ptr().cast()) };
@@ -270,11 +330,9 @@ pub(crate) fn scalar(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Lit
 
 /// An ndarray over a value's memory, which it keeps alive.
 pub(crate) fn new_ndarray(py: Python<'_>, value: Value) -> PyResult<Py<PyAny>> {
-    load(py)?;
     let Value { pointer, dtype, shape, strides, swapped, writable, keep } = value;
-    // SAFETY: NumPy is loaded, and the number is of a built-in type; the result is a new reference or null.
-    let mut descriptor = unsafe { PY_ARRAY_API.PyArray_DescrFromType(py, number_of(dtype) as c_int) };
-    if swapped && !descriptor.is_null() {
+    let mut descriptor = dtype_object(py, dtype)?.into_ptr().cast::<PyArray_Descr>();
+    if swapped {
         let native = descriptor;
         // SAFETY: the descriptor is live; the result is a new reference or null, and the first is given back.
         unsafe {

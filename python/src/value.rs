@@ -210,7 +210,7 @@ pub(crate) fn deliver(
 ) -> PyResult<Py<PyAny>> {
     let Some(out) = out else {
         // Before the evaluation: without NumPy, donated memory must not be overwritten in vain.
-        numpy::load(py)?;
+        numpy::load_for(py, array.dtype())?;
         return numpy::new_ndarray(py, fresh_with(py, wanted, array, options)?);
     };
     evaluate(py, wanted, &[array], &[Some(out_memory(out)?)], options)?;
@@ -267,7 +267,9 @@ pub(crate) fn eval<'py>(
     }
     let memories: PyResult<Vec<Option<OutMemory>>> =
         outs.iter().map(|out| out.as_ref().map(out_memory).transpose()).collect();
-    numpy::load(py)?;
+    for (array, _) in handles.iter().zip(&outs).filter(|(_, out)| out.is_none()) {
+        numpy::load_for(py, array.dtype())?;
+    }
     let evaluated = evaluate(py, Wanted::Eval, &handles, &memories?, &options)?;
     let results: PyResult<Vec<Py<PyAny>>> = evaluated
         .into_iter()

@@ -150,6 +150,7 @@ fn argument_dtype(inst: &Inst, body: &LaneProgram) -> DType {
 /// How a reduction combines elements in registers.
 fn combine(op: ReduceOp, dtype: DType) -> Option<Combine> {
     match (op, dtype.kind()) {
+        _ if dtype.is_half() => None,
         (_, Kind::Complex) | (ReduceOp::Argmin | ReduceOp::Argmax, _) => None,
         (ReduceOp::Sum | ReduceOp::Prod, Kind::Bool) => None,
         (ReduceOp::Sum, Kind::Signed | Kind::Unsigned | Kind::Float) => Some(Combine::Add),
@@ -164,12 +165,12 @@ fn combine(op: ReduceOp, dtype: DType) -> Option<Combine> {
     }
 }
 
-/// The lanes that hold elements of a dtype; `None` for elements wider than a lane. A small complex one is
-/// only moved.
+/// The lanes that hold elements of a dtype; `None` for elements wider than a lane. A half-precision float is only
+/// moved and converted, a small complex number only moved.
 pub(crate) const fn vector_type(dtype: DType) -> Option<Type> {
     match dtype {
         DType::Bool | DType::I8 | DType::U8 => Some(Type::I8),
-        DType::I16 | DType::U16 => Some(Type::I16),
+        DType::I16 | DType::U16 | DType::F16 | DType::BF16 => Some(Type::I16),
         DType::I32 | DType::U32 => Some(Type::I32),
         DType::I64 | DType::U64 | DType::C64 => Some(Type::I64),
         DType::F32 => Some(Type::F32),
@@ -338,6 +339,7 @@ impl Builder {
             }
         }
         match (dtype.kind(), op.result_rule()) {
+            _ if dtype.is_half() => None,
             (Kind::Bool, _) => self.of_truths(op, &truths).map(Lane::Truth),
             (Kind::Complex, _) => None,
             (_, ResultRule::Bool) => self.predicate(op, dtype, &vectors).map(Lane::Truth),

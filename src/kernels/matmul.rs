@@ -95,7 +95,8 @@ impl MatrixMut {
 }
 
 /// `c = a b` for `a` of `m` rows and `k` columns and `b` of `k` rows and `n` columns, `dims` being `[m, k, n]`. What `c` held is
-/// not read. Integers wrap; for `bool` it is any of all of two. A complex `dtype` computes nothing.
+/// not read. Integers wrap; for `bool` it is any of all of two. A complex or half-precision `dtype`
+/// computes nothing.
 ///
 /// # Errors
 ///
@@ -121,7 +122,7 @@ pub unsafe fn matmul(
             DType::I32 | DType::U32 => integers::<u32>(dims, a, b, c),
             DType::I64 | DType::U64 => integers::<u64>(dims, a, b, c),
             DType::F32 | DType::F64 => floats(dtype, dims, a, b, c),
-            DType::C64 | DType::C128 => Ok(()),
+            DType::F16 | DType::BF16 | DType::C64 | DType::C128 => Ok(()),
         }
     }
 }

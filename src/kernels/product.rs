@@ -110,6 +110,8 @@ impl Product {
                 | DType::U16
                 | DType::U32
                 | DType::U64
+                | DType::F16
+                | DType::BF16
                 | DType::C64
                 | DType::C128 => matmul(self.dtype, dims, a, b, c),
             }

@@ -1,0 +1,74 @@
+//! Half-precision floats: computed with as `f32`, rounded after each op.
+//!
+//! A reduction is one of `f32`, whose result is rounded, as NumPy's are; so is a matrix product. A conversion that no
+//! kernel has is two: through `f32`, as in NumPy and `ml_dtypes`.
+
+use raptors_ir::{DType, ElementwiseOp, Graph, Literal, Node, NodeId, Op, Operands, scalar};
+
+use super::Legal;
+
+/// What is noted of an op that is rewritten.
+pub(super) const REASON: &str = "computed as f32, and rounded";
+
+/// Whether an op only moves halves, or converts them as a kernel can, or has nothing to do with them.
+pub(super) fn is_legal(graph: &Graph, id: NodeId) -> bool {
+    let node = graph.node(id);
+    let operand_dtype = |n: usize| graph.node(graph.operands(id)[n]).ty.dtype;
+    match &node.op {
+        // The operands of an op have one dtype, which is that of the result unless it is a truth value or an index.
+        Op::Elementwise(_) | Op::Reduce(..) | Op::Matmul => !operand_dtype(0).is_half(),
+        Op::Cast(to) => scalar::is_direct_cast(operand_dtype(0), *to),
+        Op::Parameter(_)
+        | Op::Constant(_)
+        | Op::Iota(_)
+        | Op::Where
+        | Op::Slice(_)
+        | Op::Reshape(_)
+        | Op::Permute(_)
+        | Op::Broadcast(_)
+        | Op::Concat(_)
+        | Op::Copy => true,
+    }
+}
+
+/// What stands for a node that is not legal.
+pub(super) fn legalized(legal: &mut Legal<'_>, node: &Node, operands: &Operands) -> NodeId {
+    let half = legal.graph.node(operands[0]).ty.dtype;
+    let singles: Operands =
+        operands.iter().map(|&operand| legal.push(Op::Cast(DType::F32), &[operand])).collect();
+    match node.op {
+        Op::Cast(to) => return legal.push(Op::Cast(to), &singles),
+        Op::Elementwise(ElementwiseOp::Nextafter) => {
+            return next_after(legal, half, [operands[0], operands[1]], [singles[0], singles[1]]);
+        }
+        _ => {}
+    }
+    let single = legal.push(node.op.clone(), &singles);
+    if node.ty.dtype.is_half() { legal.push(Op::Cast(node.ty.dtype), &[single]) } else { single }
+}
+
+/// The next half after `x` towards `y`: the sum of `x` and 5/8 to 5/4 of the distance to the next one, rounded. That
+/// distance is 2^-10 (2^-7 for `bf16`) of the power of two below `x`; below the smallest normal number it no longer
+/// changes. Of infinity, a number beyond the largest half is the one to begin with.
+fn next_after(legal: &mut Legal<'_>, half: DType, halves: [NodeId; 2], [x, y]: [NodeId; 2]) -> NodeId {
+    use ElementwiseOp::{Abs, Add, Copysign, Equal, Maximum, Minimum, Multiply, Sign, Subtract};
+    let (digits, smallest_normal, beyond, of_equals) = match half {
+        DType::F16 => (10, -14, 65536.0, halves[0]),
+        _ => (7, -126, f32::MAX, halves[1]),
+    };
+    let number = |legal: &mut Legal<'_>, value: f32| legal.constant(Literal::new(value));
+    let (beyond, smallest_normal) = (number(legal, beyond), number(legal, 2f32.powi(smallest_normal)));
+    let part = number(legal, 0.625 * 2f32.powi(-digits));
+    let size = legal.elementwise(Abs, &[x]);
+    let size = legal.elementwise(Minimum, &[size, beyond]);
+    let scale = legal.elementwise(Maximum, &[size, smallest_normal]);
+    let distance = legal.elementwise(Multiply, &[scale, part]);
+    let way = legal.elementwise(Subtract, &[y, x]);
+    let way = legal.elementwise(Sign, &[way]);
+    let step = legal.elementwise(Multiply, &[way, distance]);
+    let start = legal.elementwise(Copysign, &[size, x]);
+    let sum = legal.elementwise(Add, &[start, step]);
+    let next = legal.push(Op::Cast(half), &[sum]);
+    let equal = legal.elementwise(Equal, &[x, y]);
+    legal.push(Op::Where, &[equal, of_equals, next])
+}
