@@ -3,7 +3,7 @@
 //! 1. [`Captured`] numbers the nodes under the results, and makes the key ([`capture`](crate::capture)).
 //! 2. The key is looked up; a known structure is not compiled again ([`cache`]).
 //! 3. The captured nodes become a graph.
-//! 4. The passes rewrite it: simplify, share, fuse, place (`raptors_passes::PASSES`).
+//! 4. The passes rewrite it: legalize, simplify, share, fuse, place (`raptors_passes::PASSES`).
 //! 5. The placed graph is lowered to steps over buffers ([`lower`](crate::lower)).
 //!
 //! What runs the program is in [`eval`](crate::eval) and [`executor`](crate::executor).

@@ -56,7 +56,7 @@ pub use into_array::{IntoArray, lazy};
 pub use operators::Term;
 pub use plan::Plan;
 pub use raptors_ir as ir;
-pub use raptors_ir::{DType, Element, Shape};
+pub use raptors_ir::{BF16, DType, Element, F16, Shape};
 pub use raptors_passes::{FpMode, Options};
 pub use run::{apply_graph, random_inputs, run_graph};
 pub use tensor::Tensor;

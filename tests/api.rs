@@ -5,10 +5,21 @@
 use raptors::array::{Array, Donation, Leaf, Memory};
 use raptors::eval::{Evaluated, OutMemory, eval_into};
 use raptors::ir::Literal;
-use raptors::{DType, Error, Index, Options, Plan, Shape, lazy};
+use raptors::{BF16, DType, Error, F16, Index, Options, Plan, Shape, lazy};
 
 fn floats(array: &Array) -> Vec<f32> {
     array.eval().unwrap().to_vec().unwrap()
+}
+
+#[test]
+fn halves_are_elements_like_others() {
+    let half = |value: f32| F16::from_f32(value);
+    let x = lazy(&[1.0, 2.0, 300.0].map(half));
+    let y = (&x * &x + 0.5).eval().unwrap();
+    assert_eq!(y.as_slice::<F16>(), Some(&[1.5, 4.5, f32::INFINITY].map(half)[..]));
+    let y = lazy(&[BF16::from_f32(3.0)]) / 7.0;
+    assert_eq!(y.eval().unwrap().as_slice::<BF16>(), Some(&[BF16::from_f32(3.0 / 7.0)][..]));
+    assert_eq!(lazy(&[1i8]).sqrt().dtype(), DType::F16);
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod half;
 
 use smallvec::SmallVec;
 
-pub use half::is_direct_cast;
+pub use half::{is_direct_cast, prefers_first_of_equals};
 
 use crate::lanes::Scalar;
 use crate::math::Function;

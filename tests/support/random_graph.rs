@@ -16,7 +16,7 @@ const MAX_SIZE: usize = 2048;
 /// Enough for several tiles, blocks of a reduction, and chunks of parallel work.
 const LARGEST: usize = 150_000;
 
-const DTYPES: [DType; 11] = [
+const DTYPES: [DType; 13] = [
     DType::Bool,
     DType::I8,
     DType::I16,
@@ -26,6 +26,8 @@ const DTYPES: [DType; 11] = [
     DType::U16,
     DType::U32,
     DType::U64,
+    DType::F16,
+    DType::BF16,
     DType::F32,
     DType::F64,
 ];

@@ -3,7 +3,7 @@
 //! Slow and simple. Reductions take elements in row-major order, so float sums agree with other implementations only
 //! where those are exact. Regions and slots are not looked at.
 
-use raptors_ir::{DimSlice, ElementwiseOp, Graph, Literal, Op, ReduceOp, Shape, Type, scalar};
+use raptors_ir::{DType, DimSlice, ElementwiseOp, Graph, Literal, Op, ReduceOp, Shape, Type, scalar};
 
 /// Elements in row-major order.
 pub(crate) type Array = Vec<Literal>;
@@ -109,7 +109,16 @@ fn apply(op: ElementwiseOp, operands: &[Literal]) -> Literal {
     scalar::evaluate(op, operands).unwrap_or_else(|| panic!("{} of {operands:?}", op.name()))
 }
 
+/// Halves are combined as `f32`, and the result is rounded.
 fn reduce(op: ReduceOp, axes: &[usize], shape: &Shape, x: &Operand<'_>) -> Array {
+    let half = x.ty.dtype;
+    if half.is_half() {
+        let elements: Array = x.elements.iter().map(|&x| scalar::cast(x, DType::F32).unwrap()).collect();
+        let ty = Type { dtype: DType::F32, shape: x.shape().clone() };
+        let reduced = reduce(op, axes, shape, &Operand { elements: &elements, ty: &ty });
+        let result = op.result_dtype(half);
+        return reduced.into_iter().map(|value| scalar::cast(value, result).unwrap()).collect();
+    }
     let mut groups: Vec<Vec<Literal>> = vec![Vec::new(); shape.size()];
     for (flat, &element) in x.elements.iter().enumerate() {
         let mut index = unravel(flat, x.shape());

@@ -2,7 +2,7 @@
 //!
 //! For `+ - * /` and `sqrt` this is the exact result rounded once, since `f32` has more than twice the digits and two
 //! more (Figueroa 1995); for the others it is what NumPy does. Only [`ElementwiseOp::Nextafter`] is about the type
-//! itself. No kernel computes this: `legalize` rewrites it to conversions and ops of `f32`.
+//! itself; and of zeros of two signs the minimum and maximum of `f16` are the first. No kernel computes this: `legalize` rewrites it to conversions and ops of `f32`.
 
 use super::{CastTo, cast, evaluate};
 use crate::{BF16, Bool, DType, ElementwiseOp, F16, Literal};
@@ -12,10 +12,18 @@ pub(super) fn evaluate_half(op: ElementwiseOp, dtype: DType, operands: &[Literal
     if let (ElementwiseOp::Nextafter, &[x, y]) = (op, operands) {
         return next_after(dtype, x, y);
     }
-    let singles: Option<smallvec::SmallVec<[Literal; 3]>> =
-        operands.iter().map(|&operand| cast(operand, DType::F32)).collect();
-    let value = evaluate(op, &singles?)?;
+    let mut singles: smallvec::SmallVec<[Literal; 3]> =
+        operands.iter().map(|&operand| cast(operand, DType::F32)).collect::<Option<_>>()?;
+    if prefers_first_of_equals(op, dtype) {
+        singles.reverse();
+    }
+    let value = evaluate(op, &singles)?;
     cast(value, op.result_dtype(dtype))
+}
+
+/// Whether `op` gives the first of two equal operands, where the one of `f32` gives the second: NumPy's do for `float16`.
+pub fn prefers_first_of_equals(op: ElementwiseOp, dtype: DType) -> bool {
+    dtype == DType::F16 && matches!(op, ElementwiseOp::Minimum | ElementwiseOp::Maximum)
 }
 
 /// The next number after `x` towards `y`: numbers of one sign are ordered as their bits. Of equal zeros of two signs it

@@ -34,17 +34,35 @@ pub(super) fn is_legal(graph: &Graph, id: NodeId) -> bool {
 /// What stands for a node that is not legal.
 pub(super) fn legalized(legal: &mut Legal<'_>, node: &Node, operands: &Operands) -> NodeId {
     let half = legal.graph.node(operands[0]).ty.dtype;
-    let singles: Operands =
-        operands.iter().map(|&operand| legal.push(Op::Cast(DType::F32), &[operand])).collect();
+    let mut singles: Operands = operands.iter().map(|&operand| single(legal, node, operand)).collect();
     match node.op {
         Op::Cast(to) => return legal.push(Op::Cast(to), &singles),
         Op::Elementwise(ElementwiseOp::Nextafter) => {
             return next_after(legal, half, [operands[0], operands[1]], [singles[0], singles[1]]);
         }
+        Op::Elementwise(op) if scalar::prefers_first_of_equals(op, half) => singles.reverse(),
         _ => {}
     }
     let single = legal.push(node.op.clone(), &singles);
     if node.ty.dtype.is_half() { legal.push(Op::Cast(node.ty.dtype), &[single]) } else { single }
+}
+
+/// An operand as `f32`. A number that is passed by value is converted where it is used, rather than in a step of its own.
+fn single(legal: &mut Legal<'_>, user: &Node, operand: NodeId) -> NodeId {
+    let is_scalar = legal.graph.shape(operand).is_empty();
+    let operand = match (legal.graph.op(operand), &user.op) {
+        (Op::Constant(literal), _) => {
+            if let Some(single) = scalar::cast(*literal, DType::F32) {
+                return legal.constant(single);
+            }
+            operand
+        }
+        (Op::Parameter(_), Op::Elementwise(_)) if is_scalar && !user.ty.shape.is_empty() => {
+            legal.push(Op::Broadcast(user.ty.shape.clone()), &[operand])
+        }
+        _ => operand,
+    };
+    legal.push(Op::Cast(DType::F32), &[operand])
 }
 
 /// The next half after `x` towards `y`: the sum of `x` and 5/8 to 5/4 of the distance to the next one, rounded. That

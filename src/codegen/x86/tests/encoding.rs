@@ -117,7 +117,14 @@ fn takes_immediate(name: &str) -> bool {
     name.starts_with("VCMP")
         || matches!(
             name,
-            "VROUNDPS" | "VROUNDPD" | "VPERMQ" | "VEXTRACT128" | "VEXTRACT256" | "VPEXTRB" | "VPEXTRW"
+            "VROUNDPS"
+                | "VROUNDPD"
+                | "VCVTPS2PH"
+                | "VPERMQ"
+                | "VEXTRACT128"
+                | "VEXTRACT256"
+                | "VPEXTRB"
+                | "VPEXTRW"
         )
         || matches!(name, "VPBLENDVB" | "VBLENDVPS" | "VBLENDVPD" | "VPSRAQ_IMM" | "VPSRLDQ")
         || name.starts_with("SHIFT")
