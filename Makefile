@@ -18,7 +18,7 @@ stage = @printf '==> %s\n' '$(1)'
 .PHONY: help demo test fuzz bench bench-scale bench-codegen lint fmt build rust-lint rust-test python-lint python-test clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.built ## develop a photograph with raptors and with NumPy; writes out/
 	$(call stage,develop a photograph)
