@@ -264,7 +264,7 @@ fn boundaries(dtype: DType, random: usize) -> Vec<Literal> {
                 infinity + (1 << (fraction - 1)),
             ];
             let powers = [-100.0, -30.0, -24.0, -1.0, 1.0, 23.0, 24.0, 53.0, 100.0].map(|k| of(f64::exp2(k)));
-            let neighbours = powers.iter().flat_map(|bits| [bits - 1, *bits, bits + 1]);
+            let neighbours = powers.iter().flat_map(|bits| [bits.saturating_sub(1), *bits, bits + 1]);
             let positive: Vec<u128> = numbers.into_iter().chain(edges).chain(neighbours).collect();
             positive.iter().flat_map(|&bits| [bits, bits | 1 << (width - 1)]).collect()
         }
