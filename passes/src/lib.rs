@@ -48,16 +48,16 @@ pub struct Pass {
 /// The pipeline, in the order it runs.
 pub const PASSES: &[Pass] = &[
     Pass {
-        name: "legalize",
-        about: "compute in dtypes that kernels have",
-        required: true,
-        run: legalize::run,
-    },
-    Pass {
         name: "views",
         about: "move views towards inputs, and join them",
         required: false,
         run: views::run,
+    },
+    Pass {
+        name: "legalize",
+        about: "compute in dtypes that kernels have",
+        required: true,
+        run: legalize::run,
     },
     Pass {
         name: "simplify",

@@ -2,16 +2,50 @@
 //!
 //! A reduction is one of `f32`, whose result is rounded, as NumPy's are; so is a matrix product. A conversion that no
 //! kernel has is two: through `f32`, as in NumPy and `ml_dtypes`.
+//!
+//! What an op becomes has the bits that [`scalar`] defines for it, payloads of NaN aside.
 
-use raptors_ir::{DType, ElementwiseOp, Graph, Literal, Node, NodeId, Op, Operands, scalar};
+use raptors_ir::{DType, ElementwiseOp, Graph, Literal, Node, NodeId, Op, Operands, Source, scalar};
 
-use super::Legal;
+use crate::Ledger;
+use crate::rewrite::rewrite as rebuild;
 
-/// What is noted of an op that is rewritten.
-pub(super) const REASON: &str = "computed as f32, and rounded";
+/// The graph in which halves are moved and converted alone.
+pub(super) fn rewrite(graph: &Graph, ledger: &mut Ledger) -> Graph {
+    rebuild(graph, |new, id, node, operands| {
+        if is_legal(graph, id) {
+            return new.push_node(node.clone(), operands);
+        }
+        ledger.applied("legalize", "half", graph, id, "computed as f32, and rounded");
+        legalized(&mut Legal { graph: new, source: node.source }, node, operands)
+    })
+}
+
+/// Adds nodes that stand for one node, and are written where it was.
+struct Legal<'a> {
+    graph: &'a mut Graph,
+    source: Option<Source>,
+}
+
+impl Legal<'_> {
+    fn push(&mut self, op: Op, operands: &[NodeId]) -> NodeId {
+        match self.graph.push(op, operands, self.source) {
+            Ok(node) => node,
+            Err(error) => unreachable!("an op of f32 takes what the op of halves took: {error}"),
+        }
+    }
+
+    fn elementwise(&mut self, op: ElementwiseOp, operands: &[NodeId]) -> NodeId {
+        self.push(Op::Elementwise(op), operands)
+    }
+
+    fn constant(&mut self, literal: Literal) -> NodeId {
+        self.push(Op::Constant(literal), &[])
+    }
+}
 
 /// Whether an op only moves halves, or converts them as a kernel can, or has nothing to do with them.
-pub(super) fn is_legal(graph: &Graph, id: NodeId) -> bool {
+fn is_legal(graph: &Graph, id: NodeId) -> bool {
     let node = graph.node(id);
     let operand_dtype = |n: usize| graph.node(graph.operands(id)[n]).ty.dtype;
     match &node.op {
@@ -32,7 +66,7 @@ pub(super) fn is_legal(graph: &Graph, id: NodeId) -> bool {
 }
 
 /// What stands for a node that is not legal.
-pub(super) fn legalized(legal: &mut Legal<'_>, node: &Node, operands: &Operands) -> NodeId {
+fn legalized(legal: &mut Legal<'_>, node: &Node, operands: &Operands) -> NodeId {
     let half = legal.graph.node(operands[0]).ty.dtype;
     let mut singles: Operands = operands.iter().map(|&operand| single(legal, node, operand)).collect();
     match node.op {
@@ -49,6 +83,9 @@ pub(super) fn legalized(legal: &mut Legal<'_>, node: &Node, operands: &Operands)
 
 /// An operand as `f32`. A number that is passed by value is converted where it is used, rather than in a step of its own.
 fn single(legal: &mut Legal<'_>, user: &Node, operand: NodeId) -> NodeId {
+    if let Some(exact) = unrounded(legal.graph, operand) {
+        return exact;
+    }
     let is_scalar = legal.graph.shape(operand).is_empty();
     let operand = match (legal.graph.op(operand), &user.op) {
         (Op::Constant(literal), _) => {
@@ -63,6 +100,15 @@ fn single(legal: &mut Legal<'_>, user: &Node, operand: NodeId) -> NodeId {
         _ => operand,
     };
     legal.push(Op::Cast(DType::F32), &[operand])
+}
+
+/// The `f32` that became this half, if nothing was rounded: a truth value or an integer of 8 bits.
+fn unrounded(graph: &Graph, half: NodeId) -> Option<NodeId> {
+    let converted = |node: NodeId| matches!(graph.op(node), Op::Cast(_)).then(|| graph.operands(node)[0]);
+    let single = converted(half)?;
+    let source = converted(single)?;
+    let dtype = |node: NodeId| graph.node(node).ty.dtype;
+    (dtype(single) == DType::F32 && dtype(source).size() == 1).then_some(single)
 }
 
 /// The next half after `x` towards `y`: the sum of `x` and 5/8 to 5/4 of the distance to the next one, rounded. That
