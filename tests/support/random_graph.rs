@@ -95,6 +95,9 @@ fn graph_over(random: &mut Random, base: &[usize], largest: usize) -> Graph {
         if matches!(op, Op::Elementwise(ElementwiseOp::Copysign | ElementwiseOp::Signbit)) {
             of_known_sign(&mut graph, operands.last_mut().unwrap());
         }
+        if matches!(op, Op::Reduce(ReduceOp::Min | ReduceOp::Max, _)) {
+            of_one_zero(&mut graph, &mut operands[0]);
+        }
         // What does not type adds nothing, and is drawn again.
         let _ = graph.push(op, &operands, None);
     }
@@ -116,6 +119,17 @@ fn of_known_sign(graph: &mut Graph, x: &mut NodeId) {
     let number = push(Op::Elementwise(ElementwiseOp::Equal), &[*x, *x]);
     let other = push(Op::Constant(Literal::from_f64(dtype, -1.0)), &[]);
     *x = push(Op::Where, &[number, *x, other]);
+}
+
+/// Makes every zero positive: which of two zeros is the smallest depends on the order in which elements are combined.
+fn of_one_zero(graph: &mut Graph, x: &mut NodeId) {
+    let dtype = graph.node(*x).ty.dtype;
+    if !dtype.is_float() {
+        return;
+    }
+    let mut push = |op, operands: &[NodeId]| graph.push(op, operands, None).unwrap();
+    let zero = push(Op::Constant(Literal::zero(dtype)), &[]);
+    *x = push(Op::Elementwise(ElementwiseOp::Add), &[*x, zero]);
 }
 
 /// A parameter whose shape broadcasts with those of the other parameters.
