@@ -58,18 +58,16 @@ pub fn arange(
             op(ElementwiseOp::Add, &scaled, &Array::scalar(Literal::new(exact(start)), source), source)?;
         return ops::cast(&moved, dtype, source);
     }
-    let start = Literal::from_f64(dtype, first);
-    let second = Literal::from_f64(dtype, first + distance);
+    let real = dtype.part();
+    let start = Literal::from_f64(real, first);
+    let second = Literal::from_f64(real, first + distance);
     let Some(delta) = raptors_ir::scalar::evaluate(ElementwiseOp::Subtract, &[second, start]) else {
-        return Err(Error::Unsupported { dtype });
+        unreachable!("floats have a difference")
     };
-    let scaled = op(
-        ElementwiseOp::Multiply,
-        &ops::cast(&index, dtype, source)?,
-        &Array::scalar(delta, source),
-        source,
-    )?;
-    op(ElementwiseOp::Add, &scaled, &Array::scalar(start, source), source)
+    let delta = Array::scalar(delta, source);
+    let scaled = op(ElementwiseOp::Multiply, &ops::cast(&index, real, source)?, &delta, source)?;
+    let moved = op(ElementwiseOp::Add, &scaled, &Array::scalar(start, source), source)?;
+    ops::cast(&moved, dtype, source)
 }
 
 /// Whether a range contains its end.

@@ -331,8 +331,10 @@ fn print_digests() {
         let (graph, arguments) = drawn(seed);
         let mut hasher = rustc_hash::FxHasher::default();
         for element in evaluated(&graph, &arguments).into_iter().flatten() {
-            let is_nan = element.to_f64().is_some_and(f64::is_nan);
-            hasher.write_u128(if is_nan { u128::MAX } else { element.bits() });
+            for part in element.parts() {
+                let is_nan = part.to_f64().is_some_and(f64::is_nan);
+                hasher.write_u128(if is_nan { u128::MAX } else { part.bits() });
+            }
         }
         println!("seed {seed}: {:x}", hasher.finish());
     }

@@ -1,7 +1,7 @@
 //! Element types: names, sizes, classes, NumPy's promotion.
 //!
-//! [`DType`] is a closed set: the Python array API's thirteen types. Complex types can be named, promoted and
-//! printed; no kernel computes with them yet. [`Element`] ties a Rust type to its `DType`, and
+//! [`DType`] is a closed set: the Python array API's thirteen types. No kernel computes with complex types: they are
+//! pairs of real numbers in memory, and [`complex`](crate::complex) says what ops do to the pairs. [`Element`] ties a Rust type to its `DType`, and
 //! [`dispatch_dtype!`](crate::dispatch_dtype) turns a run-time `DType` into a generic call.
 
 use std::fmt;
@@ -182,6 +182,25 @@ impl DType {
             DType::Bool | DType::I8 | DType::I16 | DType::U8 | DType::U16 | DType::F32 => DType::F32,
             DType::I32 | DType::I64 | DType::U32 | DType::U64 | DType::F64 => DType::F64,
             DType::C64 | DType::C128 => self,
+        }
+    }
+
+    /// The dtype of the parts of a complex number; any other dtype itself.
+    pub const fn part(self) -> DType {
+        match self {
+            DType::C64 => DType::F32,
+            DType::C128 => DType::F64,
+            DType::Bool
+            | DType::I8
+            | DType::I16
+            | DType::I32
+            | DType::I64
+            | DType::U8
+            | DType::U16
+            | DType::U32
+            | DType::U64
+            | DType::F32
+            | DType::F64 => self,
         }
     }
 

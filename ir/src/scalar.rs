@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::lanes::Scalar;
 use crate::math::Function;
-use crate::{Bool, DType, Element, ElementwiseOp, Literal, dispatch_dtype};
+use crate::{Bool, DType, Element, ElementwiseOp, Literal, complex, dispatch_dtype};
 
 /// An op of one operand, for one element type.
 pub trait Unary<T: Element> {
@@ -502,17 +502,24 @@ pub fn evaluate(op: ElementwiseOp, operands: &[Literal]) -> Option<Literal> {
         let numbers: SmallVec<[T; 2]> = operands.iter().map(|x| x.get()).collect::<Option<_>>()?;
         numbers.as_slice().try_into().ok()
     }
-    visit(op, operands.first()?.dtype(), Evaluate(operands)).flatten()
+    let dtype = operands.first()?.dtype();
+    if dtype.is_complex() {
+        return complex::evaluate(op, operands);
+    }
+    visit(op, dtype, Evaluate(operands)).flatten()
 }
 
-/// The literal converted to `dtype`; `None` where either is complex.
+/// The literal converted to `dtype`; `None` for a complex number and a real dtype other than `bool`.
 pub fn cast(literal: Literal, dtype: DType) -> Option<Literal> {
+    if literal.dtype().is_complex() || dtype.is_complex() {
+        return complex::cast(literal, dtype);
+    }
     fn to<T: CastTo<U>, U: Element>(literal: Literal) -> Option<Literal> {
         Some(Literal::new(literal.get::<T>()?.cast_to()))
     }
     dispatch_dtype!(
         literal.dtype(),
         T => dispatch_dtype!(dtype, U => to::<T, U>(literal), complex => None),
-        complex => (literal.dtype() == dtype).then_some(literal)
+        complex => None
     )
 }

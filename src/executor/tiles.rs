@@ -108,6 +108,7 @@ impl<'a> TileRunner<'a> {
                 let literal = match inst.op {
                     LaneOp::Splat(Scalar::Constant(literal)) => literal,
                     LaneOp::Splat(Scalar::Parameter(n)) => bound.scalar(n),
+                    LaneOp::Splat(Scalar::Part(n, part)) => bound.scalar(n).part(part),
                     _ => unreachable!("{value} is a splat"),
                 };
                 let bytes = literal.bits().to_le_bytes();
