@@ -346,8 +346,9 @@ pub fn clip(
     Ok(result)
 }
 
-/// `base ** exponent` as NumPy's operator computes it: exponents 2, 1, 0.5 and -1 of float and complex arrays are
-/// `square`, the base, `sqrt` and `reciprocal`; 2 of integer arrays is `square`.
+/// `base ** exponent` as NumPy's operator computes it: exponents 2, 1, 0.5 and -1 of float arrays are `square`, the
+/// base, `sqrt` and `reciprocal`; so they are of complex arrays, the whole ones as integers alone; 2 of integer arrays is
+/// `square`.
 pub fn power(base: &Array, exponent: Operand<'_>, source: Option<Source>) -> Result<Array, Error> {
     let x = Operand::Array(base);
     let number = match exponent {
@@ -356,12 +357,13 @@ pub fn power(base: &Array, exponent: Operand<'_>, source: Option<Source>) -> Res
         _ => None,
     };
     let weak_float = matches!(exponent, Operand::Scalar(Weak::Float(_)));
-    let is_inexact = base.dtype().is_float() || base.dtype().is_complex();
+    let (is_float, is_complex) = (base.dtype().is_float(), base.dtype().is_complex());
+    let takes_whole = is_float || (is_complex && !weak_float);
     let shortcut = match number {
-        Some(2.0) if is_inexact || (base.dtype().is_integer() && !weak_float) => Some(ElementwiseOp::Square),
-        Some(1.0) if is_inexact => Some(ElementwiseOp::Positive),
-        Some(0.5) if is_inexact => Some(ElementwiseOp::Sqrt),
-        Some(-1.0) if is_inexact => Some(ElementwiseOp::Reciprocal),
+        Some(2.0) if takes_whole || (base.dtype().is_integer() && !weak_float) => Some(ElementwiseOp::Square),
+        Some(1.0) if takes_whole => Some(ElementwiseOp::Positive),
+        Some(0.5) if is_float || is_complex => Some(ElementwiseOp::Sqrt),
+        Some(-1.0) if takes_whole => Some(ElementwiseOp::Reciprocal),
         _ => None,
     };
     match shortcut {

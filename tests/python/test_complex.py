@@ -139,6 +139,8 @@ def test_methods_and_operators(dtype: str, rng: np.random.Generator) -> None:
     assert_same(lazy**-1, x**-1)
     assert_same(lazy**1, x**1)
     assert_same(lazy**2.0, x**2.0)
+    assert_same(lazy**-1.0, x**-1.0)
+    assert_close(r.lazy(x[np.isfinite(x)]) ** 0.5, np.sqrt(x[np.isfinite(x)]), 4)
     assert_same(r.where(x.real > 0, lazy, y), np.where(x.real > 0, x, y))
     finite = ordinary(dtype, 50, rng, (-9.0, 9.0))
     for decimals in (-1, 0, 2):
@@ -195,7 +197,8 @@ class _Stepwise:
     def __mul__(self, other: Any) -> _Stepwise:
         return self._op(operator.mul, other)
 
-    __rmul__ = __mul__
+    def __rmul__(self, other: Any) -> _Stepwise:
+        return self._op(lambda x: other * x)
 
     def __truediv__(self, other: Any) -> _Stepwise:
         return self._op(operator.truediv, other)
@@ -224,7 +227,6 @@ def test_promotion_of_arrays(dtype: str, complex_dtype: str, rng: np.random.Gene
         assert_same(op(r.lazy(z), x), op(z, x))
     assert_same(r.where(r.lazy(x) == x, x, z), np.where(x == x, x, z))
     assert_same(r.concat([x, z]), np.concatenate([x, z]))
-    assert r.result_type(x, z) == np.result_type(x, z)
 
 
 @pytest.mark.parametrize("dtype", (*DTYPES, *COMPLEX))
@@ -437,7 +439,7 @@ def test_other_libraries_memory(dtype: str, rng: np.random.Generator) -> None:
     z = values(dtype, 30, rng)
     assert_same(r.lazy(memoryview(z)) + 1, z + 1)
     assert_same(np.from_dlpack(r.lazy(z) * 2), z * 2)
-    assert_same(r.from_dlpack(z[::2]).conj(), z[::2].conj())
+    assert_same(r.lazy(_Tensor(z[::2])).conj(), z[::2].conj())
     view = memoryview(r.lazy(z) * 2)
     assert view.format in ("Zf", "Zd")
     assert_same(np.asarray(view), z * 2)
@@ -445,6 +447,19 @@ def test_other_libraries_memory(dtype: str, rng: np.random.Generator) -> None:
     assert_same(r.lazy(np.ones(3, "float32")) + scalar, np.ones(3, "float32") + scalar)
     assert_same(np.add(r.lazy(z), z), z + z)
     assert_same(np.sum(r.lazy(np.ones(4, dtype))), np.sum(np.ones(4, dtype)))
+
+
+class _Tensor:
+    """An array of another library, which speaks DLPack alone."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def __dlpack__(self, **arguments: Any) -> Any:
+        return self._array.__dlpack__(**arguments)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()
 
 
 # Plans
@@ -455,7 +470,7 @@ def test_scalars_are_parameters_of_a_plan() -> None:
     z = np.arange(7) * (1 + 0.5j)
     (r.lazy(z) * (0.25 + 3j)).eval()
     again = (r.lazy(z) * (0.75 - 4j)).plan()
-    assert again.cache == "hit"
+    assert again.is_known
     assert_same(r.lazy(z) * (0.75 - 4j), z * (0.75 - 4j))
 
 
@@ -466,5 +481,5 @@ def test_a_plan_says_what_became_of_complex_numbers() -> None:
     assert "complex64" in text or "c64" in text
     plan = (z * z + 1).plan()
     assert plan.kernels == 1
-    assert plan.copies == 0
+    assert plan.copies == []
     assert plan.peak_bytes == 7 * 8

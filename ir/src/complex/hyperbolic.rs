@@ -65,8 +65,12 @@ pub(super) fn tanh<A: Algebra>(z: Complex<'_, A>) -> Complex<'_, A> {
     let below = secant_square.fma(sinh_square, one);
     let near = Complex { re: secant_square * root * sinh / below, im: tan / below };
     let decay = (x.abs() * -2.0).exp();
-    let wave = unbounded.choose_constant(0.0, y.sin() * y.cos() * 4.0);
-    let far = Complex { re: one.copysign(x), im: wave * decay };
+    let wave = y.sin() * y.cos() * 4.0;
+    // At infinity the limit is known whatever the direction, before it is not.
+    let limit = x.is_inf();
+    let known = unbounded & limit;
+    let re = (unbounded & !limit).choose_constant(f64::NAN, one.copysign(x));
+    let far = Complex { re, im: known.choose_constant(0.0, wave) * decay };
     let result = x.abs().is_above(SATURATED).choose_complex(far, near);
     Complex { re: (unbounded & x.is(0.0)).choose(x, result.re), im: y.is(0.0).choose(y, result.im) }
 }

@@ -148,10 +148,11 @@ pub(super) fn atanh<A: Algebra>(z: Complex<'_, A>) -> Complex<'_, A> {
 
 /// The real part of the reciprocal of a large number.
 fn reciprocal_real<'a, A: Algebra>(x: Number<'a, A>, y: Number<'a, A>) -> Number<'a, A> {
-    let ratio = y / x;
-    let inverse = x / y;
-    let by_real = 1.0 / (x + ratio * y);
-    let by_imag = inverse / (y + inverse * x);
+    // The largest numbers have a sum that is none.
+    const QUARTER: f64 = 0.25;
+    let (ratio, inverse) = (y / x, x / y);
+    let by_real = QUARTER / (x * QUARTER + ratio * (y * QUARTER));
+    let by_imag = inverse * QUARTER / (y * QUARTER + inverse * (x * QUARTER));
     let result = y.le(x).choose(by_real, by_imag);
     (x.is_inf() | y.is_inf()).choose_constant(0.0, result)
 }
