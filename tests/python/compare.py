@@ -53,7 +53,7 @@ def wide(dtype: np.dtype) -> np.dtype:
 
 
 def same_bits(got: np.ndarray, want: np.ndarray) -> np.ndarray:
-    """Where the elements are equal; a NaN equals any NaN, and 0.0 does not equal -0.0. Complex ones are in both parts."""
+    """Where the elements are equal, complex ones in both parts; a NaN equals any NaN, and 0.0 is not -0.0."""
     if got.dtype.kind == "c":
         return same_bits(got.real, want.real) & same_bits(got.imag, want.imag)
     if got.dtype.kind != "f":

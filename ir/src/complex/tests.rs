@@ -1,3 +1,5 @@
+//! What the table of ops says of complex numbers, against what the definitions give.
+
 use super::*;
 use crate::OnComplex;
 
