@@ -70,9 +70,15 @@ const LOOK_THROUGH: usize = 24;
 
 /// The values that rules look for: these are part of the graph, any other scalar is a parameter.
 ///
-/// A division by a power of two is none, which is worth a plan for each, and so is a product of 64-bit integers.
+/// A division by a power of two is none, which is worth a plan for each, and so is a product of 64-bit integers. The
+/// exponent of complex numbers decides how their power is computed.
 fn is_rule_value(literal: Literal, user: Option<&Node>) -> bool {
     let dtype = literal.dtype();
+    if dtype.is_complex() {
+        let is_exponent =
+            matches!(user.map(|user| &user.kind), Some(Kind::Op(Op::Elementwise(ElementwiseOp::Pow))));
+        return is_exponent || literal.parts().into_iter().all(|part| is_rule_value(part, None));
+    }
     let small = [0.0, 1.0, -1.0, 2.0, 0.5];
     let is_power_of_two = || match dtype.is_float() {
         true => literal.to_f64().is_some_and(|value| value.is_normal() && value.to_bits() << 12 == 0),
@@ -87,10 +93,7 @@ fn is_rule_value(literal: Literal, user: Option<&Node>) -> bool {
         },
         _ => false,
     };
-    dtype.is_complex()
-        || literal
-            .to_f64()
-            .is_some_and(|value| small.contains(&value) && !(dtype.is_integer() && value == 0.5))
+    literal.to_f64().is_some_and(|value| small.contains(&value) && !(dtype.is_integer() && value == 0.5))
         || (saves_work() && is_power_of_two())
 }
 

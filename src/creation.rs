@@ -59,20 +59,17 @@ pub fn arange(
         return ops::cast(&moved, dtype, source);
     }
     // The first two numbers are rounded to the dtype; from there NumPy goes on in `f32` where that is a half.
-    let computed = if dtype.is_half() { DType::F32 } else { dtype };
-    let rounded = |value: f64| raptors_ir::scalar::cast(Literal::from_f64(dtype, value), computed);
+    let real = dtype.part();
+    let computed = if real.is_half() { DType::F32 } else { real };
+    let rounded = |value: f64| raptors_ir::scalar::cast(Literal::from_f64(real, value), computed);
     let (Some(start), Some(second)) = (rounded(first), rounded(first + distance)) else {
         return Err(Error::Unsupported { dtype });
     };
     let Some(delta) = raptors_ir::scalar::evaluate(ElementwiseOp::Subtract, &[second, start]) else {
-        return Err(Error::Unsupported { dtype });
+        unreachable!("floats have a difference")
     };
-    let scaled = op(
-        ElementwiseOp::Multiply,
-        &ops::cast(&index, computed, source)?,
-        &Array::scalar(delta, source),
-        source,
-    )?;
+    let delta = Array::scalar(delta, source);
+    let scaled = op(ElementwiseOp::Multiply, &ops::cast(&index, computed, source)?, &delta, source)?;
     let moved = op(ElementwiseOp::Add, &scaled, &Array::scalar(start, source), source)?;
     ops::cast(&moved, dtype, source)
 }

@@ -56,8 +56,8 @@ pub enum Error {
         /// What is in memory when most is, largest first.
         alive: Vec<AliveValue>,
     },
-    /// A dtype that no kernel computes with yet.
-    #[error("eval: no kernel computes with {}: complex arrays can be reshaped, sliced and joined", dtype.numpy_name())]
+    /// A dtype that no kernel computes with.
+    #[error("eval: no kernel computes with {}", dtype.numpy_name())]
     Unsupported {
         /// The dtype.
         dtype: DType,

@@ -88,6 +88,9 @@ impl Weak {
             Weak::Int(value) if dtype == DType::F32 => Ok(Literal::new(value as f32)),
             Weak::Int(value) => Ok(Literal::from_f64(dtype, value as f64)),
             Weak::Float(value) => Ok(Literal::from_f64(dtype, value)),
+            Weak::Complex(real, imag) if dtype == DType::Bool => {
+                Ok(Literal::new(raptors_ir::Bool::from(real != 0.0 || imag != 0.0)))
+            }
             Weak::Complex(real, imag) => Ok(Literal::complex(dtype.to_complex(), real, imag)),
         }
     }
@@ -139,12 +142,13 @@ fn convert(
 }
 
 /// `array` converted to `dtype`; the same array where it has that dtype.
+///
+/// # Errors
+///
+/// Complex numbers as real ones, other than `bool`.
 pub fn cast(array: &Array, dtype: DType, source: Option<Source>) -> Result<Array, Error> {
     if array.dtype() == dtype {
         return Ok(array.clone());
-    }
-    if array.dtype().is_complex() || dtype.is_complex() {
-        return Err(Error::Unsupported { dtype: if dtype.is_complex() { dtype } else { array.dtype() } });
     }
     Array::apply(Op::Cast(dtype), &[array], source)
 }
@@ -191,7 +195,9 @@ pub fn elementwise(
             Operand::Array(_) => convert(name, operand, dtype, source)?,
             Operand::Scalar(weak) => {
                 let literal = weak.to_literal(name, weak_dtype)?;
-                let literal = raptors_ir::scalar::cast(literal, dtype).ok_or(Error::Unsupported { dtype })?;
+                let Some(literal) = raptors_ir::scalar::cast(literal, dtype) else {
+                    unreachable!("{name} computes complex numbers as complex")
+                };
                 Array::scalar(literal, source)
             }
         };
@@ -346,7 +352,8 @@ pub fn clip(
 }
 
 /// `base ** exponent` as NumPy's operator computes it: exponents 2, 1, 0.5 and -1 of float arrays are `square`, the
-/// base, `sqrt` and `reciprocal`; 2 of integer arrays is `square`.
+/// base, `sqrt` and `reciprocal`; so they are of complex arrays, the whole ones as integers alone; 2 of integer arrays is
+/// `square`.
 pub fn power(base: &Array, exponent: Operand<'_>, source: Option<Source>) -> Result<Array, Error> {
     let x = Operand::Array(base);
     let number = match exponent {
@@ -355,19 +362,28 @@ pub fn power(base: &Array, exponent: Operand<'_>, source: Option<Source>) -> Res
         _ => None,
     };
     let weak_float = matches!(exponent, Operand::Scalar(Weak::Float(_)));
+    let (is_float, is_complex) = (base.dtype().is_float(), base.dtype().is_complex());
+    let takes_whole = is_float || (is_complex && !weak_float);
     let shortcut = match number {
-        Some(2.0) if base.dtype().is_float() || (base.dtype().is_integer() && !weak_float) => {
-            Some(ElementwiseOp::Square)
-        }
-        Some(1.0) if base.dtype().is_float() => Some(ElementwiseOp::Positive),
-        Some(0.5) if base.dtype().is_float() => Some(ElementwiseOp::Sqrt),
-        Some(-1.0) if base.dtype().is_float() => Some(ElementwiseOp::Reciprocal),
+        Some(2.0) if takes_whole || (base.dtype().is_integer() && !weak_float) => Some(ElementwiseOp::Square),
+        Some(1.0) if takes_whole => Some(ElementwiseOp::Positive),
+        Some(0.5) if is_float || is_complex => Some(ElementwiseOp::Sqrt),
+        Some(-1.0) if takes_whole => Some(ElementwiseOp::Reciprocal),
         _ => None,
     };
     match shortcut {
         Some(op) => elementwise(op, &[x], source),
         None => elementwise(ElementwiseOp::Pow, &[x, exponent], source),
     }
+}
+
+/// The angle of each number in the complex plane, in radians in [-pi, pi]; integers and `bool` are computed as floats.
+pub fn angle(x: Operand<'_>, source: Option<Source>) -> Result<Array, Error> {
+    let dtype = result_dtype(&[x]).unwrap_or(DType::F64);
+    let x = convert("angle", x, dtype.to_float(), source)?;
+    let part = |op| elementwise(op, &[Operand::Array(&x)], source);
+    let (re, im) = (part(ElementwiseOp::Real)?, part(ElementwiseOp::Imag)?);
+    elementwise(ElementwiseOp::Atan2, &[Operand::Array(&im), Operand::Array(&re)], source)
 }
 
 /// An array of `shape` that is `literal` everywhere.
@@ -461,7 +477,8 @@ pub fn mean(
     divided(&sum, count as f64, source)
 }
 
-/// The variance over `axes`: the mean of squared distances from the mean, divided by the count less `correction`.
+/// The variance over `axes`: the mean of squared distances from the mean, divided by the count less `correction`. That
+/// of complex numbers is real.
 ///
 /// As in NumPy, each step of it is rounded to `f16`, and sums beyond 65504 are infinite; `bf16` is computed as `f32`,
 /// rounded at the end.
@@ -482,7 +499,16 @@ pub fn var(
     let center = divided(&sum, count as f64, source)?;
     let distance =
         elementwise(ElementwiseOp::Subtract, &[Operand::Array(&x), Operand::Array(&center)], source)?;
-    let squared = elementwise(ElementwiseOp::Square, &[Operand::Array(&distance)], source)?;
+    let squared = |part: &Array| elementwise(ElementwiseOp::Square, &[Operand::Array(part)], source);
+    let squared = match distance.dtype().is_complex() {
+        false => squared(&distance)?,
+        true => {
+            let part = |op| elementwise(op, &[Operand::Array(&distance)], source);
+            let squares = [squared(&part(ElementwiseOp::Real)?)?, squared(&part(ElementwiseOp::Imag)?)?];
+            let [re, im] = &squares;
+            elementwise(ElementwiseOp::Add, &[Operand::Array(re), Operand::Array(im)], source)?
+        }
+    };
     let sum = reduce(ReduceOp::Sum, &squared, axes, kept, None, source)?;
     divided(&sum, (count as f64 - correction).max(0.0), source)
 }

@@ -73,6 +73,22 @@ impl Operand {
         self.memory == other.memory && a.start < b.end && b.start < a.end
     }
 
+    /// Whether this and `other` are the real and the imaginary parts of row-major complex numbers.
+    pub(crate) fn begins_pairs_with(&self, other: &Operand, dims: &[usize]) -> bool {
+        let item = self.dtype.size() as isize;
+        let mut expected = 2 * item;
+        let mut dims = dims.iter().zip(&self.strides).rev();
+        self.memory == other.memory
+            && self.dtype == other.dtype
+            && self.offset + item == other.offset
+            && self.strides == other.strides
+            && dims.all(|(&dim, &stride)| {
+                let fits = dim == 1 || stride == expected;
+                expected *= dim as isize;
+                fits
+            })
+    }
+
     /// Whether both are the same elements of the same memory.
     fn is_at(&self, other: &Operand) -> bool {
         self.memory == other.memory && self.offset == other.offset && self.strides == other.strides

@@ -11,7 +11,7 @@ use raptors_ir::{
     BufferId, DType, Destination, Graph, Layout, NodeId, Op, Output, Parameter, Placement, Shape, Slot, Type,
     parse, verify,
 };
-use raptors_passes::access::root_of;
+use raptors_passes::access::{part_of, root_of};
 use raptors_passes::{Ledger, Options, check_place, place};
 
 use crate::support::{Random, random_graph};
@@ -64,7 +64,7 @@ fn source(graph: &Graph, id: NodeId, flat: usize) -> (NodeId, usize) {
             let at = |(&i, &dim): (&usize, &usize)| if dim == 1 { 0 } else { i };
             flat_of(shape, &index[lead..].iter().zip(shape.iter()).map(at).collect::<Vec<_>>())
         }
-        Op::Reshape(_) => flat,
+        Op::Reshape(_) | Op::Part(_) => flat,
         _ => return (id, flat),
     };
     source(graph, operand, flat)
@@ -121,7 +121,13 @@ fn is_sound(graph: &Graph) -> bool {
                         Op::Reduce(..) => true,
                         op => op.is_elementwise() && graph.shape(operand) == graph.shape(node),
                     };
-                    for byte in bytes_of(root, element) {
+                    let mut bytes = bytes_of(root, element);
+                    if let Some(part) = part_of(graph, operand) {
+                        let dtype = graph.node(root).ty.dtype;
+                        let start = bytes.start + part.offset(dtype);
+                        bytes = start..start + dtype.part().size();
+                    }
+                    for byte in bytes {
                         let address = address(slot, byte);
                         if memory.get(&address) != Some(&(root, byte)) {
                             return false;

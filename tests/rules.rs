@@ -151,6 +151,8 @@ fn is_pointwise(graph: &Graph) -> bool {
         | Op::Elementwise(_)
         | Op::Where
         | Op::Cast(_)
+        | Op::Complex
+        | Op::Part(_)
         | Op::Broadcast(_) => true,
         Op::Iota(_)
         | Op::Reduce(..)
@@ -174,6 +176,8 @@ fn at_point(graph: &Graph, arguments: &[Literal]) -> Vec<Literal> {
             Op::Elementwise(op) => scalar::evaluate(*op, &operands),
             Op::Where => Some(operands[if operands[0].bits() != 0 { 1 } else { 2 }]),
             Op::Cast(to) => scalar::cast(operands[0], *to),
+            Op::Complex => Some(Literal::of_parts([operands[0], operands[1]])),
+            Op::Part(part) => Some(operands[0].part(*part)),
             Op::Broadcast(_) => Some(operands[0]),
             op => panic!("{} is not pointwise", op.name()),
         };

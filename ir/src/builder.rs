@@ -77,6 +77,11 @@ impl GraphBuilder {
         self.push(Op::Cast(dtype), &[x])
     }
 
+    /// Complex numbers of these parts.
+    pub fn complex(&mut self, real: NodeId, imag: NodeId) -> Result<NodeId, IrError> {
+        self.push(Op::Complex, &[real, imag])
+    }
+
     /// Reduction over ascending `axes`, which stay with length 1.
     pub fn reduce(&mut self, op: crate::ReduceOp, x: NodeId, axes: &[usize]) -> Result<NodeId, IrError> {
         self.push(Op::Reduce(op, Dims::from_slice(axes)), &[x])

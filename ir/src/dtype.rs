@@ -1,8 +1,9 @@
 //! Element types: names, sizes, classes, NumPy's promotion.
 //!
-//! [`DType`] is a closed set: the Python array API's thirteen types, and two half-precision floats, which are computed
-//! with as `f32` ([`half`](crate::half)). Complex types can be named, promoted and printed; no kernel computes with
-//! them yet. [`Element`] ties a Rust type to its `DType`, and
+//! [`DType`] is a closed set: the Python array API's thirteen types, and two half-precision floats. No kernel computes with
+//! these, nor with complex types: halves are computed with as `f32` ([`half`](crate::half)), and complex numbers are pairs of
+//! real ones in memory, of which [`complex`](crate::complex) says what ops do to them. [`Element`] ties a Rust type to its
+//! `DType`, and
 //! [`dispatch_dtype!`](crate::dispatch_dtype) turns a run-time `DType` into a generic call.
 
 use std::fmt;
@@ -202,6 +203,27 @@ impl DType {
             DType::I16 | DType::U16 => DType::F32,
             DType::I32 | DType::I64 | DType::U32 | DType::U64 => DType::F64,
             DType::F16 | DType::BF16 | DType::F32 | DType::F64 | DType::C64 | DType::C128 => self,
+        }
+    }
+
+    /// The dtype of the parts of a complex number; any other dtype itself.
+    pub const fn part(self) -> DType {
+        match self {
+            DType::C64 => DType::F32,
+            DType::C128 => DType::F64,
+            DType::Bool
+            | DType::I8
+            | DType::I16
+            | DType::I32
+            | DType::I64
+            | DType::U8
+            | DType::U16
+            | DType::U32
+            | DType::U64
+            | DType::F16
+            | DType::BF16
+            | DType::F32
+            | DType::F64 => self,
         }
     }
 

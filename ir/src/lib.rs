@@ -13,6 +13,7 @@ mod op;
 pub mod lanes;
 pub mod math;
 pub mod scalar;
+pub mod complex;
 mod infer;
 mod graph;
 mod builder;
@@ -34,7 +35,7 @@ pub use graph::{
 pub use half::{BF16, F16};
 pub use infer::{Type, arity, infer};
 pub use literal::Literal;
-pub use op::{Class, DimSlice, ElementwiseOp, Fact, Op, ReduceOp, ResultRule};
+pub use op::{Class, DimSlice, ElementwiseOp, Fact, OnComplex, Op, Part, ReduceOp, ResultRule};
 pub use parse::{load, parse};
 pub use print::NodeLine;
 pub use rows::Rows;

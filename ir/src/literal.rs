@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{BF16, DType, Element, F16, dispatch_dtype};
+use crate::{BF16, DType, Element, F16, Part, dispatch_dtype};
 
 /// A scalar of any dtype.
 ///
@@ -27,6 +27,26 @@ impl Literal {
             _ => unreachable!("a complex literal has a complex dtype, not {dtype}"),
         };
         Literal { dtype, bits }
+    }
+
+    /// A complex literal of parts, which have one float dtype.
+    pub fn of_parts([real, imag]: [Literal; 2]) -> Literal {
+        let dtype = real.dtype.to_complex();
+        Literal { dtype, bits: real.bits | imag.bits << (4 * dtype.size()) }
+    }
+
+    /// The real and the imaginary part; of a real literal, itself and zero.
+    pub fn parts(self) -> [Literal; 2] {
+        let part = self.dtype.part();
+        match self.dtype.is_complex() {
+            true => [self.bits, self.bits >> (8 * part.size())].map(|bits| Literal::from_bits(part, bits)),
+            false => [self, Literal::zero(part)],
+        }
+    }
+
+    /// One of the [`parts`](Literal::parts).
+    pub fn part(self, part: Part) -> Literal {
+        self.parts()[part as usize]
     }
 
     /// The literal of `dtype` with these low bits.
@@ -87,9 +107,7 @@ impl fmt::Display for Literal {
             }
             DType::F64 => write_float(f, f64::from_bits64(self.bits as u64), *self, f64::NAN.to_bits64()),
             DType::C64 | DType::C128 => {
-                let part = if self.dtype == DType::C64 { DType::F32 } else { DType::F64 };
-                let real = Literal::from_bits(part, self.bits);
-                let imag = Literal::from_bits(part, self.bits >> (8 * part.size()));
+                let [real, imag] = self.parts();
                 write!(f, "({real}, {imag})")
             }
             _ => {

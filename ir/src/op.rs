@@ -197,6 +197,19 @@ pub enum Class {
     Integer,
 }
 
+/// What an op makes of complex operands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnComplex {
+    /// A number of the operands' dtype.
+    Complex,
+    /// A real number, of the dtype of their parts.
+    Real,
+    /// A truth value.
+    Bool,
+    /// Nothing: it has no meaning, or only for numbers with an order.
+    Refused,
+}
+
 /// How the dtype of an elementwise op's result follows from that of its operands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ResultRule {
@@ -288,7 +301,7 @@ impl ElementwiseOp {
     /// The dtype the op computes in when its operands promote to `dtype`; `None` where it is refused.
     pub fn compute_dtype(self, dtype: DType) -> Option<DType> {
         if dtype.is_complex() {
-            return None;
+            return (self.on_complex() != OnComplex::Refused).then_some(dtype);
         }
         let boolean = dtype == DType::Bool;
         match self.class() {
@@ -316,9 +329,27 @@ impl ElementwiseOp {
         self.compute_dtype(dtype) == Some(dtype)
     }
 
+    /// What the op makes of complex operands.
+    pub const fn on_complex(self) -> OnComplex {
+        use ElementwiseOp::*;
+        match self {
+            Negative | Positive | Sign | Square | Reciprocal | Sqrt | Round | Conj | Add | Subtract
+            | Multiply | Divide | Pow | Exp | Exp2 | Expm1 | Log | Log1p | Log2 | Log10 | Sin | Cos | Tan
+            | Asin | Acos | Atan | Sinh | Cosh | Tanh | Asinh | Acosh | Atanh => OnComplex::Complex,
+            Abs | Real | Imag => OnComplex::Real,
+            Equal | NotEqual | Isnan | Isinf | Isfinite | LogicalAnd | LogicalOr | LogicalXor
+            | LogicalNot => OnComplex::Bool,
+            Floor | Ceil | Trunc | FloorDivide | Remainder | Minimum | Maximum | Copysign | Nextafter
+            | Hypot | Logaddexp | Fma | Atan2 | Sigmoid | Cbrt | Erf | Erfc | Gamma | Lgamma | Less
+            | LessEqual | Greater | GreaterEqual | Signbit | BitwiseAnd | BitwiseOr | BitwiseXor
+            | BitwiseInvert | BitwiseLeftShift | BitwiseRightShift => OnComplex::Refused,
+        }
+    }
+
     /// The result's dtype when the op is computed in `dtype`.
     pub fn result_dtype(self, dtype: DType) -> DType {
         match self.result_rule() {
+            ResultRule::Same if self.on_complex() == OnComplex::Real => dtype.part(),
             ResultRule::Same => dtype,
             ResultRule::Bool => DType::Bool,
         }
@@ -416,6 +447,36 @@ impl ReduceOp {
     }
 }
 
+/// A part of a complex number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Part {
+    /// The real part, which comes first in memory.
+    Real,
+    /// The imaginary part.
+    Imag,
+}
+
+impl Part {
+    /// Both, in memory order.
+    pub const ALL: [Part; 2] = [Part::Real, Part::Imag];
+
+    /// The name in the text form.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Part::Real => "real",
+            Part::Imag => "imag",
+        }
+    }
+
+    /// The bytes before it in an element of `dtype`, which is complex.
+    pub const fn offset(self, dtype: DType) -> usize {
+        match self {
+            Part::Real => 0,
+            Part::Imag => dtype.size() / 2,
+        }
+    }
+}
+
 /// What a slice keeps of one dimension: `len` elements from `start`, `step` apart. A step may be negative.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct DimSlice {
@@ -440,8 +501,12 @@ pub enum Op {
     Elementwise(ElementwiseOp),
     /// `where(condition, x, y)`: elementwise choice; `x` and `y` have one dtype, the condition is `bool`.
     Where,
-    /// Conversion to a dtype, with NumPy's wrap and truncation rules.
+    /// Conversion to a dtype, with NumPy's wrap and truncation rules. A complex number becomes no real one.
     Cast(DType),
+    /// Elementwise: complex numbers from their real and imaginary parts, which have one float dtype and broadcast.
+    Complex,
+    /// One part of complex numbers. A view: every other number in memory.
+    Part(Part),
     /// Reduction over axes, ascending; a reduced axis stays with length 1.
     Reduce(ReduceOp, Dims),
     /// A strided part of each dimension. A view.
@@ -470,6 +535,8 @@ impl Op {
             Op::Elementwise(op) => op.name(),
             Op::Where => "where",
             Op::Cast(_) => "cast",
+            Op::Complex => "complex",
+            Op::Part(_) => "part",
             Op::Reduce(op, _) => op.name(),
             Op::Slice(_) => "slice",
             Op::Reshape(_) => "reshape",
@@ -483,11 +550,11 @@ impl Op {
 
     /// Whether the result can be a differently strided look at the operand's memory.
     pub fn is_view(&self) -> bool {
-        matches!(self, Op::Slice(_) | Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_))
+        matches!(self, Op::Part(_) | Op::Slice(_) | Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_))
     }
 
     /// Whether each result element depends on the operands' elements at the same (broadcast) position alone.
     pub fn is_elementwise(&self) -> bool {
-        matches!(self, Op::Elementwise(_) | Op::Where | Op::Cast(_) | Op::Copy)
+        matches!(self, Op::Elementwise(_) | Op::Where | Op::Cast(_) | Op::Complex | Op::Copy)
     }
 }

@@ -17,7 +17,7 @@ use self::lexer::Token;
 pub(crate) use self::lexer::is_word_char;
 use crate::{
     Destination, Dims, ElementwiseOp, Encoding, Graph, Layout, NodeId, Op, Operands, Output, Parameter,
-    ParseError, Placement, ReduceOp, RegionId, Slot, Source, Strides, Type, verify,
+    ParseError, Part, Placement, ReduceOp, RegionId, Slot, Source, Strides, Type, verify,
 };
 
 type Result<T> = std::result::Result<T, ParseError>;
@@ -65,6 +65,16 @@ const FORMS: &[(&str, Form)] = &[
     ("cast", |text, cursor| {
         let operands = text.operands(cursor)?;
         Ok((Op::Cast(cursor.dtype()?), operands))
+    }),
+    ("complex", |text, cursor| Ok((Op::Complex, text.operands(cursor)?))),
+    ("part", |text, cursor| {
+        let operands = text.operands(cursor)?;
+        for part in Part::ALL {
+            if cursor.accept_word(part.name())? {
+                return Ok((Op::Part(part), operands));
+            }
+        }
+        Err(cursor.unexpected("`real` or `imag`"))
     }),
     ("slice", |text, cursor| {
         let operands = text.operands(cursor)?;

@@ -16,7 +16,7 @@ pub use half::{is_direct_cast, prefers_first_of_equals};
 
 use crate::lanes::Scalar;
 use crate::math::Function;
-use crate::{Bool, DType, Element, ElementwiseOp, Literal, dispatch_dtype};
+use crate::{Bool, DType, Element, ElementwiseOp, Literal, complex, dispatch_dtype};
 
 /// An op of one operand, for one element type.
 pub trait Unary<T: Element> {
@@ -509,18 +509,22 @@ pub fn evaluate(op: ElementwiseOp, operands: &[Literal]) -> Option<Literal> {
     }
     match operands.first()?.dtype() {
         dtype if dtype.is_half() => half::evaluate_half(op, dtype, operands),
+        dtype if dtype.is_complex() => complex::evaluate(op, operands),
         dtype => visit(op, dtype, Evaluate(operands)).flatten(),
     }
 }
 
-/// The literal converted to `dtype`; `None` where either is complex.
+/// The literal converted to `dtype`; `None` for a complex number and a real dtype other than `bool`.
 pub fn cast(literal: Literal, dtype: DType) -> Option<Literal> {
+    if literal.dtype().is_complex() || dtype.is_complex() {
+        return complex::cast(literal, dtype);
+    }
     fn to<T: CastTo<U>, U: Element>(literal: Literal) -> Option<Literal> {
         Some(Literal::new(literal.get::<T>()?.cast_to()))
     }
     dispatch_dtype!(
         literal.dtype(),
         T => dispatch_dtype!(dtype, U => to::<T, U>(literal), complex => None),
-        complex => (literal.dtype() == dtype).then_some(literal)
+        complex => None
     )
 }

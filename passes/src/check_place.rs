@@ -178,15 +178,16 @@ impl Region<'_> {
         Ok(())
     }
 
-    /// Whether `node`, stored from byte `start` on, is elementwise, and its element `i` lies where the read finds its own.
+    /// Whether `node`, stored from byte `start` on, is elementwise, and the read finds its element `i` within that of `node`.
     fn is_read_where_stored(&self, read: &Read, node: NodeId, start: usize) -> bool {
         let graph = self.graph;
         let (stored, loaded) = (&graph.node(node).ty, &graph.node(read.operand).ty);
         let Some(access) = access(graph, read.operand) else { return false };
         let mut step = stored.dtype.size() as isize;
+        let first = read.base as isize + access.offset - start as isize;
         let mut aligned = access.strides.len() == stored.shape.len()
-            && read.base as isize + access.offset == start as isize
-            && loaded.dtype.size() == stored.dtype.size();
+            && first >= 0
+            && first + loaded.dtype.size() as isize <= step;
         for (&dim, &stride) in stored.shape.iter().zip(&access.strides).rev() {
             aligned &= dim == 1 || stride == step;
             step *= dim as isize;

@@ -5,6 +5,7 @@
 //! A graph without them is left as it is, and costs a look at each node. It runs after `views`, for which an op is one
 //! node, and before `simplify`, which then sees what is really computed; equal conversions are merged by `cse`.
 
+mod complex;
 mod half;
 
 use std::borrow::Cow;
@@ -22,7 +23,10 @@ struct Family {
 }
 
 /// The families, in the order they are rewritten.
-const FAMILIES: &[Family] = &[Family { includes: DType::is_half, rewrite: half::rewrite }];
+const FAMILIES: &[Family] = &[
+    Family { includes: DType::is_complex, rewrite: complex::rewrite },
+    Family { includes: DType::is_half, rewrite: half::rewrite },
+];
 
 /// Returns `graph` with ops on dtypes that have kernels.
 pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {

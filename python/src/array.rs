@@ -76,6 +76,21 @@ impl Array {
         "cpu"
     }
 
+    /// The real part; a real array itself.
+    #[getter]
+    fn real(&self, py: Python<'_>) -> Captured {
+        op::unary(py, Op::Real, self)
+    }
+    /// The imaginary part; zeros for a real array.
+    #[getter]
+    fn imag(&self, py: Python<'_>) -> Captured {
+        op::unary(py, Op::Imag, self)
+    }
+    /// The complex conjugate; a real array itself.
+    fn conj(&self, py: Python<'_>) -> Captured {
+        op::unary(py, Op::Conj, self)
+    }
+
     /// All dimensions in reverse order.
     #[getter(T)]
     fn transposed(&self, py: Python<'_>) -> Captured {

@@ -31,11 +31,19 @@ macro_rules! functions {
         /// Adds the functions to the module.
         pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
             $(module.add_function(wrap_pyfunction!(functions::$name, module)?)?;)*
-            Ok(())
+            module.add_function(wrap_pyfunction!(angle, module)?)
         }
     };
 }
 for_each_elementwise_op!(functions);
+
+/// The angle of each number in the complex plane, in radians in [-pi, pi].
+#[pyfunction]
+#[pyo3(signature = (z, /))]
+fn angle(py: Python<'_>, z: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let z = required("angle", z)?;
+    wrap(py, ops::angle(z.operand(), source::here(py)))
+}
 
 /// The elementwise ops: a list of dicts with `name`, `arity`, `dtypes` (those with a kernel), `ulp` (0: NumPy's bits),
 /// `domain` (where ordinary operands lie) and `doc`.

@@ -5,7 +5,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use raptors::DType;
-use raptors::ir::{ElementwiseOp, Kind};
+use raptors::ir::{ElementwiseOp, Kind, Op};
 use raptors::ops::{self, Operand, Weak};
 
 use crate::array::Array;
@@ -148,6 +148,11 @@ pub(crate) fn round(py: Python<'_>, x: &raptors::Array, decimals: i32) -> PyResu
     let apply = |op, operands: &[Operand<'_>]| ops::elementwise(op, operands, source).or_raise();
     if decimals == 0 {
         return apply(ElementwiseOp::Round, &[Operand::Array(x)]);
+    }
+    if x.dtype().is_complex() {
+        let part = |op| round(py, &apply(op, &[Operand::Array(x)])?, decimals);
+        let (re, im) = (part(ElementwiseOp::Real)?, part(ElementwiseOp::Imag)?);
+        return raptors::Array::apply(Op::Complex, &[&re, &im], source).or_raise();
     }
     if !x.dtype().is_float() {
         let name = x.dtype().numpy_name();

@@ -8,7 +8,7 @@
 //! A file has a concept: [`arithmetic`], integer and float [`division`], [`comparison`]s with what is
 //! computed of truth values, [`casts`], [`functions`].
 //!
-//! Limits: no division of 64-bit integers, no power of integers, no complex arithmetic. What has no vector
+//! Limits: no division of 64-bit integers, no power of integers. What has no vector
 //! form is refused with a reason, and interpreted.
 
 mod arithmetic;
@@ -23,7 +23,7 @@ mod tests;
 
 use std::fmt;
 
-use raptors_ir::{DType, ElementwiseOp, Kind, ReduceOp, ResultRule};
+use raptors_ir::{DType, ElementwiseOp, Kind, Part, ReduceOp, ResultRule};
 
 use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, Scalar, ValueId};
 use crate::codegen::vector::{Combine, Conversion, Predicate, Step, Type, VectorId, VectorOp, VectorProgram};
@@ -50,6 +50,8 @@ pub(crate) enum PoolEntry {
     Constant(u64),
     /// A parameter passed by value.
     Parameter(u32),
+    /// A part of a complex one.
+    Part(u32, Part),
     /// The one element of an operand that is the same everywhere.
     Element(OperandId),
 }
@@ -261,6 +263,7 @@ impl Selector {
                 match scalar {
                     Scalar::Constant(literal) => builder.constant(ty, literal.bits() as u64),
                     Scalar::Parameter(n) => builder.splat(PoolEntry::Parameter(*n), ty),
+                    Scalar::Part(n, part) => builder.splat(PoolEntry::Part(*n, *part), ty),
                 }
             }
             (LaneOp::Index { .. }, _) => match source(value) {

@@ -108,6 +108,7 @@ impl<'a> TileRunner<'a> {
                 let literal = match inst.op {
                     LaneOp::Splat(Scalar::Constant(literal)) => literal,
                     LaneOp::Splat(Scalar::Parameter(n)) => bound.scalar(n),
+                    LaneOp::Splat(Scalar::Part(n, part)) => bound.scalar(n).part(part),
                     _ => unreachable!("{value} is a splat"),
                 };
                 let bytes = literal.bits().to_le_bytes();
@@ -292,8 +293,20 @@ impl<'a> TileRunner<'a> {
     /// As for [`TileRunner::compute`], which was last called with the same range.
     pub(crate) unsafe fn store(&mut self, start: usize, len: usize) {
         let nest = self.nest;
-        for &(value, id) in &self.tile.late_stores {
+        let mut stores = self.tile.late_stores.as_slice();
+        while let [(value, id), rest @ ..] = stores {
+            stores = rest;
             let operand = &nest.operands[id.index()];
+            if let [(imag, other), rest @ ..] = rest
+                && operand.begins_pairs_with(&nest.operands[other.index()], &nest.dims)
+            {
+                stores = rest;
+                let item = operand.dtype.size();
+                let target = self.bases[id.index()].wrapping_add(2 * start * item);
+                // SAFETY: the pairs are writable over the whole space, and both values have `len` elements.
+                unsafe { copy::interleave([value, imag].map(|part| self.value(*part)), target, item, len) };
+                continue;
+            }
             // SAFETY: the operand is writable over the whole space, and the value has `len` elements.
             unsafe {
                 unpack_range(

@@ -25,6 +25,7 @@ SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 INTEGERS = SIGNED + UNSIGNED
 FLOATS = ("float16", "float32", "float64")
+COMPLEX = ("complex64", "complex128")
 
 # Where long double is no wider than double, the reference has an error of its own.
 REFERENCE_ULP = 0 if np.finfo(np.longdouble).nmant > 52 else 1
@@ -48,7 +49,9 @@ def native(array: np.ndarray) -> np.ndarray:
 
 
 def same_bits(got: np.ndarray, want: np.ndarray) -> np.ndarray:
-    """Where the elements are equal; a NaN equals any NaN, and 0.0 does not equal -0.0."""
+    """Where the elements are equal, complex ones in both parts; a NaN equals any NaN, and 0.0 is not -0.0."""
+    if got.dtype.kind == "c":
+        return same_bits(got.real, want.real) & same_bits(got.imag, want.imag)
     if got.dtype.kind != "f":
         return got == want
     return ((got == want) & (np.signbit(got) == np.signbit(want))) | (np.isnan(got) & np.isnan(want))

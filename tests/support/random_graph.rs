@@ -1,13 +1,13 @@
 //! Random graphs of ops whose results are exact: every backend must agree on them to the last bit.
 //!
 //! Drawn: parameters of every layout, constants, elementwise ops that promise 0 ULP, `where`, casts, reductions, views,
-//! concats, copies and matrix products of integers; shapes of up to three dimensions with lengths 0, 1 and a few more;
+//! concats, copies, complex numbers and their parts, and matrix products of integers; shapes of up to three dimensions with lengths 0, 1 and a few more;
 //! values used once, often and never. New nodes like to build on those just made, so that views of views are common; and
 //! some use a reduction beside what was reduced. Left out: float matrix products and transcendentals.
 
 use raptors_ir::{
     DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output,
-    Parameter, ReduceOp, Shape, Strides, Type, arity,
+    Parameter, Part, ReduceOp, Shape, Strides, Type, arity,
 };
 
 /// Values of a small graph get no larger than this many elements, those of a large one than [`LARGEST`].
@@ -30,6 +30,8 @@ const DTYPES: [DType; 13] = [
     DType::BF16,
     DType::F32,
     DType::F64,
+    DType::C64,
+    DType::C128,
 ];
 
 /// Xorshift64* numbers: the same for the same seed, everywhere.
@@ -192,7 +194,7 @@ fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<N
     {
         return Some(used);
     }
-    let op = match random.below(17) {
+    let op = match random.below(19) {
         0..6 => Op::Elementwise(random.pick(ElementwiseOp::ALL)),
         6 => Op::Where,
         7 => Op::Cast(random.pick(&DTYPES)),
@@ -217,16 +219,18 @@ fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<N
             Op::Constant(random_literal(random, dtype))
         }
         15 => Op::Matmul,
+        16 => Op::Complex,
+        17 => Op::Part(random.pick(&Part::ALL)),
         _ if random.one_in(3) => Op::Iota(random.below(9)),
         _ => Op::Copy,
     };
     let inexact = matches!(op, Op::Elementwise(op) if op.ulp() > 0);
-    if inexact || op == Op::Matmul && graph.node(x).ty.dtype.is_float() {
+    let dtype = graph.node(x).ty.dtype;
+    if inexact || op == Op::Matmul && (dtype.is_float() || dtype.is_complex()) {
         return None;
     }
     // Operands of one dtype are what most ops need.
-    let alike: Vec<NodeId> =
-        graph.ids().filter(|&id| graph.node(id).ty.dtype == graph.node(x).ty.dtype).collect();
+    let alike: Vec<NodeId> = graph.ids().filter(|&id| graph.node(id).ty.dtype == dtype).collect();
     let count = arity(&op).unwrap_or_else(|| 1 + random.below(3));
     let mut operands: Vec<NodeId> =
         (0..count).map(|i| if i == 0 { x } else { random.pick(&alike) }).collect();
@@ -312,6 +316,9 @@ pub(crate) fn random_argument(random: &mut Random, ty: &Type) -> Vec<Literal> {
 
 /// Small, special or any bits.
 fn random_literal(random: &mut Random, dtype: DType) -> Literal {
+    if dtype.is_complex() {
+        return Literal::of_parts([0, 1].map(|_| random_literal(random, dtype.part())));
+    }
     let special = [0.0, -0.0, 1.0, -1.0, 2.0, 0.5, 100.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 5e-324];
     match random.below(3) {
         0 if dtype != DType::Bool => Literal::from_bits(dtype, u128::from(random.bits())),

@@ -23,8 +23,11 @@ pub(crate) fn evaluate(graph: &Graph, arguments: &[Array]) -> Vec<Array> {
     graph.outputs().iter().map(|output| values[output.node.index()].clone()).collect()
 }
 
-/// Equal bits, or both NaN.
+/// Equal bits, or both NaN; of complex numbers in both parts.
 pub(crate) fn same(a: Literal, b: Literal) -> bool {
+    if a.dtype().is_complex() && a.dtype() == b.dtype() {
+        return a.parts().into_iter().zip(b.parts()).all(|(a, b)| same(a, b));
+    }
     a == b || (a.dtype() == b.dtype() && is_nan(a) && is_nan(b))
 }
 
@@ -65,6 +68,8 @@ fn node(op: &Op, shape: &Shape, operands: &[Operand<'_>], arguments: &[Array]) -
         }),
         Op::Where => each(&|index| operands[if operands[0].at(index).bits() != 0 { 1 } else { 2 }].at(index)),
         Op::Cast(dtype) => operands[0].elements.iter().map(|&x| scalar::cast(x, *dtype).unwrap()).collect(),
+        Op::Complex => each(&|index| Literal::of_parts([operands[0].at(index), operands[1].at(index)])),
+        Op::Part(part) => operands[0].elements.iter().map(|x| x.part(*part)).collect(),
         Op::Reduce(op, axes) => reduce(*op, axes, shape, &operands[0]),
         Op::Slice(dims) => each(&|index| {
             let place = |(dim, &i): (&DimSlice, &usize)| dim.start as isize + i as isize * dim.step;
