@@ -9,6 +9,7 @@ mod dtype;
 mod shape;
 mod literal;
 mod op;
+mod library;
 pub mod lanes;
 pub mod math;
 pub mod scalar;
@@ -31,6 +32,7 @@ pub use graph::{
     RegionId, Slot, Source,
 };
 pub use infer::{Type, arity, infer};
+pub use library::{LibraryOp, Order};
 pub use literal::Literal;
 pub use op::{Class, DimSlice, ElementwiseOp, Fact, Op, ReduceOp, ResultRule};
 pub use parse::{load, parse};

@@ -3,8 +3,8 @@
 //! - An output is memory of its own. One that is a parameter, a constant, a view, or already another output is copied. A
 //!   computed value that is only reshaped is returned as it is: its elements are those of the output, in order.
 //! - A reshape that strides cannot express reads a row-major copy.
-//! - A matrix product reads memory in native byte order; an operand that is a scalar, computed on the fly (iota), or
-//!   stored with the other byte order is copied.
+//! - A matrix product or a library op reads memory in native byte order; an operand that is a scalar, computed on the
+//!   fly (iota), unaligned, or stored with the other byte order is copied.
 //!
 //! Each copy is in the ledger: `plan.copies` counts them.
 
@@ -37,7 +37,7 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
             };
             new.push_node(node.clone(), &[operand])
         }
-        Op::Matmul => {
+        Op::Matmul | Op::Library(_) => {
             let operands: Operands = operands
                 .iter()
                 .map(|&operand| match memory_problem(new, operand) {
@@ -93,7 +93,7 @@ fn copy(graph: &mut Graph, x: NodeId) -> NodeId {
     graph.push_node(Node { op: Op::Copy, ty, source }, &[x])
 }
 
-/// Why a matrix product cannot read this operand as it is.
+/// Why a matrix product or a library op cannot read this operand as it is.
 fn memory_problem(graph: &Graph, operand: NodeId) -> Option<&'static str> {
     match access(graph, operand)?.root {
         Root::Iota(_) => Some("an iota has no memory to read"),

@@ -5,6 +5,7 @@
 //! - [`reduce`]: the reduction tree whose bits depend on the length alone, and argmin/argmax;
 //! - [`copy`]: boxes with any strides, gathered, scattered and filled;
 //! - [`matmul`]: matrix products;
+//! - [`cumulative`], [`sort`]: rows as a whole, by the executor's `library` steps;
 //! - [`roof`]: what this machine does at most.
 //!
 //! Everything is a raw-pointer function behind a table keyed by op, dtype and [`Level`](crate::runtime::level::Level):
@@ -17,6 +18,7 @@ mod level;
 mod arg;
 mod convert;
 pub mod copy;
+pub(crate) mod cumulative;
 pub mod elementwise;
 mod fill;
 mod gemv;
@@ -26,9 +28,12 @@ mod math;
 pub mod matmul;
 pub(crate) mod product;
 pub mod reduce;
+pub(crate) mod radix;
 mod reduction;
 mod ring;
 pub mod roof;
+pub(crate) mod sort;
+pub(crate) mod sort_key;
 mod transpose;
 
 pub use elementwise::Kernel;

@@ -1,13 +1,14 @@
 //! Random graphs of ops whose results are exact: every backend must agree on them to the last bit.
 //!
 //! Drawn: parameters of every layout, constants, elementwise ops that promise 0 ULP, `where`, casts, reductions, views,
-//! concats, copies and matrix products of integers; shapes of up to three dimensions with lengths 0, 1 and a few more;
+//! concats, copies, library ops and matrix products of integers; shapes of up to three dimensions with lengths 0, 1 and a few more;
 //! values used once, often and never. New nodes like to build on those just made, so that views of views are common; and
-//! some use a reduction beside what was reduced. Left out: float matrix products and transcendentals.
+//! some use a reduction beside what was reduced. Left out: float matrix products, transcendentals, and partitions, which
+//! have more than one answer.
 
 use raptors_ir::{
-    DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output,
-    Parameter, ReduceOp, Shape, Strides, Type, arity,
+    DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, LibraryOp, Literal, NodeId,
+    Op, Order, Output, Parameter, ReduceOp, Shape, Strides, Type, arity,
 };
 
 /// Values of a small graph get no larger than this many elements, those of a large one than [`LARGEST`].
@@ -161,7 +162,8 @@ fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<N
     {
         return Some(used);
     }
-    let op = match random.below(17) {
+    let op = match random.below(18) {
+        17 => Op::Library(library(random, shape)?),
         0..6 => Op::Elementwise(random.pick(ElementwiseOp::ALL)),
         6 => Op::Where,
         7 => Op::Cast(random.pick(&DTYPES)),
@@ -251,6 +253,17 @@ fn reduction_used(random: &mut Random, graph: &Graph) -> Option<(Op, Vec<NodeId>
         operands.reverse();
     }
     Some((Op::Elementwise(random.pick(&exact)), operands))
+}
+
+fn library(random: &mut Random, shape: &Shape) -> Option<LibraryOp> {
+    let axis = (!shape.is_empty()).then(|| random.below(shape.len()))?;
+    let order = random.pick(&[Order::Ascending, Order::Descending]);
+    Some(match random.below(4) {
+        0 => LibraryOp::CumulativeSum { axis },
+        1 => LibraryOp::CumulativeProd { axis },
+        2 => LibraryOp::Sort { axis, order },
+        _ => LibraryOp::Argsort { axis, order },
+    })
 }
 
 fn dim_slice(random: &mut Random, len: usize) -> DimSlice {

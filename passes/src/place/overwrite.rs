@@ -6,7 +6,8 @@
 //! 2. the kernel reads those bytes only at the element that is being written. Loops run over ranges of elements, in
 //!    any order and on several threads, so nothing else is before a write; a region that waits for reductions of its
 //!    own passes over a row again after each, so the write is in its last pass. Reads that strides show to stay clear
-//!    of those bytes do not count;
+//!    of those bytes do not count. A library op that works in place reads and writes its one operand in an order of its
+//!    own;
 //! 3. every other kernel that reads those bytes runs before, or can be moved there ([`Order::put_before`]);
 //! 4. nothing else has been written over those bytes.
 
@@ -89,7 +90,7 @@ pub(super) fn make_way(
     (node, region): (NodeId, u32),
 ) -> Result<(), &'static str> {
     for read in reads.of_value(region, root).filter(|read| read.touches(graph, bytes)) {
-        if !graph.op(node).is_elementwise() {
+        if !graph.op(node).runs_in_place() {
             return Err("the kernel does not write element by element");
         }
         if !reads.is_in_last_phase(node, region) {
@@ -176,7 +177,7 @@ impl Assigner<'_> {
     /// The place of an operand that `node` is to be written over.
     fn over_operand(&mut self, node: NodeId, region: u32) -> Option<(u32, usize)> {
         let bytes = self.graph.bytes(node);
-        if !self.graph.op(node).is_elementwise() || bytes == 0 {
+        if !self.graph.op(node).runs_in_place() || bytes == 0 {
             return None;
         }
         let mut tried: SmallVec<[NodeId; 4]> = SmallVec::new();

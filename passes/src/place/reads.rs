@@ -65,7 +65,7 @@ impl Reads {
                     }
                     let space = match graph.op(node) {
                         Op::Reduce(..) => Some(operand),
-                        op => op.is_elementwise().then_some(node),
+                        op => op.runs_in_place().then_some(node),
                     };
                     let known = last[operand.index()].replace((region as u32, space));
                     if known.is_some_and(|known| known.0 == region as u32 && shape(known.1) == shape(space)) {
