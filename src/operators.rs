@@ -6,12 +6,16 @@
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Shl, Shr, Sub};
 use std::panic::Location;
 
-use raptors_ir::{DType, Element, ElementwiseOp, Literal, Order, ReduceOp, Source, for_each_elementwise_op};
+use raptors_ir::{
+    DType, Element, ElementwiseOp, Literal, Order, ReduceOp, Side, Source, for_each_elementwise_op,
+};
 
 use crate::array::Array;
 use crate::error::Error;
+use crate::indexing::{self, Bounds};
 use crate::into_array::IntoArray;
 use crate::ops::{self, Axes, Operand, Weak};
+use crate::searching;
 use crate::sorting::{self, Start};
 use crate::source;
 use crate::views::{self, Index};
@@ -312,6 +316,29 @@ impl Array {
     #[track_caller]
     pub fn argpartition(&self, kth: &[isize], axis: impl Into<Option<isize>>) -> Array {
         or_invalid(sorting::argpartition(self, kth, axis.into(), here()))
+    }
+
+    /// The elements at `positions` along `axis`; of the flattened array without one. Negative positions count from the end;
+    /// those out of bounds are an error of the evaluation.
+    #[must_use]
+    #[track_caller]
+    pub fn take(&self, positions: &Array, axis: impl Into<Option<isize>>) -> Array {
+        or_invalid(indexing::take(self, positions, axis.into(), Bounds::Checked, here()))
+    }
+
+    /// For each of `positions`, the element there along `axis`, at the same index otherwise.
+    #[must_use]
+    #[track_caller]
+    pub fn take_along_axis(&self, positions: &Array, axis: isize) -> Array {
+        or_invalid(indexing::take_along_axis(self, positions, Some(axis), here()))
+    }
+
+    /// Where each of the values would be inserted in this array, which ascends.
+    #[must_use]
+    #[track_caller]
+    pub fn searchsorted(&self, values: impl Into<Term>, side: Side) -> Array {
+        let values = values.into();
+        or_invalid(searching::searchsorted(self, values.operand(), side, None, here()))
     }
 
     /// The matrix product.

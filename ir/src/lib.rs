@@ -32,7 +32,7 @@ pub use graph::{
     RegionId, Slot, Source,
 };
 pub use infer::{Type, arity, infer};
-pub use library::{LibraryOp, Order};
+pub use library::{LibraryOp, Order, Side, Write};
 pub use literal::Literal;
 pub use op::{Class, DimSlice, ElementwiseOp, Fact, Op, ReduceOp, ResultRule};
 pub use parse::{load, parse};

@@ -494,7 +494,7 @@ impl Op {
         matches!(self, Op::Elementwise(_) | Op::Where | Op::Cast(_) | Op::Copy)
     }
 
-    /// Whether the result may be written over an operand of its shape, whose element `i` lies where element `i` of the
+    /// Whether the result may be written over its (first, for a library op) operand of its shape, whose element `i` lies where element `i` of the
     /// result goes: elementwise ops, and algorithms that rearrange or rewrite their operand.
     pub fn runs_in_place(&self) -> bool {
         self.is_elementwise() || matches!(self, Op::Library(op) if op.runs_in_place())

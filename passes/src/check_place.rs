@@ -128,7 +128,7 @@ impl Region<'_> {
     fn replay_reads(&mut self, memory: &Memory) -> Result<(), VerifyError> {
         let graph = self.graph;
         for &node in self.nodes {
-            for operand in graph.operands(node) {
+            for (n, operand) in graph.operands(node).into_iter().enumerate() {
                 let root = root_of(graph, operand);
                 let slot = match *graph.op(root) {
                     Op::Constant(_) | Op::Iota(_) => continue,
@@ -146,7 +146,8 @@ impl Region<'_> {
                 }
                 let over = match graph.op(node) {
                     Op::Reduce(..) => Some(operand),
-                    op if op.runs_in_place() => Some(node),
+                    Op::Library(op) => (n == 0 && op.runs_in_place()).then_some(node),
+                    op if op.is_elementwise() => Some(node),
                     _ => None,
                 };
                 self.reads.push(Read { space, bytes, base, operand, over, root });

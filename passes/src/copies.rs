@@ -40,7 +40,7 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
         Op::Matmul | Op::Library(_) => {
             let operands: Operands = operands
                 .iter()
-                .map(|&operand| match memory_problem(new, operand) {
+                .map(|&operand| match memory_problem(new, operand).or_else(|| gaps(new, &node.op, operand)) {
                     None => operand,
                     Some(problem) => {
                         ledger.applied("copies", "operand", graph, id, problem);
@@ -107,6 +107,20 @@ fn memory_problem(graph: &Graph, operand: NodeId) -> Option<&'static str> {
         },
         Root::Value(_) => None,
     }
+}
+
+/// Why an op that reads elements side by side cannot read this operand as it is.
+fn gaps(graph: &Graph, op: &Op, operand: NodeId) -> Option<&'static str> {
+    if !matches!(op, Op::Library(op) if op.reads_row_major()) {
+        return None;
+    }
+    let ty = &graph.node(operand).ty;
+    let expected = ty.shape.row_major_strides(ty.dtype.size());
+    let access = access(graph, operand)?;
+    let mut dims = ty.shape.iter().zip(&access.strides).zip(&expected);
+    let side_by_side =
+        ty.shape.size() == 0 || dims.all(|((&dim, stride), expected)| dim == 1 || stride == expected);
+    (!side_by_side).then_some("its elements do not lie side by side")
 }
 
 /// Why this node's value cannot itself be an output.

@@ -13,6 +13,7 @@ mod reductions;
 mod sorting;
 mod views;
 mod index;
+mod indexing;
 mod creation;
 mod dtype;
 mod lazy;
@@ -46,6 +47,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     elementwise::add_to(module)?;
     reductions::add_to(module)?;
     sorting::add_to(module)?;
+    indexing::add_to(module)?;
     views::add_to(module)?;
     creation::add_to(module)?;
     macro_rules! add {

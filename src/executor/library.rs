@@ -3,11 +3,14 @@
 //! What is shared changes no bit: rows are independent, and a long row is only cut where the cuts do not matter.
 
 mod cumulative;
+mod gather;
+mod mask;
+mod search;
 mod sort;
 
 use std::ops::Range;
 
-use raptors_ir::LibraryOp;
+use raptors_ir::{IrError, LibraryOp};
 
 use crate::error::Error;
 use crate::executor::Bound;
@@ -22,7 +25,7 @@ use crate::runtime::team;
 ///
 /// As for [`super::run`].
 pub(super) unsafe fn run(call: &LibraryCall, bound: &Bound<'_>) -> Result<(), Error> {
-    if call.result.len() == 0 {
+    if call.result.len() == 0 && !call.op.can_fail() {
         return Ok(());
     }
     // SAFETY: as for this function.
@@ -34,6 +37,12 @@ pub(super) unsafe fn run(call: &LibraryCall, bound: &Bound<'_>) -> Result<(), Er
             LibraryOp::Argsort { axis, order } => sort::argsort(call, *axis, *order, bound),
             LibraryOp::Partition { axis, kth } => sort::partition(call, *axis, kth, bound),
             LibraryOp::Argpartition { axis, kth } => sort::argpartition(call, *axis, kth, bound),
+            LibraryOp::Gather { axes } => gather::gather(call, axes, bound),
+            LibraryOp::Scatter { axes, write } => gather::scatter(call, axes, *write, bound),
+            LibraryOp::Compress { .. } => mask::compress(call, bound),
+            LibraryOp::Positions { .. } => mask::positions(call, bound),
+            LibraryOp::Searchsorted { side } => search::searchsorted(call, *side, bound),
+            LibraryOp::Bincount { .. } => search::bincount(call, bound),
         }
     }
 }
@@ -55,6 +64,11 @@ unsafe fn copied(call: &LibraryCall, bound: &Bound<'_>) -> *mut u8 {
         }
     }
     target
+}
+
+/// The error for values that an op does not take.
+fn mistake(error: IrError) -> Error {
+    Error::Op { error: Box::new(error), operands: Vec::new() }
 }
 
 /// Whether the elements lie side by side in row-major order.

@@ -57,7 +57,7 @@ impl Around {
 }
 
 impl LibraryCall {
-    /// Nanoseconds of an element of the result on one thread, roughly.
+    /// Nanoseconds of an element on one thread, roughly.
     pub(crate) fn element_ns(&self) -> f64 {
         /// A comparison and what follows from it.
         const STEP_NS: f64 = 0.6;
@@ -68,6 +68,10 @@ impl LibraryCall {
             LibraryOp::Argsort { axis, .. } => 1.5 * STEP_NS * levels(*axis),
             LibraryOp::Partition { .. } => 4.0,
             LibraryOp::Argpartition { .. } => 8.0,
+            LibraryOp::Gather { .. } | LibraryOp::Scatter { .. } => 1.0,
+            LibraryOp::Compress { .. } | LibraryOp::Positions { .. } => 0.5,
+            LibraryOp::Searchsorted { .. } => STEP_NS * 3.0 * (self.operands[0].len().max(2) as f64).log2(),
+            LibraryOp::Bincount { .. } => 0.8,
         }
     }
 
@@ -85,13 +89,34 @@ impl LibraryCall {
             LibraryOp::CumulativeSum { .. }
             | LibraryOp::CumulativeProd { .. }
             | LibraryOp::Sort { .. }
-            | LibraryOp::Argsort { .. } => usize::MAX,
+            | LibraryOp::Argsort { .. }
+            | LibraryOp::Gather { .. }
+            | LibraryOp::Compress { .. }
+            | LibraryOp::Positions { .. }
+            | LibraryOp::Searchsorted { .. }
+            | LibraryOp::Bincount { .. } => usize::MAX,
+            LibraryOp::Scatter { axes, .. } if axes[0] > 0 => self.result.dims[0],
+            LibraryOp::Scatter { .. } => 1,
         }
     }
 
     /// Nanoseconds on one thread, roughly.
     pub(crate) fn one_thread_ns(&self) -> f64 {
-        self.result.len() as f64 * self.element_ns()
+        let elements = match &self.op {
+            LibraryOp::Compress { .. } | LibraryOp::Positions { .. } | LibraryOp::Bincount { .. } => {
+                self.operands[0].len()
+            }
+            LibraryOp::Scatter { .. } => self.operands.iter().map(Spread::len).max().unwrap_or(0),
+            LibraryOp::CumulativeSum { .. }
+            | LibraryOp::CumulativeProd { .. }
+            | LibraryOp::Sort { .. }
+            | LibraryOp::Argsort { .. }
+            | LibraryOp::Partition { .. }
+            | LibraryOp::Argpartition { .. }
+            | LibraryOp::Gather { .. }
+            | LibraryOp::Searchsorted { .. } => self.result.len(),
+        };
+        elements as f64 * self.element_ns()
     }
 }
 

@@ -144,11 +144,9 @@ def test_in_place(layout: str) -> None:
     """A donated operand that is row-major is the result's memory; another is not."""
     x = LAYOUTS[layout](np.array([[3.0, -0.0, 2.0], [np.nan, 0.0, -1.0]]))
     want, sums = np.sort(x, axis=1), np.cumsum(x, axis=0)
-    lazy = r.lazy(x, donate=True)
-    plan = r.sort(lazy, axis=1).plan()
-    in_place = layout in ("contiguous",)
-    assert bool(plan.reuses) == in_place, plan.text
-    assert_same(r.sort(lazy, axis=1), want)
+    result = r.sort(r.lazy(x, donate=True), axis=1).eval()
+    assert np.shares_memory(result, x) == (layout == "contiguous")
+    assert_same(result, want)
     y = LAYOUTS[layout](np.array([[3.0, -0.0, 2.0], [np.nan, 0.0, -1.0]]))
     assert_same(r.cumsum(r.lazy(y, donate=True), axis=0), sums)
 
@@ -159,8 +157,7 @@ def test_what_is_computed_for_a_sort_is_sorted_where_it_is() -> None:
     assert plan.kernels == 2
     assert len(plan.reuses) == 1
     assert plan.peak_bytes == x.nbytes
-    text = r.sort(r.lazy(x) * 2.0).explain()
-    assert "sort axis 0 order ascending of (1000,)" in text
+    assert "axis 0 order ascending" in r.sort(r.lazy(x) * 2.0).explain()
 
 
 def test_out() -> None:

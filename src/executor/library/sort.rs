@@ -360,6 +360,6 @@ fn sort_shared<W: Word>(words: &mut [W], scratch: &mut [W], sort: &(dyn Fn(&mut 
         runs /= 2;
     }
     if from.at(0) != words_at.at(0) {
-        words.copy_from_slice(scratch);
+        words.copy_from_slice(&scratch[..len]);
     }
 }
