@@ -8,7 +8,7 @@
 
 use raptors_ir::{
     DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, LibraryOp, Literal, NodeId,
-    Op, Order, Output, Parameter, ReduceOp, Shape, Strides, Type, arity,
+    Op, Order, Output, Parameter, ReduceOp, Shape, Side, Strides, Type, Write, arity,
 };
 
 /// Values of a small graph get no larger than this many elements, those of a large one than [`LARGEST`].
@@ -163,6 +163,7 @@ fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<N
         return Some(used);
     }
     let op = match random.below(18) {
+        17 if random.one_in(2) => return indexed(random, graph, x),
         17 => Op::Library(library(random, shape)?),
         0..6 => Op::Elementwise(random.pick(ElementwiseOp::ALL)),
         6 => Op::Where,
@@ -264,6 +265,34 @@ fn library(random: &mut Random, shape: &Shape) -> Option<LibraryOp> {
         2 => LibraryOp::Sort { axis, order },
         _ => LibraryOp::Argsort { axis, order },
     })
+}
+
+/// Elements of `x` at positions that an argsort gave, or values written there; or a search in what a sort gave.
+fn indexed(random: &mut Random, graph: &Graph, x: NodeId) -> Option<(Op, Vec<NodeId>)> {
+    let alike = |shape: &Shape, dtype: DType| -> Vec<NodeId> {
+        graph.ids().filter(|&id| graph.shape(id) == shape && graph.node(id).ty.dtype == dtype).collect()
+    };
+    let mut found = Vec::new();
+    for id in graph.ids() {
+        match graph.op(id) {
+            Op::Library(LibraryOp::Argsort { axis, .. }) if graph.shape(id) == graph.shape(x) => {
+                let axes: Dims = [*axis].into_iter().collect();
+                let dtype = graph.node(x).ty.dtype;
+                let values = random.pick(&alike(graph.shape(x), dtype));
+                found.push((LibraryOp::Gather { axes: axes.clone() }, vec![x, id]));
+                for write in [Write::Set, Write::Add] {
+                    found.push((LibraryOp::Scatter { axes: axes.clone(), write }, vec![x, id, values]));
+                }
+            }
+            Op::Library(LibraryOp::Sort { order: Order::Ascending, .. }) => {
+                let side = random.pick(&[Side::Left, Side::Right]);
+                found.push((LibraryOp::Searchsorted { side }, vec![id, x]));
+            }
+            _ => {}
+        }
+    }
+    let (op, operands) = (!found.is_empty()).then(|| random.pick(&found))?;
+    Some((Op::Library(op), operands))
 }
 
 fn dim_slice(random: &mut Random, len: usize) -> DimSlice {

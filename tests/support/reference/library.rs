@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use raptors_ir::{ElementwiseOp, LibraryOp, Literal, Order, Shape};
+use raptors_ir::{DType, ElementwiseOp, LibraryOp, Literal, Order, Shape, Side, Write, scalar};
 
 use super::{Array, Operand, apply, is_nan, ravel, unravel};
 
@@ -17,10 +17,71 @@ pub(super) fn library(op: &LibraryOp, shape: &Shape, operands: &[Operand<'_>]) -
         LibraryOp::Argsort { axis, order } => {
             rows(x, *axis, |row| sorted(row, *order).into_iter().map(|i| Literal::new(i as i64)).collect())
         }
+        LibraryOp::Gather { axes } => {
+            let element = |flat| x.elements[place(x, axes, &operands[1..], &unravel(flat, shape))];
+            (0..shape.size()).map(element).collect()
+        }
+        LibraryOp::Scatter { axes, write } => scatter(axes, *write, operands),
+        LibraryOp::Compress { .. } => {
+            selected(&operands[1]).into_iter().map(|i| operands[0].elements[i]).collect()
+        }
+        LibraryOp::Positions { .. } => selected(x).into_iter().map(|i| Literal::new(i as i64)).collect(),
+        LibraryOp::Searchsorted { side } => {
+            let is_before = |x: &&Literal, value| match side {
+                Side::Left => compare(**x, value) == Ordering::Less,
+                Side::Right => compare(**x, value) != Ordering::Greater,
+            };
+            let position = |&value| x.elements.iter().filter(|x| is_before(x, value)).count();
+            operands[1].elements.iter().map(|value| Literal::new(position(value) as i64)).collect()
+        }
+        LibraryOp::Bincount { length } => (0..*length as i64)
+            .map(|number| x.elements.iter().filter(|&&x| integer(x) == number).count())
+            .map(|count| Literal::new(count as i64))
+            .collect(),
         LibraryOp::Partition { .. } | LibraryOp::Argpartition { .. } => {
             panic!("{} of {shape} has more than one answer", op.name())
         }
     }
+}
+
+fn integer(x: Literal) -> i64 {
+    scalar::cast(x, DType::I64).and_then(|x| x.get::<i64>()).unwrap()
+}
+
+/// Where a mask is true.
+fn selected(mask: &Operand<'_>) -> Vec<usize> {
+    (0..mask.elements.len()).filter(|&i| mask.elements[i].bits() != 0).collect()
+}
+
+/// The element of `x` that indices for the axes name at an index.
+fn place(x: &Operand<'_>, axes: &[usize], indices: &[Operand<'_>], index: &[usize]) -> usize {
+    let mut place: Vec<usize> =
+        index.iter().zip(x.shape().iter()).map(|(&i, &len)| if len == 1 { 0 } else { i }).collect();
+    for (&axis, positions) in axes.iter().zip(indices) {
+        let (position, len) = (integer(positions.at(index)), x.shape()[axis] as i64);
+        let from_start = if position < 0 { position + len } else { position };
+        assert!((0..len).contains(&from_start), "{position} is out of bounds for {len}");
+        place[axis] = from_start as usize;
+    }
+    ravel(&place, x.shape())
+}
+
+fn scatter(axes: &[usize], write: Write, operands: &[Operand<'_>]) -> Array {
+    let [x, indices @ .., values] = operands else { panic!("a scatter has elements and values") };
+    let shape = indices
+        .iter()
+        .fold(x.shape().with_reduced(axes), |shape, index| shape.broadcast(index.shape()).unwrap());
+    let mut result = x.elements.to_vec();
+    for flat in 0..shape.size() {
+        let index = unravel(flat, &shape);
+        let element = &mut result[place(x, axes, indices, &index)];
+        let value = values.at(&index);
+        *element = match write {
+            Write::Set => value,
+            Write::Add => apply(ElementwiseOp::Add, &[*element, value]),
+        };
+    }
+    result
 }
 
 /// The elements with each row along an axis replaced.
