@@ -50,9 +50,14 @@ def test_along_axis(x: np.ndarray, data: st.DataObject) -> None:
     axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
     shape = list(x.shape)
     shape[axis] = data.draw(st.integers(0, 5)) if x.shape[axis] else 0
-    index = data.draw(positions(x.shape[axis], tuple(shape)).filter(lambda index: index.shape == tuple(shape))) if x.shape[axis] else np.zeros(shape, int)
+    index = (
+        data.draw(positions(x.shape[axis], tuple(shape)).filter(lambda index: index.shape == tuple(shape)))
+        if x.shape[axis]
+        else np.zeros(shape, int)
+    )
     assert_same(
-        r.take_along_axis(r.lazy(x), r.lazy(index), axis), np.take_along_axis(native(x), native(index).astype(int), axis)
+        r.take_along_axis(r.lazy(x), r.lazy(index), axis),
+        np.take_along_axis(native(x), native(index).astype(int), axis),
     )
     values = mixed(x.dtype.name, index.size, np.random.default_rng(1)).reshape(shape)
     want = native(x).copy()
@@ -164,7 +169,10 @@ def test_large(shape: tuple[int, ...], dtype: str) -> None:
         np.put_along_axis(want, order, np.flip(x), axis)
         assert_same(r.put_along_axis(r.lazy(x), order, np.flip(x), axis), want)
     rows, columns = rng.integers(0, shape[0], 1000), rng.integers(0, shape[-1], 1000)
-    assert_same(r.lazy(x)[rows, ..., columns] if len(shape) > 1 else r.lazy(x)[rows], x[rows, ..., columns] if len(shape) > 1 else x[rows])
+    assert_same(
+        r.lazy(x)[rows, ..., columns] if len(shape) > 1 else r.lazy(x)[rows],
+        x[rows, ..., columns] if len(shape) > 1 else x[rows],
+    )
 
 
 def test_a_condition_is_evaluated_at_once_and_the_rest_is_not() -> None:
@@ -211,7 +219,7 @@ def test_positions_out_of_bounds() -> None:
         (lambda x: x[[0], ..., ...], IndexError, "index: more than one ellipsis"),
         (lambda x: r.take(x, [0.0]), IndexError, "take: positions of float64 are not integers"),
         (lambda x: r.take(x, [0], axis=2), r.AxisError, "take: axis 2 is out of bounds"),
-        (lambda x: r.take(x, [0], mode="up"), ValueError, "take: mode is \"up\""),
+        (lambda x: r.take(x, [0], mode="up"), ValueError, 'take: mode is "up"'),
         (lambda x: r.take_along_axis(x, [0]), ValueError, "take_along_axis: positions of shape"),
         (lambda x: r.put_along_axis(x, [[0]], np.ones((3, 3)), 0), ValueError, "does not broadcast to"),
         (lambda x: x.at[0].set(np.ones(4)), ValueError, "does not broadcast to"),

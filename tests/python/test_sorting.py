@@ -52,7 +52,9 @@ def test_partition(case: tuple[np.ndarray, int], data: st.DataObject) -> None:
     ordered = np.sort(native(x), axis=axis)
     found = evaluate(r.partition(r.lazy(x), kth, axis=axis))
     positions = evaluate(r.argpartition(r.lazy(x), kth, axis=axis))
-    np.testing.assert_array_equal(np.sort(positions, axis=axis), np.argsort(np.zeros(x.shape), axis=axis, kind="stable"))
+    np.testing.assert_array_equal(
+        np.sort(positions, axis=axis), np.argsort(np.zeros(x.shape), axis=axis, kind="stable")
+    )
     for result in (found, np.take_along_axis(native(x), positions, axis)):
         np.testing.assert_array_equal(np.sort(result, axis=axis), ordered)
         for k in kth:
@@ -100,7 +102,10 @@ def test_large(shape: tuple[int, int], dtype: str, axis: int) -> None:
 def test_zeros_keep_their_order() -> None:
     x = np.array([0.0, -1.0, -0.0, 1.0, 0.0, -0.0, np.nan, -0.0], dtype=np.float32)
     assert_same(r.sort(r.lazy(x)), np.array([-1.0, 0.0, -0.0, 0.0, -0.0, -0.0, 1.0, np.nan], np.float32))
-    assert_same(r.sort(r.lazy(x), descending=True), np.array([np.nan, 1.0, 0.0, -0.0, 0.0, -0.0, -0.0, -1.0], np.float32))
+    assert_same(
+        r.sort(r.lazy(x), descending=True),
+        np.array([np.nan, 1.0, 0.0, -0.0, 0.0, -0.0, -0.0, -1.0], np.float32),
+    )
 
 
 @given(case=arrays_and_axes(), name=st.sampled_from(sorted(CUMULATIVE)))
@@ -173,9 +178,17 @@ def test_out() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda x: r.sort(x, axis=2), r.AxisError, "sort: axis 2 is out of bounds for an array with 2 dimensions"),
-        (lambda x: r.argsort(r.lazy(1.0)), r.AxisError, "argsort: axis -1 is out of bounds for an array with 0"),
-        (lambda x: r.cumulative_sum(x), ValueError, r"cumulative_sum: an array of shape \(2, 3\) needs an axis"),
+        (
+            lambda x: r.sort(x, axis=2),
+            r.AxisError,
+            "sort: axis 2 is out of bounds for an array with 2 dimensions",
+        ),
+        (
+            lambda x: r.argsort(r.lazy(1.0)),
+            r.AxisError,
+            "argsort: axis -1 is out of bounds for an array with 0",
+        ),
+        (r.cumulative_sum, ValueError, r"cumulative_sum: an array of shape \(2, 3\) needs an axis"),
         (lambda x: r.cumsum(x, axis=1.5), TypeError, "cumsum: axis is float, needs an integer"),
         (lambda x: r.cumsum(x, dtype="bool"), TypeError, "cumulative_sum: not defined for bool"),
         (lambda x: r.partition(x, 3), ValueError, "partition: kth 3 is out of bounds for 3 elements"),
