@@ -39,5 +39,7 @@ pub(crate) mod search;
 pub(crate) mod sort;
 pub(crate) mod sort_key;
 mod transpose;
+#[cfg(target_arch = "x86_64")]
+mod vector_sort;
 
 pub use elementwise::Kernel;

@@ -1,4 +1,5 @@
-//! Sorting of integers: least significant digit first, and the standard library's sort for few.
+//! Sorting of integers: in vectors (`vector_sort.rs`) with AVX-512; else, and where keys carry positions, least significant
+//! digit first, and the standard library's sort for few.
 //!
 //! Digits of up to 11 bits are counted in one pass over the keys, all of them; then one pass for each digit that differs
 //! among the keys moves every key to its place, in the order it had. So the sort is stable in the bits that are sorted
@@ -8,14 +9,22 @@
 use std::ops::Range;
 
 use super::sort_key::Word;
+use crate::runtime::level::Level;
 
 /// Most digits of a key.
 const DIGITS: usize = 6;
 /// Most bits of a digit.
 const DIGIT_BITS: u32 = 11;
 
-/// Sorts by all bits. `scratch` is as long as `keys`.
-pub(crate) fn sort<W: Word>(keys: &mut [W], scratch: &mut [W]) {
+/// Sorts by all bits, in vectors where `level` has some. `scratch` is at least as long as `keys`.
+pub(crate) fn sort<W: Word>(keys: &mut [W], scratch: &mut [W], level: Level) {
+    let scratch = &mut scratch[..keys.len()];
+    if !W::sort_in_vectors(keys, scratch, level, sort_by_digits) {
+        sort_by_digits(keys, scratch);
+    }
+}
+
+fn sort_by_digits<W: Word>(keys: &mut [W], scratch: &mut [W]) {
     let few = if W::BITS <= 32 { 256 } else { 1024 };
     if keys.len() <= few || W::BITS > 64 {
         return keys.sort_unstable();
@@ -94,4 +103,74 @@ fn split<W: Word>(a: &[W], b: &[W], count: usize) -> usize {
         if a[middle] <= b[count - middle - 1] { low = middle + 1 } else { high = middle }
     }
     low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Random, few different, ascending, descending and mostly largest keys.
+    fn keys(len: usize) -> impl Iterator<Item = Vec<u64>> {
+        let mut state = 88_172_645_463_325_252u64;
+        let mut random = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        (0..5).map(move |kind| {
+            let key = |i| match kind {
+                0 => random(),
+                1 => random() % 7,
+                2 => i as u64,
+                3 => (len - i) as u64,
+                _ if random() % 50 > 0 => u64::MAX,
+                _ => random() % 1000,
+            };
+            (0..len).map(key).collect()
+        })
+    }
+
+    fn check<W: Word + std::fmt::Debug + Default>(keys: &[u64], narrow: fn(u64) -> W) {
+        let keys: Vec<W> = keys.iter().map(|&key| narrow(key)).collect();
+        let mut expected = keys.clone();
+        expected.sort();
+        for level in Level::available() {
+            let (mut found, mut scratch) = (keys.clone(), vec![W::default(); keys.len()]);
+            sort(&mut found, &mut scratch, level);
+            assert_eq!(found, expected, "{level} {}", keys.len());
+        }
+    }
+
+    #[test]
+    fn keys_are_sorted_at_every_level() {
+        for len in (0..300).chain([511, 512, 513, 1000, 1025, 5000, 70_001]) {
+            for keys in keys(len) {
+                check::<u8>(&keys, |key| key as u8);
+                check::<u16>(&keys, |key| key as u16);
+                check::<u32>(&keys, |key| key as u32);
+                check::<u64>(&keys, |key| key);
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_of_a_merge_are_those_of_the_whole() {
+        for (len_a, len_b) in [(0, 0), (0, 5), (5, 0), (1, 9), (40, 37)] {
+            let mut a: Vec<u32> = (0..len_a).map(|i| i * 7 % 11).collect();
+            let mut b: Vec<u32> = (0..len_b).map(|i| i * 5 % 13).collect();
+            a.sort_unstable();
+            b.sort_unstable();
+            let mut expected = [a.clone(), b.clone()].concat();
+            expected.sort();
+            for pieces in 1..5 {
+                let mut found = vec![0; expected.len()];
+                for piece in 0..pieces {
+                    let range = piece * found.len() / pieces..(piece + 1) * found.len() / pieces;
+                    merge(&a, &b, range.clone(), &mut found[range]);
+                }
+                assert_eq!(found, expected);
+            }
+        }
+    }
 }

@@ -6,8 +6,15 @@
 
 use raptors_ir::{Bool, Element};
 
+#[cfg(target_arch = "x86_64")]
+use super::vector_sort;
+use crate::runtime::level::Level;
+
+/// Sorts words, with as many for scratch.
+pub(crate) type SortWords<W> = fn(&mut [W], &mut [W]);
+
 /// An unsigned integer that sorts as something does.
-pub(crate) trait Word: Copy + Ord + Send + Sync + 'static {
+pub(crate) trait Word: Copy + Ord + Send + Sync + Sized + 'static {
     /// Its bits.
     const BITS: u32;
     /// All bits set, if `set`.
@@ -18,10 +25,16 @@ pub(crate) trait Word: Copy + Ord + Send + Sync + 'static {
     fn digit(self, low: u32, bits: u32) -> usize;
     /// Zero-extended.
     fn widen(self) -> u64;
+    /// Sorts keys in vectors, where `level` has some for them; whether it has. `scratch` is as long as the keys, and `deep`
+    /// sorts what vectors do not divide well.
+    fn sort_in_vectors(keys: &mut [Self], scratch: &mut [Self], level: Level, deep: SortWords<Self>) -> bool {
+        let _ = (keys, scratch, level, deep);
+        false
+    }
 }
 
 macro_rules! words {
-    ($($t:ident)*) => {
+    ($($t:ident $($vectors:ident)?;)*) => {
         $(impl Word for $t {
             const BITS: u32 = $t::BITS;
             #[inline(always)]
@@ -32,10 +45,20 @@ macro_rules! words {
             fn digit(self, low: u32, bits: u32) -> usize { (self >> low) as usize & ((1 << bits) - 1) }
             #[inline(always)]
             fn widen(self) -> u64 { self as u64 }
+            $(
+                #[cfg(target_arch = "x86_64")]
+                fn sort_in_vectors(keys: &mut [$t], scratch: &mut [$t], level: Level, deep: SortWords<$t>) -> bool {
+                    if level == Level::Avx512 {
+                        // SAFETY: the level says that the CPU has the features.
+                        unsafe { vector_sort::$vectors(keys, scratch, deep) }
+                    }
+                    level == Level::Avx512
+                }
+            )?
         })*
     };
 }
-words!(u8 u16 u32 u64 u128);
+words!(u8; u16; u32 sort_narrow; u64 sort_wide; u128;);
 
 /// An element that can be put in order.
 pub(crate) trait Sortable: Element {

@@ -15,6 +15,7 @@ use crate::kernels::sort_key::{Sortable, Word};
 use crate::kernels::{copy, radix, sort as kernel};
 use crate::program::{Around, LibraryCall, Spread};
 use crate::runtime::buffer::Buffer;
+use crate::runtime::level::Level;
 use crate::runtime::team;
 
 /// # Safety
@@ -29,14 +30,16 @@ pub(super) unsafe fn sort(
     let dtype = call.result.operand.dtype;
     // SAFETY: as for this function.
     let base = Base(unsafe { copied(call, bound) });
+    let level = Level::current();
     dispatch_dtype!(dtype, T => {
         let rows = Rows::of::<T>(&call.result, axis, call.element_ns());
         // SAFETY: the result holds these elements, which are nobody else's during the step.
         unsafe {
             rows.each_in_place::<T>(base, &|row, scratch, is_alone| {
+                let sort = |words: &mut [_], scratch: &mut [_]| radix::sort(words, scratch, level);
                 let sort_words = |words: &mut [_], scratch: &mut [_]| match is_alone {
-                    true => sort_shared(words, scratch, &radix::sort),
-                    false => radix::sort(words, scratch),
+                    true => sort_shared(words, scratch, &sort),
+                    false => sort(words, scratch),
                 };
                 Ok(kernel::sort::<T>(row, order, slice(scratch, row.len()), sort_words)?)
             })
