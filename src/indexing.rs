@@ -181,8 +181,8 @@ fn gather_at(x: &Array, first: usize, positions: &[Array], source: Option<Source
     let mut shape = Shape::scalar();
     for position in positions {
         shape = shape.broadcast(position.shape()).ok_or_else(|| {
-            let (lhs, rhs) = (shape.clone(), position.shape().clone());
-            Array::mistaken(IrError::Broadcast { op: "index", lhs, rhs }, &[x, position])
+            let problem = format!("positions of shapes {shape} and {} do not broadcast", position.shape());
+            Array::mistaken(IrError::Index { op: "index", problem }, &[x, position])
         })?;
     }
     let count = positions.len();

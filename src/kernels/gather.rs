@@ -58,7 +58,8 @@ impl Places {
 
     /// The places that have an address of their own to look up.
     pub(crate) fn lookups(&self) -> usize {
-        self.dims[..self.lead].iter().product()
+        // Without places there may be no position to look up either.
+        if self.dims.contains(&0) { 0 } else { self.dims[..self.lead].iter().product() }
     }
 
     /// The dimensions that are moved as a whole, and their strides in the array.

@@ -214,7 +214,7 @@ def test_positions_out_of_bounds() -> None:
         (lambda x: x[np.array([1.0])], IndexError, "index: a key of type ndarray is not supported"),
         (lambda x: x[np.array([True])], IndexError, r"index: a mask of shape \(1,\) does not fit axis 0"),
         (lambda x: x[[0], [1], [2]], IndexError, "index: 3 indices for an array with 2 dimensions"),
-        (lambda x: x[[0, 1], [0, 1, 2]], IndexError, r"index: shapes \(2,\) and \(3,\) do not broadcast"),
+        (lambda x: x[[0, 1], [0, 1, 2]], IndexError, r"positions of shapes \(2,\) and \(3,\) do not"),
         (lambda x: x[[0], 5], IndexError, "index: index 5 is out of bounds for axis 1 with length 3"),
         (lambda x: x[[0], ..., ...], IndexError, "index: more than one ellipsis"),
         (lambda x: r.take(x, [0.0]), IndexError, "take: positions of float64 are not integers"),
