@@ -73,7 +73,8 @@ pub fn bincount(
         }
         length = length.max(number(1) as usize + 1);
     }
-    count(&numbers, weights, length, source)
+    // Of no numbers NumPy counts without their weights.
+    count(&numbers, weights.filter(|_| numbers.size() > 0), length, source)
 }
 
 /// How often each number below `length` is among `numbers`, or what their weights add up to.

@@ -23,9 +23,10 @@ pub(crate) fn sort<T: Sortable>(
     scratch: &mut [T::Key],
     sort_words: impl FnOnce(&mut [T::Key], &mut [T::Key]),
 ) -> Result<(), OutOfMemory> {
-    let numbers = set_nans_apart(row, order, scratch);
+    let special = Special::of(row);
+    let numbers = set_nans_apart(row, special.nans, order, scratch);
     let row = &mut row[numbers];
-    let mut zeros = signs_of_zeros(row)?;
+    let mut zeros = signs_of_zeros(row, special.negative_zeros)?;
     let keys = to_keys(row, order);
     sort_words(keys, scratch);
     of_keys(row, order);
@@ -45,7 +46,8 @@ pub(crate) fn sort<T: Sortable>(
 
 /// Rearranges a row so that its elements at the positions `kth`, which ascend, are those of the sorted row.
 pub(crate) fn partition<T: Sortable>(row: &mut [T], kth: &[usize], scratch: &mut [T::Key]) {
-    let numbers = set_nans_apart(row, Order::Ascending, scratch);
+    let nans = Special::of(row).nans;
+    let numbers = set_nans_apart(row, nans, Order::Ascending, scratch);
     let row = &mut row[numbers];
     select(to_keys(row, Order::Ascending), kth);
     of_keys(row, Order::Ascending);
@@ -109,16 +111,49 @@ pub(crate) fn select<W: Word>(words: &mut [W], kth: &[usize]) {
     }
 }
 
-/// Moves NaNs to the end, or for a descending order to the start; where the numbers are then. `scratch` is as long as
-/// the row.
-fn set_nans_apart<T: Sortable>(row: &mut [T], order: Order, scratch: &mut [T::Key]) -> Range<usize> {
-    #[expect(clippy::eq_op, reason = "the comparison is the test for NaN of a generic element")]
-    let is_nan = |x: T| x != x;
-    let len = row.len();
-    if !T::IS_FLOAT {
-        return 0..len;
+/// How many elements of a row need more than their key.
+struct Special {
+    nans: usize,
+    negative_zeros: usize,
+}
+
+impl Special {
+    fn of<T: Sortable>(row: &[T]) -> Special {
+        /// Elements that are counted in few bits, so that a vector holds many counts.
+        const CHUNK: usize = 1 << 15;
+        let mut special = Special { nans: 0, negative_zeros: 0 };
+        if !T::IS_FLOAT {
+            return special;
+        }
+        let negative_zero = before(T::default());
+        for chunk in row.chunks(CHUNK) {
+            let (mut nans, mut negative_zeros) = (0u32, 0u32);
+            for &x in chunk {
+                nans += u32::from(is_nan(x));
+                negative_zeros += u32::from(x.key() == negative_zero);
+            }
+            special.nans += nans as usize;
+            special.negative_zeros += negative_zeros as usize;
+        }
+        special
     }
-    let count = row.iter().map(|&x| usize::from(is_nan(x))).sum::<usize>();
+}
+
+#[inline(always)]
+#[expect(clippy::eq_op, reason = "the comparison is the test for NaN of a generic element")]
+fn is_nan<T: Sortable>(x: T) -> bool {
+    x != x
+}
+
+/// Moves NaNs, of which there are `count`, to the end, or for a descending order to the start; where the numbers are
+/// then. `scratch` is as long as the row.
+fn set_nans_apart<T: Sortable>(
+    row: &mut [T],
+    count: usize,
+    order: Order,
+    scratch: &mut [T::Key],
+) -> Range<usize> {
+    let len = row.len();
     if count == 0 {
         return 0..len;
     }
@@ -162,18 +197,13 @@ impl Signs {
     }
 }
 
-/// The signs of the zeros of a row, if it has zeros of both.
-fn signs_of_zeros<T: Sortable>(row: &[T]) -> Result<Option<Signs>, OutOfMemory> {
-    if !T::IS_FLOAT {
-        return Ok(None);
-    }
-    let (zero, negative) = (T::default().key(), before(T::default()));
-    let count = |key: T::Key| row.iter().map(|&x| usize::from(x.key() == key)).sum::<usize>();
-    let negatives = count(negative);
+/// The signs of the zeros of a row, so many of them negative, if it has zeros of both.
+fn signs_of_zeros<T: Sortable>(row: &[T], negatives: usize) -> Result<Option<Signs>, OutOfMemory> {
     if negatives == 0 {
         return Ok(None);
     }
-    let zeros = count(zero);
+    let (zero, negative) = (T::default().key(), before(T::default()));
+    let zeros = row.iter().map(|&x| usize::from(x.key() == zero)).sum::<usize>();
     if zeros == 0 {
         return Ok(None);
     }

@@ -115,12 +115,12 @@ def test_keys(x: np.ndarray, data: st.DataObject) -> None:
         return
     assert_same(r.lazy(x)[key], want)
     assert_same(r.lazy(x)[shown(key)], want)
-    written = native(x).copy()
+    written = np.array(native(x))
     values = mixed(x.dtype.name, want.size, np.random.default_rng(1)).reshape(want.shape)
     written[key] = values
     assert_same(r.lazy(x).at[key].set(values), written)
     if x.dtype != bool:
-        written = native(x).copy()
+        written = np.array(native(x))
         with np.errstate(all="ignore"):
             np.add.at(written, key, values)
         assert_same(r.lazy(x).at[shown(key)].add(r.lazy(values)), written)

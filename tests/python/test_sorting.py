@@ -24,7 +24,7 @@ def descending(x: np.ndarray, axis: int) -> np.ndarray:
 
 @st.composite
 def arrays_and_axes(draw: st.DrawFn) -> tuple[np.ndarray, int]:
-    x = draw(arrays(shape=shapes().filter(lambda shape: len(shape) > 0)))
+    x = draw(arrays(shape=shapes().filter(len)))
     return x, draw(st.integers(-x.ndim, x.ndim - 1))
 
 
