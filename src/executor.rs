@@ -6,6 +6,7 @@
 mod bind;
 mod blocks;
 mod compiled;
+mod library;
 mod map;
 mod matmul;
 mod range;
@@ -100,6 +101,7 @@ unsafe fn step(step: &Step, bound: &Bound<'_>) -> Result<(), Error> {
             Step::Loop(nest) => reduce::run(nest, bound),
             Step::Blocks(step) => blocks::run(step, bound),
             Step::Matmul(product) => matmul::run(product, bound),
+            Step::Library(call) => library::run(call, bound),
         }
     }
 }

@@ -141,6 +141,16 @@ fn convert(
     }
 }
 
+/// An operand that becomes part of an array of `dtype`, converted as NumPy converts what is written into one.
+pub(crate) fn converted(
+    op: &'static str,
+    operand: Operand<'_>,
+    dtype: DType,
+    source: Option<Source>,
+) -> Result<Array, Error> {
+    convert(op, operand, dtype, source)
+}
+
 /// `array` converted to `dtype`; the same array where it has that dtype.
 ///
 /// # Errors

@@ -2,6 +2,8 @@
 //!
 //! A program is made once for a structure, and holds no data: memory is named by [`Memory`] and bound at each run.
 
+mod library;
+
 use std::fmt;
 use std::ops::Range;
 
@@ -12,6 +14,8 @@ use crate::codegen::lane::{LaneOp, LaneProgram, OperandId};
 use crate::codegen::tile::TileProgram;
 use crate::executor::Engine;
 use crate::runtime::team;
+
+pub(crate) use library::{Around, LibraryCall, Spread};
 
 /// Memory a step touches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -279,6 +283,8 @@ pub(crate) enum Step {
     Blocks(Box<Blocks>),
     /// A matrix product.
     Matmul(Box<MatrixProduct>),
+    /// An algorithm over whole rows.
+    Library(Box<LibraryCall>),
 }
 
 impl Step {
@@ -288,6 +294,7 @@ impl Step {
             Step::Loop(nest) => std::slice::from_ref(nest),
             Step::Blocks(blocks) => &blocks.nests,
             Step::Matmul(product) => product.epilogue.as_slice(),
+            Step::Library(_) => &[],
         }
     }
 
@@ -296,6 +303,7 @@ impl Step {
         match self {
             Step::Loop(nest) => merged(nest.loaded().collect()),
             Step::Blocks(blocks) => merged(blocks.loaded().collect()),
+            Step::Library(call) => merged(call.operands.iter().map(Spread::access).collect()),
             Step::Matmul(product) => {
                 let [rows, inner, columns] = product.dims;
                 let lhs = product.lhs.access(&product.over(rows, inner));
@@ -315,6 +323,7 @@ impl Step {
         match self {
             Step::Loop(nest) => merged(nest.stored().collect()),
             Step::Blocks(blocks) => merged(blocks.nests.iter().flat_map(LoopNest::stored).collect()),
+            Step::Library(call) => merged(vec![call.result.access()]),
             Step::Matmul(product) => {
                 let [rows, _, columns] = product.dims;
                 let result = product.result.iter().map(|result| result.access(&product.over(rows, columns)));
@@ -330,6 +339,7 @@ impl Step {
         let nests = self.nests().iter().map(|nest| nest.size() as f64 * nest.element_ns).sum::<f64>();
         match self {
             Step::Loop(_) | Step::Blocks(_) => nests,
+            Step::Library(call) => call.one_thread_ns(),
             Step::Matmul(_) => nests + self.lane_ops() as f64 * MULTIPLICATION_NS,
         }
     }
@@ -345,11 +355,12 @@ impl Step {
     }
 
     /// Elementwise ops, conversions and combining steps of reductions, each counted once per element; for a matrix
-    /// product, multiplications and additions.
+    /// product, multiplications and additions; for a library op, the elements of its result.
     pub(crate) fn lane_ops(&self) -> usize {
         match self {
             Step::Loop(nest) => nest.lane_ops(),
             Step::Blocks(blocks) => blocks.nests.iter().map(LoopNest::lane_ops).sum(),
+            Step::Library(call) => call.result.len(),
             Step::Matmul(product) => {
                 2 * product.dims.iter().product::<usize>() * product.batch.iter().product::<usize>()
                     + product.epilogue.as_ref().map_or(0, LoopNest::lane_ops)
@@ -450,6 +461,7 @@ impl fmt::Display for Step {
                 writeln!(f, "{} rows, blocks of {}", blocks.rows, blocks.rows_per_block)?;
                 return blocks.nests.iter().try_for_each(|nest| write!(f, "  on each block: {nest}"));
             }
+            Step::Library(call) => return call.fmt(f),
             Step::Matmul(product) => product,
         };
         let [m, k, n] = product.dims;

@@ -119,7 +119,7 @@ fn is_sound(graph: &Graph) -> bool {
                     };
                     let same_space = match graph.op(node) {
                         Op::Reduce(..) => true,
-                        op => op.is_elementwise() && graph.shape(operand) == graph.shape(node),
+                        op => op.runs_in_place() && graph.shape(operand) == graph.shape(node),
                     };
                     let mut bytes = bytes_of(root, element);
                     if let Some(part) = part_of(graph, operand) {

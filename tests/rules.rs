@@ -161,6 +161,7 @@ fn is_pointwise(graph: &Graph) -> bool {
         | Op::Permute(_)
         | Op::Matmul
         | Op::Concat(_)
+        | Op::Library(_)
         | Op::Copy => false,
     })
 }

@@ -92,6 +92,11 @@ impl GraphBuilder {
         self.push(Op::Matmul, &[x, y])
     }
 
+    /// An algorithm over whole rows.
+    pub fn library(&mut self, op: crate::LibraryOp, operands: &[NodeId]) -> Result<NodeId, IrError> {
+        self.push(Op::Library(op), operands)
+    }
+
     /// Ends the graph with these results.
     pub fn finish(mut self, outputs: &[NodeId]) -> Graph {
         for &node in outputs {

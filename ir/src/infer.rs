@@ -1,5 +1,7 @@
 //! The typing rules: the dtype and shape of every op's result, or what is wrong with its operands.
 
+mod library;
+
 use crate::{DType, DimSlice, Dims, ElementwiseOp, IrError, Op, ReduceOp, Shape};
 
 /// The dtype and shape of a value.
@@ -41,6 +43,7 @@ pub fn infer(op: &Op, operands: &[&Type]) -> Result<Type, IrError> {
         (Op::Broadcast(shape), [x]) => Ok(Type { dtype: x.dtype, shape: shape.clone() }),
         (Op::Matmul, [x, y]) => matmul(x, y),
         (Op::Concat(axis), operands) => concat(*axis, operands),
+        (Op::Library(op), operands) => library::library(op, operands),
         (Op::Copy, [x]) => Ok((*x).clone()),
         (op, operands) => {
             Err(IrError::Arity { op: op.name(), given: operands.len(), needed: arity(op).unwrap_or(1) })
@@ -64,6 +67,7 @@ pub fn arity(op: &Op) -> Option<usize> {
         | Op::Broadcast(_)
         | Op::Copy => Some(1),
         Op::Matmul => Some(2),
+        Op::Library(op) => Some(op.arity()),
         Op::Concat(_) => None,
     }
 }

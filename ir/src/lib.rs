@@ -10,6 +10,7 @@ pub mod half;
 mod shape;
 mod literal;
 mod op;
+mod library;
 pub mod lanes;
 pub mod math;
 pub mod scalar;
@@ -34,6 +35,7 @@ pub use graph::{
 };
 pub use half::{BF16, F16};
 pub use infer::{Type, arity, infer};
+pub use library::{LibraryOp, Order, Side, Write};
 pub use literal::Literal;
 pub use op::{Class, DimSlice, ElementwiseOp, Fact, OnComplex, Op, Part, ReduceOp, ResultRule};
 pub use parse::{load, parse};

@@ -12,7 +12,7 @@
 //! *domain* is where tests draw ordinary inputs from. *ulp* is the promised distance to the exact result: 0 means
 //! NumPy's bits. *facts* ([`Fact`]) are what `simplify` and `cse` may rely on; tests check each of them.
 
-use crate::{DType, Dims, Kind, Literal, Shape};
+use crate::{DType, Dims, Kind, LibraryOp, Literal, Shape};
 
 /// Hands every row of the elementwise table to the macro `$mac`.
 #[macro_export]
@@ -521,6 +521,8 @@ pub enum Op {
     Matmul,
     /// Operands joined along an axis; one dtype.
     Concat(usize),
+    /// An algorithm over whole rows.
+    Library(LibraryOp),
     /// The operand's elements in memory of their own, row-major.
     Copy,
 }
@@ -544,6 +546,7 @@ impl Op {
             Op::Broadcast(_) => "broadcast",
             Op::Matmul => "matmul",
             Op::Concat(_) => "concat",
+            Op::Library(op) => op.name(),
             Op::Copy => "copy",
         }
     }
@@ -556,5 +559,16 @@ impl Op {
     /// Whether each result element depends on the operands' elements at the same (broadcast) position alone.
     pub fn is_elementwise(&self) -> bool {
         matches!(self, Op::Elementwise(_) | Op::Where | Op::Cast(_) | Op::Complex | Op::Copy)
+    }
+
+    /// Whether the result may be written over its (first, for a library op) operand of its shape, whose element `i` lies where element `i` of the
+    /// result goes: elementwise ops, and algorithms that rearrange or rewrite their operand.
+    pub fn runs_in_place(&self) -> bool {
+        self.is_elementwise() || matches!(self, Op::Library(op) if op.runs_in_place())
+    }
+
+    /// Whether values of the operands may turn out not to be what the op takes.
+    pub fn can_fail(&self) -> bool {
+        matches!(self, Op::Library(op) if op.can_fail())
     }
 }

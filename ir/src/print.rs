@@ -104,6 +104,7 @@ fn write_node(
         Op::Reshape(shape) | Op::Broadcast(shape) => write!(f, " {}", List(shape))?,
         Op::Permute(axes) => write!(f, " {}", List(axes))?,
         Op::Concat(axis) => write!(f, " axis {axis}")?,
+        Op::Library(op) => write!(f, "{op}")?,
         Op::Parameter(_) | Op::Elementwise(_) | Op::Where | Op::Complex | Op::Matmul | Op::Copy => {}
     }
     if f.alternate() {

@@ -22,6 +22,8 @@ from numpy.typing import DTypeLike as _NumPyDType
 from numpy.typing import NDArray
 from typing_extensions import Buffer, CapsuleType
 
+from raptors.results import UniqueAll, UniqueCounts, UniqueInverse
+
 __version__: str
 
 class _Convertible(Protocol):
@@ -39,7 +41,10 @@ _Nested: TypeAlias = complex | Sequence[_Nested]
 _DType: TypeAlias = DType | _NumPyDType
 _Axes: TypeAlias = SupportsIndex | Sequence[SupportsIndex] | None
 _Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
-_Index: TypeAlias = SupportsIndex | slice | EllipsisType | None
+_Positions: TypeAlias = _Operand | Sequence[_Positions]
+_Index: TypeAlias = SupportsIndex | slice | EllipsisType | _Positions | None
+_Side: TypeAlias = Literal["left", "right"]
+_Mode: TypeAlias = Literal["raise", "wrap", "clip"]
 _Out: TypeAlias = NDArray[Any]
 _Level: TypeAlias = Literal["plan", "lane", "asm"]
 
@@ -58,6 +63,13 @@ class options:
         traceback: TracebackType | None,
         /,
     ) -> None: ...
+
+class _At:
+    def __getitem__(self, key: _Index | tuple[_Index, ...], /) -> _AtIndex: ...
+
+class _AtIndex:
+    def set(self, values: _Positions) -> Array: ...
+    def add(self, values: _Positions) -> Array: ...
 
 @final
 class DType:
@@ -164,6 +176,28 @@ class Array:
     def squeeze(self, axis: _Axes = None) -> Array: ...
     def flatten(self) -> Array: ...
     def ravel(self) -> Array: ...
+    @property
+    def at(self) -> _At: ...
+    def argsort(
+        self,
+        axis: SupportsIndex | None = -1,
+        kind: str | None = None,
+        order: None = None,
+        *,
+        stable: _bool | None = None,
+        descending: _bool = False,
+    ) -> Array: ...
+    def argpartition(
+        self,
+        kth: SupportsIndex | Sequence[SupportsIndex],
+        axis: SupportsIndex | None = -1,
+        kind: str = "introselect",
+        order: None = None,
+    ) -> Array: ...
+    def nonzero(self) -> tuple[Array, ...]: ...
+    def searchsorted(
+        self, v: _Positions, side: _Side = "left", sorter: _Positions | None = None
+    ) -> Array: ...
 
     # Each of these computes into `out`, and returns it, if it is given.
     @overload
@@ -231,6 +265,38 @@ class Array:
     @overload
     def argmax(
         self, axis: SupportsIndex | None = None, *, out: _Out, keepdims: _bool = False
+    ) -> NDArray[Any]: ...
+    @overload
+    def cumsum(
+        self, axis: SupportsIndex | None = None, dtype: _DType | None = None, out: None = None
+    ) -> Array: ...
+    @overload
+    def cumsum(
+        self, axis: SupportsIndex | None = None, dtype: _DType | None = None, *, out: _Out
+    ) -> NDArray[Any]: ...
+    @overload
+    def cumprod(
+        self, axis: SupportsIndex | None = None, dtype: _DType | None = None, out: None = None
+    ) -> Array: ...
+    @overload
+    def cumprod(
+        self, axis: SupportsIndex | None = None, dtype: _DType | None = None, *, out: _Out
+    ) -> NDArray[Any]: ...
+    @overload
+    def take(
+        self, indices: _Positions, axis: SupportsIndex | None = None, out: None = None, mode: _Mode = "raise"
+    ) -> Array: ...
+    @overload
+    def take(
+        self, indices: _Positions, axis: SupportsIndex | None = None, *, out: _Out, mode: _Mode = "raise"
+    ) -> NDArray[Any]: ...
+    @overload
+    def compress(
+        self, condition: _Positions, axis: SupportsIndex | None = None, out: None = None
+    ) -> Array: ...
+    @overload
+    def compress(
+        self, condition: _Positions, axis: SupportsIndex | None = None, *, out: _Out
     ) -> NDArray[Any]: ...
     @overload
     def var(
@@ -480,6 +546,71 @@ def std(
     keepdims: _bool = False,
     ddof: float | None = None,
 ) -> Array: ...
+def cumulative_sum(
+    x: _Operand,
+    /,
+    *,
+    axis: SupportsIndex | None = None,
+    dtype: _DType | None = None,
+    include_initial: _bool = False,
+) -> Array: ...
+def cumulative_prod(
+    x: _Operand,
+    /,
+    *,
+    axis: SupportsIndex | None = None,
+    dtype: _DType | None = None,
+    include_initial: _bool = False,
+) -> Array: ...
+def cumsum(x: _Operand, /, axis: SupportsIndex | None = None, dtype: _DType | None = None) -> Array: ...
+def cumprod(x: _Operand, /, axis: SupportsIndex | None = None, dtype: _DType | None = None) -> Array: ...
+def sort(
+    x: _Operand,
+    /,
+    axis: SupportsIndex | None = -1,
+    *,
+    descending: _bool = False,
+    stable: _bool | None = True,
+) -> Array: ...
+def argsort(
+    x: _Operand,
+    /,
+    axis: SupportsIndex | None = -1,
+    *,
+    descending: _bool = False,
+    stable: _bool | None = True,
+) -> Array: ...
+def partition(
+    x: _Operand, kth: SupportsIndex | Sequence[SupportsIndex], /, axis: SupportsIndex | None = -1
+) -> Array: ...
+def argpartition(
+    x: _Operand, kth: SupportsIndex | Sequence[SupportsIndex], /, axis: SupportsIndex | None = -1
+) -> Array: ...
+def take(
+    x: _Operand, indices: _Positions, /, axis: SupportsIndex | None = None, *, mode: _Mode = "raise"
+) -> Array: ...
+def take_along_axis(x: _Operand, indices: _Positions, /, axis: SupportsIndex | None = -1) -> Array: ...
+def put_along_axis(
+    x: _Operand, indices: _Positions, values: _Positions, /, axis: SupportsIndex | None = -1
+) -> Array: ...
+def nonzero(x: _Operand, /) -> tuple[Array, ...]: ...
+def compress(condition: _Positions, x: _Operand, /, axis: SupportsIndex | None = None) -> Array: ...
+def searchsorted(
+    x1: _Operand, x2: _Positions, /, *, side: _Side = "left", sorter: _Positions | None = None
+) -> Array: ...
+def bincount(x: _Positions, /, weights: _Positions | None = None, minlength: int = 0) -> Array: ...
+def histogram(
+    x: _Positions,
+    /,
+    bins: int | _Positions = 10,
+    range: tuple[float, float] | None = None,
+    density: _bool | None = None,
+    weights: _Positions | None = None,
+) -> tuple[Array, Array]: ...
+def unique_values(x: _Operand, /) -> Array: ...
+def unique_all(x: _Operand, /) -> UniqueAll: ...
+def unique_counts(x: _Operand, /) -> UniqueCounts: ...
+def unique_inverse(x: _Operand, /) -> UniqueInverse: ...
 def reshape(x: _Operand, /, shape: _Shape, *, copy: _bool | None = None) -> Array: ...
 def permute_dims(x: _Operand, /, axes: _Shape) -> Array: ...
 def matrix_transpose(x: _Operand, /) -> Array: ...

@@ -1,7 +1,7 @@
 //! The class `Array`: a handle to a node of the graph.
 //!
 //! Methods read their arguments and make a node, or evaluate; what they share with the module functions lives in the
-//! file of that topic. There is one block of methods because there is one class.
+//! file of that topic; so do the methods of library ops.
 
 use std::ffi::c_int;
 

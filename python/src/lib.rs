@@ -10,8 +10,10 @@ mod options;
 mod source;
 mod elementwise;
 mod reductions;
+mod sorting;
 mod views;
 mod index;
+mod indexing;
 mod creation;
 mod dtype;
 mod lazy;
@@ -44,6 +46,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     dtype::add_to(module)?;
     elementwise::add_to(module)?;
     reductions::add_to(module)?;
+    sorting::add_to(module)?;
+    indexing::add_to(module)?;
     views::add_to(module)?;
     creation::add_to(module)?;
     macro_rules! add {

@@ -51,6 +51,9 @@ fn targets(step: &Step) -> Vec<Target> {
     match step {
         Step::Loop(nest) => add_targets(nest, &mut targets),
         Step::Blocks(blocks) => blocks.nests.iter().for_each(|nest| add_targets(nest, &mut targets)),
+        Step::Library(call) => {
+            targets.push(Target { operand: call.result.operand.clone(), dims: call.result.dims.clone() });
+        }
         Step::Matmul(product) => {
             let [rows, _, columns] = product.dims;
             let dims: Dims = product.batch.iter().copied().chain([rows, columns]).collect();

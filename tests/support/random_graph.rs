@@ -1,13 +1,15 @@
 //! Random graphs of ops whose results are exact: every backend must agree on them to the last bit.
 //!
 //! Drawn: parameters of every layout, constants, elementwise ops that promise 0 ULP, `where`, casts, reductions, views,
-//! concats, copies, complex numbers and their parts, and matrix products of integers; shapes of up to three dimensions with lengths 0, 1 and a few more;
+//! concats, copies, library ops, complex numbers and their parts, and matrix products of integers; shapes of up to three
+//! dimensions with lengths 0, 1 and a few more;
 //! values used once, often and never. New nodes like to build on those just made, so that views of views are common; and
-//! some use a reduction beside what was reduced. Left out: float matrix products and transcendentals.
+//! some use a reduction beside what was reduced. Left out: float matrix products, transcendentals, and partitions, which
+//! have more than one answer.
 
 use raptors_ir::{
-    DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output,
-    Parameter, Part, ReduceOp, Shape, Strides, Type, arity,
+    DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, LibraryOp, Literal, NodeId,
+    Op, Order, Output, Parameter, Part, ReduceOp, Shape, Side, Strides, Type, Write, arity,
 };
 
 /// Values of a small graph get no larger than this many elements, those of a large one than [`LARGEST`].
@@ -194,7 +196,9 @@ fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<N
     {
         return Some(used);
     }
-    let op = match random.below(19) {
+    let op = match random.below(20) {
+        18 if random.one_in(2) => return indexed(random, graph, x),
+        18 => Op::Library(library(random, shape)?),
         0..6 => Op::Elementwise(random.pick(ElementwiseOp::ALL)),
         6 => Op::Where,
         7 => Op::Cast(random.pick(&DTYPES)),
@@ -286,6 +290,45 @@ fn reduction_used(random: &mut Random, graph: &Graph) -> Option<(Op, Vec<NodeId>
         operands.reverse();
     }
     Some((Op::Elementwise(random.pick(&exact)), operands))
+}
+
+fn library(random: &mut Random, shape: &Shape) -> Option<LibraryOp> {
+    let axis = (!shape.is_empty()).then(|| random.below(shape.len()))?;
+    let order = random.pick(&[Order::Ascending, Order::Descending]);
+    Some(match random.below(4) {
+        0 => LibraryOp::CumulativeSum { axis },
+        1 => LibraryOp::CumulativeProd { axis },
+        2 => LibraryOp::Sort { axis, order },
+        _ => LibraryOp::Argsort { axis, order },
+    })
+}
+
+/// Elements of `x` at positions that an argsort gave, or values written there; or a search in what a sort gave.
+fn indexed(random: &mut Random, graph: &Graph, x: NodeId) -> Option<(Op, Vec<NodeId>)> {
+    let alike = |shape: &Shape, dtype: DType| -> Vec<NodeId> {
+        graph.ids().filter(|&id| graph.shape(id) == shape && graph.node(id).ty.dtype == dtype).collect()
+    };
+    let mut found = Vec::new();
+    for id in graph.ids() {
+        match graph.op(id) {
+            Op::Library(LibraryOp::Argsort { axis, .. }) if graph.shape(id) == graph.shape(x) => {
+                let axes: Dims = [*axis].into_iter().collect();
+                let dtype = graph.node(x).ty.dtype;
+                let values = random.pick(&alike(graph.shape(x), dtype));
+                found.push((LibraryOp::Gather { axes: axes.clone() }, vec![x, id]));
+                for write in [Write::Set, Write::Add] {
+                    found.push((LibraryOp::Scatter { axes: axes.clone(), write }, vec![x, id, values]));
+                }
+            }
+            Op::Library(LibraryOp::Sort { order: Order::Ascending, .. }) => {
+                let side = random.pick(&[Side::Left, Side::Right]);
+                found.push((LibraryOp::Searchsorted { side }, vec![id, x]));
+            }
+            _ => {}
+        }
+    }
+    let (op, operands) = (!found.is_empty()).then(|| random.pick(&found))?;
+    Some((Op::Library(op), operands))
 }
 
 fn dim_slice(random: &mut Random, len: usize) -> DimSlice {

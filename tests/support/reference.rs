@@ -3,6 +3,8 @@
 //! Slow and simple. Reductions take elements in row-major order, so float sums agree with other implementations only
 //! where those are exact. Regions and slots are not looked at.
 
+mod library;
+
 use raptors_ir::{DType, DimSlice, ElementwiseOp, Graph, Literal, Op, ReduceOp, Shape, Type, scalar};
 
 /// Elements in row-major order.
@@ -97,6 +99,7 @@ fn node(op: &Op, shape: &Shape, operands: &[Operand<'_>], arguments: &[Array]) -
             products
                 .fold(Literal::zero(x.ty.dtype), |sum, product| apply(ElementwiseOp::Add, &[sum, product]))
         }),
+        Op::Library(op) => library::library(op, shape, operands),
         Op::Concat(axis) => each(&|index| {
             let mut index = index.to_vec();
             for operand in operands {

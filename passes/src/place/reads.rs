@@ -54,7 +54,7 @@ impl Reads {
             let mut reads = Vec::new();
             let mut last_phase = 0;
             for &node in nodes {
-                for operand in graph.operands(node) {
+                for (n, operand) in graph.operands(node).into_iter().enumerate() {
                     let root = roots[operand.index()];
                     if region_of[root.index()] == Some(region as u32) {
                         let completed = u32::from(matches!(graph.op(root), Op::Reduce(..)));
@@ -65,6 +65,8 @@ impl Reads {
                     }
                     let space = match graph.op(node) {
                         Op::Reduce(..) => Some(operand),
+                        // What else a library op reads, it reads in an order of its own.
+                        Op::Library(op) => (n == 0 && op.runs_in_place()).then_some(node),
                         op => op.is_elementwise().then_some(node),
                     };
                     let known = last[operand.index()].replace((region as u32, space));
