@@ -73,7 +73,8 @@ fn two_sum<'a, A: Algebra>(x: Number<'a, A>, y: Number<'a, A>) -> (Number<'a, A>
 
 /// `first + x^2 + y^2`, rounded about once.
 fn plus_squares<'a, A: Algebra>(first: Number<'a, A>, x: Number<'a, A>, y: Number<'a, A>) -> Number<'a, A> {
-    let (x_square, y_square) = (x * x, y * y);
+    // As squares, which no mode contracts with the sum: it would take from it what is lacking here.
+    let (x_square, y_square) = (x.square(), y.square());
     let (x_lack, y_lack) = (x.fma(x, -x_square), y.fma(y, -y_square));
     let (sum, sum_lack) = two_sum(first, x_square);
     let (total, total_lack) = two_sum(sum, y_square);
