@@ -147,8 +147,8 @@ fn of_infinite_root<'a, A: Algebra>(z: Complex<'a, A>, finite: Complex<'a, A>) -
     let (x, y) = (z.re, z.im);
     let infinity = x.constant(f64::INFINITY);
     let is_left = x.is_below(0.0);
-    // Along the real axis: y - y is zero, or NaN where y is.
-    let nothing = (y - y).abs();
+    // The other part along the real axis: zero, or NaN where y is.
+    let nothing = y.is_nan().choose(y, x.constant(0.0));
     let along =
         Complex { re: is_left.choose(nothing, infinity), im: is_left.choose(infinity, nothing).copysign(y) };
     let result = x.is_inf().choose_complex(along, finite);
