@@ -111,8 +111,8 @@ fn complex(real: &Type, imag: &Type) -> Result<Type, IrError> {
     if real.dtype != imag.dtype {
         return Err(IrError::DTypeMismatch { op, lhs: real.dtype, rhs: imag.dtype });
     }
-    if !real.dtype.is_float() {
-        return Err(IrError::DType { op, dtype: real.dtype, needed: "a float dtype" });
+    if real.dtype.to_complex().part() != real.dtype {
+        return Err(IrError::DType { op, dtype: real.dtype, needed: "float32 or float64" });
     }
     let shape = broadcast(op, &real.shape, &imag.shape)?;
     Ok(Type { dtype: real.dtype.to_complex(), shape })

@@ -19,19 +19,19 @@ use crate::{DType, Dims, Kind, LibraryOp, Literal, Shape};
 macro_rules! for_each_elementwise_op {
     ($mac:ident) => {
         $mac! {
-            /// Absolute value.
+            /// Absolute value; that of a complex number is real.
             abs = Abs(x): Numeric -> Same, domain (-100.0, 100.0), ulp 0, [Idempotent];
             /// The operand, negated; integers wrap.
             negative = Negative(x): Signed -> Same, domain (-100.0, 100.0), ulp 0, [];
             /// The operand itself.
             positive = Positive(x): Numeric -> Same, domain (-100.0, 100.0), ulp 0, [Idempotent];
-            /// -1, 0 or 1 by the operand's sign; NaN stays NaN.
+            /// -1, 0 or 1 by the operand's sign; NaN stays NaN. A complex number divided by its absolute value.
             sign = Sign(x): Numeric -> Same, domain (-2.0, 2.0), ulp 0, [Idempotent];
             /// The operand times itself; integers wrap.
             square = Square(x): Numeric -> Same, domain (-100.0, 100.0), ulp 0, [];
             /// One divided by the operand; integers truncate, and 1/0 is 0.
             reciprocal = Reciprocal(x): Numeric -> Same, domain (0.1, 100.0), ulp 0, [];
-            /// Square root, correctly rounded.
+            /// Square root, correctly rounded for real numbers.
             sqrt = Sqrt(x): Float -> Same, domain (0.0, 100.0), ulp 0, [];
             /// The largest integer not above the operand.
             floor = Floor(x): Any -> Same, domain (-100.0, 100.0), ulp 0, [Idempotent];
@@ -54,7 +54,7 @@ macro_rules! for_each_elementwise_op {
             subtract = Subtract(x, y): Numeric -> Same, domain (-100.0, 100.0), ulp 0, [];
             /// Product; integers wrap, `bool` is "and".
             multiply = Multiply(x, y): Any -> Same, domain (-100.0, 100.0), ulp 0, [Commutative];
-            /// Quotient, correctly rounded; integers are divided as `f64`.
+            /// Quotient, correctly rounded for real numbers; integers are divided as `f64`.
             divide = Divide(x, y): Quotient -> Same, domain (0.1, 100.0), ulp 0, [];
             /// Quotient rounded towards minus infinity; integer division by zero is 0.
             floor_divide = FloorDivide(x, y): Numeric -> Same, domain (0.1, 100.0), ulp 0, [];

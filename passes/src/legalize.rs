@@ -1,7 +1,8 @@
 //! Legalization: ops on dtypes that no kernel computes with become ops on dtypes that kernels do compute with.
 //!
 //! A family of dtypes has a file, which rewrites the whole graph, and a row in [`FAMILIES`]. After this pass such dtypes
-//! are only moved: read from parameters, stored as results, copied, joined, chosen between, or converted as a kernel can.
+//! are only moved: read from parameters, stored as results, copied, joined, chosen between, put in order, or converted as a
+//! kernel can.
 //! A graph without them is left as it is, and costs a look at each node. It runs after `views`, for which an op is one
 //! node, and before `simplify`, which then sees what is really computed; equal conversions are merged by `cse`.
 

@@ -5,7 +5,7 @@
 //! may be combined in any order, a row can be taken up where the [`total`](CumulativeKernels::total) of what is before
 //! it is known.
 
-use raptors_ir::{DType, Element};
+use raptors_ir::{BF16, DType, Element, F16};
 
 use super::elementwise::load;
 use super::reduction::{Prod, Reduction, Sum};
@@ -49,13 +49,16 @@ pub(crate) fn cumulative(op: Cumulative, dtype: DType, level: Level) -> Option<C
 /// Both signs of an integer have the same bits.
 fn of_dtype<R>(dtype: DType, level: Level) -> Option<CumulativeKernels>
 where
-    R: Reduction<u8> + Reduction<u16> + Reduction<u32> + Reduction<u64> + Reduction<f32> + Reduction<f64>,
+    R: Reduction<u8> + Reduction<u16> + Reduction<u32> + Reduction<u64>,
+    R: Reduction<F16> + Reduction<BF16> + Reduction<f32> + Reduction<f64>,
 {
     match dtype {
         DType::I8 | DType::U8 => Some(kernels::<R, u8>(level)),
         DType::I16 | DType::U16 => Some(kernels::<R, u16>(level)),
         DType::I32 | DType::U32 => Some(kernels::<R, u32>(level)),
         DType::I64 | DType::U64 => Some(kernels::<R, u64>(level)),
+        DType::F16 => Some(kernels::<R, F16>(level)),
+        DType::BF16 => Some(kernels::<R, BF16>(level)),
         DType::F32 => Some(kernels::<R, f32>(level)),
         DType::F64 => Some(kernels::<R, f64>(level)),
         DType::Bool | DType::C64 | DType::C128 => None,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use raptors_ir::{DType, Dims, Element};
+use raptors_ir::{BF16, DType, Dims, Element, F16};
 use smallvec::SmallVec;
 
 use super::copy;
@@ -83,6 +83,8 @@ pub(crate) unsafe fn add(
             DType::I16 | DType::U16 => add_typed::<u16>(places, lookups, values, x),
             DType::I32 | DType::U32 => add_typed::<u32>(places, lookups, values, x),
             DType::I64 | DType::U64 => add_typed::<u64>(places, lookups, values, x),
+            DType::F16 => add_typed::<F16>(places, lookups, values, x),
+            DType::BF16 => add_typed::<BF16>(places, lookups, values, x),
             DType::F32 => add_typed::<f32>(places, lookups, values, x),
             DType::F64 => add_typed::<f64>(places, lookups, values, x),
             DType::Bool | DType::C64 | DType::C128 => return None,

@@ -4,7 +4,7 @@
 //! rank. [`Sortable::key`] tells zeros apart, so that a number can be made of it again ([`Sortable::of_key`]); it is no
 //! key of NaN.
 
-use raptors_ir::{Bool, Element};
+use raptors_ir::{BF16, Bool, Element, F16};
 
 #[cfg(target_arch = "x86_64")]
 use super::vector_sort;
@@ -111,7 +111,7 @@ impl Sortable for Bool {
 }
 
 macro_rules! floats {
-    ($($t:ident: $key:ident, $signed:ident;)*) => {
+    ($($t:ident: $key:ident, $signed:ident, $unsigned_zero:expr;)*) => {
         $(impl Sortable for $t {
             type Key = $key;
             const IS_FLOAT: bool = true;
@@ -127,10 +127,15 @@ macro_rules! floats {
             }
             #[inline(always)]
             fn rank(self) -> $key {
-                // Adding 0.0 makes 0.0 of -0.0.
-                if self.is_nan() { $key::MAX } else { (self + 0.0).key() }
+                if self.is_nan() { $key::MAX } else { $unsigned_zero(self).key() }
             }
         })*
     };
 }
-floats! { f32: u32, i32; f64: u64, i64; }
+// Adding 0.0 makes 0.0 of -0.0.
+floats! {
+    f32: u32, i32, |x| x + 0.0;
+    f64: u64, i64, |x| x + 0.0;
+    F16: u16, i16, |x: F16| if x.to_bits() == 1 << 15 { F16::default() } else { x };
+    BF16: u16, i16, |x: BF16| if x.to_bits() == 1 << 15 { BF16::default() } else { x };
+}

@@ -18,7 +18,7 @@ const MAX_SIZE: usize = 2048;
 /// Enough for several tiles, blocks of a reduction, and chunks of parallel work.
 const LARGEST: usize = 150_000;
 
-const DTYPES: [DType; 13] = [
+const DTYPES: [DType; 15] = [
     DType::Bool,
     DType::I8,
     DType::I16,

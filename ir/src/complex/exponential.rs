@@ -73,7 +73,8 @@ fn two_sum<'a, A: Algebra>(x: Number<'a, A>, y: Number<'a, A>) -> (Number<'a, A>
 
 /// `first + x^2 + y^2`, rounded about once.
 fn plus_squares<'a, A: Algebra>(first: Number<'a, A>, x: Number<'a, A>, y: Number<'a, A>) -> Number<'a, A> {
-    let (x_square, y_square) = (x * x, y * y);
+    // As squares, which no mode contracts with the sum: it would take from it what is lacking here.
+    let (x_square, y_square) = (x.square(), y.square());
     let (x_lack, y_lack) = (x.fma(x, -x_square), y.fma(y, -y_square));
     let (sum, sum_lack) = two_sum(first, x_square);
     let (total, total_lack) = two_sum(sum, y_square);
@@ -146,8 +147,8 @@ fn of_infinite_root<'a, A: Algebra>(z: Complex<'a, A>, finite: Complex<'a, A>) -
     let (x, y) = (z.re, z.im);
     let infinity = x.constant(f64::INFINITY);
     let is_left = x.is_below(0.0);
-    // Along the real axis: y - y is zero, or NaN where y is.
-    let nothing = (y - y).abs();
+    // The other part along the real axis: zero, or NaN where y is.
+    let nothing = y.is_nan().choose(y, x.constant(0.0));
     let along =
         Complex { re: is_left.choose(nothing, infinity), im: is_left.choose(infinity, nothing).copysign(y) };
     let result = x.is_inf().choose_complex(along, finite);

@@ -208,7 +208,7 @@ macro_rules! functions {
     };
 }
 functions! {
-    abs = Abs sqrt = Sqrt round = Round floor = Floor exp = Exp exp2 = Exp2 expm1 = Expm1 log = Log log1p = Log1p sin = Sin cos = Cos
+    abs = Abs sqrt = Sqrt round = Round floor = Floor square = Square exp = Exp exp2 = Exp2 expm1 = Expm1 log = Log log1p = Log1p sin = Sin cos = Cos
     tan = Tan asin = Asin acos = Acos atan = Atan sinh = Sinh cosh = Cosh atanh = Atanh
 }
 
