@@ -59,12 +59,13 @@ pub(super) unsafe fn partition(
     let dtype = call.result.operand.dtype;
     // SAFETY: as for this function.
     let base = Base(unsafe { copied(call, bound) });
+    let level = Level::current();
     dispatch_dtype!(dtype, T => {
         let rows = Rows::of::<T>(&call.result, axis, call.element_ns());
         // SAFETY: the result holds these elements, which are nobody else's during the step.
         unsafe {
             rows.each_in_place::<T>(base, &|row, scratch, _| {
-                kernel::partition::<T>(row, kth, slice(scratch, row.len()));
+                kernel::partition::<T>(row, kth, slice(scratch, row.len()), level);
                 Ok(())
             })
         }
@@ -118,17 +119,14 @@ unsafe fn positions(
     dispatch_dtype!(dtype, T => {
         let rows = Rows::of::<T>(&call.result, axis, call.element_ns());
         let strides = &x.operand.strides;
-        let narrow = size_of::<T>() <= 4 && u32::try_from(rows.around.len).is_ok();
-        let scratch = 2 * rows.around.len * if narrow { size_of::<u64>() } else { size_of::<u128>() };
+        let scratch = 2 * rows.around.len * size_of::<u64>();
         // SAFETY: the operand and the result have these elements; the result's are nobody else's during the step. There is
-        // scratch for the pairs of a row, twice.
+        // scratch for the words of a row, twice.
         unsafe {
-            rows.each_apart::<T>(source, (&x.dims, strides), axis, target, scratch, &|row, out, scratch, is_alone| {
-                if narrow {
-                    row_positions::<T, u64>(row, out, scratch, is_alone, wanted)
-                } else {
-                    row_positions::<T, u128>(row, out, scratch, is_alone, wanted)
-                }
+            let strided = (&x.dims[..], &strides[..]);
+            rows.each_apart::<T>(source, strided, axis, target, scratch, &|row, out, scratch, is_alone| {
+                row_positions(row, out, scratch, is_alone, wanted);
+                Ok(())
             })
         }
     }, complex => Err(Error::Unsupported { dtype }))
@@ -136,34 +134,46 @@ unsafe fn positions(
 
 /// # Safety
 ///
-/// `scratch` has room for the pairs of the row, twice.
-unsafe fn row_positions<T: Sortable, P: kernel::Pair>(
+/// `scratch` has room for a word for each element of the row, twice.
+unsafe fn row_positions<T: Sortable>(
     row: &[T],
     out: &mut [i64],
     scratch: &mut Buffer,
     is_alone: bool,
     wanted: &Positions<'_>,
-) -> Result<(), Error> {
-    // SAFETY: there is room for so many pairs, which take any bits.
-    let (pairs, scratch): (&mut [P], &mut [P]) =
+) {
+    let level = Level::current();
+    // SAFETY: there is room for so many words, which take any bits.
+    let (words, scratch): (&mut [u64], &mut [u64]) =
         unsafe { slice(scratch, 2 * row.len()) }.split_at_mut(row.len());
-    match *wanted {
+    let packed = match *wanted {
         Positions::Sorted(order) => {
-            kernel::pair(row, order, pairs);
-            let sort = |pairs: &mut [P], scratch: &mut [P]| {
-                radix::sort_stable(pairs, scratch, kernel::rank_bits::<T, P>());
+            let packed = kernel::Packed::new(row, order, words);
+            let sort = |words: &mut [u64], scratch: &mut [u64]| {
+                radix::sort_stable(words, scratch, packed.bits(), level);
             };
-            if is_alone { sort_shared(pairs, scratch, &sort) } else { sort(pairs, scratch) }
+            if is_alone {
+                sort_shared(words, scratch, &sort)
+            } else {
+                sort(words, scratch)
+            }
+            packed.mend(row, order, words);
+            packed
         }
         Positions::Partitioned(kth) => {
-            kernel::pair(row, Order::Ascending, pairs);
-            kernel::select(pairs, kth);
+            let packed = kernel::Packed::new(row, Order::Ascending, words);
+            if packed.is_exact() {
+                kernel::select(words, kth, scratch, level);
+            } else {
+                words.iter_mut().for_each(|word| *word = packed.position(*word) as u64);
+                kernel::select_positions(row, words, kth);
+            }
+            packed
         }
+    };
+    for (out, &word) in out.iter_mut().zip(&*words) {
+        *out = packed.position(word) as i64;
     }
-    for (out, pair) in out.iter_mut().zip(pairs) {
-        *out = pair.position();
-    }
-    Ok(())
 }
 
 /// The memory of a buffer as `len` elements.
@@ -329,7 +339,7 @@ impl Rows {
 /// keeps it.
 fn sort_shared<W: Word>(words: &mut [W], scratch: &mut [W], sort: &(dyn Fn(&mut [W], &mut [W]) + Sync)) {
     /// Words that are worth a part.
-    const PART: usize = 1 << 13;
+    const PART: usize = 1 << 15;
     let len = words.len();
     let parts = team::threads().next_power_of_two().min((len / PART).max(1).next_power_of_two());
     if parts < 2 {
