@@ -17,6 +17,8 @@ use std::arch::x86_64::{
     _mm512_xor_si512,
 };
 
+use super::sort_key::SortWords;
+
 /// Vectors of a leaf.
 const MOST_VECTORS: usize = 16;
 
@@ -300,6 +302,10 @@ enum Goal {
     Other,
 }
 
+/// A quicksort of some part: where its keys are, the other buffer, how many, where they go, how deep it may go, and what
+/// sorts what is deeper.
+type Recurse<K> = unsafe fn(*mut K, *mut K, usize, Goal, u32, SortWords<K>);
+
 /// Sorts the keys that are `here`, into it or into `other`.
 #[inline(always)]
 unsafe fn quicksort<V: Keys>(
@@ -308,8 +314,8 @@ unsafe fn quicksort<V: Keys>(
     mut count: usize,
     mut goal: Goal,
     mut depth: u32,
-    recurse: unsafe fn(*mut V::Key, *mut V::Key, usize, Goal, u32, fn(&mut [V::Key], &mut [V::Key])),
-    deep: fn(&mut [V::Key], &mut [V::Key]),
+    recurse: Recurse<V::Key>,
+    deep: SortWords<V::Key>,
 ) {
     // SAFETY: both have room for `count` keys, and do not overlap.
     unsafe {
@@ -433,7 +439,7 @@ macro_rules! entry {
             count: usize,
             goal: Goal,
             depth: u32,
-            deep: fn(&mut [$key], &mut [$key]),
+            deep: SortWords<$key>,
         ) {
             // SAFETY: the CPU has the instructions, as all with AVX-512 have `popcnt`; the caller's contract.
             unsafe { quicksort::<$vector>(here, other, count, goal, depth, $level, deep) }
@@ -444,7 +450,7 @@ macro_rules! entry {
         /// # Safety
         ///
         /// The CPU has the features of the AVX-512 level.
-        pub(crate) unsafe fn $name(keys: &mut [$key], scratch: &mut [$key], deep: fn(&mut [$key], &mut [$key])) {
+        pub(crate) unsafe fn $name(keys: &mut [$key], scratch: &mut [$key], deep: SortWords<$key>) {
             let count = keys.len();
             let scratch = &mut scratch[..count];
             let depth = 2 * (count.max(2).ilog2() + 1);

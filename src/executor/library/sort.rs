@@ -35,11 +35,11 @@ pub(super) unsafe fn sort(
         let rows = Rows::of::<T>(&call.result, axis, call.element_ns());
         // SAFETY: the result holds these elements, which are nobody else's during the step.
         unsafe {
-            rows.each_in_place::<T>(base, &|row, scratch, is_alone| {
+            rows.each_in_place::<T>(base, &|row, scratch, helpers| {
                 let sort = |words: &mut [_], scratch: &mut [_]| radix::sort(words, scratch, level);
-                let sort_words = |words: &mut [_], scratch: &mut [_]| match is_alone {
-                    true => sort_shared(words, scratch, &sort),
-                    false => sort(words, scratch),
+                let sort_words = |words: &mut [_], scratch: &mut [_]| match helpers {
+                    Helpers::Idle => sort_shared(words, scratch, &sort),
+                    Helpers::Busy => sort(words, scratch),
                 };
                 Ok(kernel::sort::<T>(row, order, slice(scratch, row.len()), sort_words)?)
             })
@@ -124,8 +124,8 @@ unsafe fn positions(
         // scratch for the words of a row, twice.
         unsafe {
             let strided = (&x.dims[..], &strides[..]);
-            rows.each_apart::<T>(source, strided, axis, target, scratch, &|row, out, scratch, is_alone| {
-                row_positions(row, out, scratch, is_alone, wanted);
+            rows.each_apart::<T>(source, strided, axis, target, scratch, &|row, out, scratch, helpers| {
+                row_positions(row, out, scratch, helpers, wanted);
                 Ok(())
             })
         }
@@ -139,7 +139,7 @@ unsafe fn row_positions<T: Sortable>(
     row: &[T],
     out: &mut [i64],
     scratch: &mut Buffer,
-    is_alone: bool,
+    helpers: Helpers,
     wanted: &Positions<'_>,
 ) {
     let level = Level::current();
@@ -152,10 +152,9 @@ unsafe fn row_positions<T: Sortable>(
             let sort = |words: &mut [u64], scratch: &mut [u64]| {
                 radix::sort_stable(words, scratch, packed.bits(), level);
             };
-            if is_alone {
-                sort_shared(words, scratch, &sort)
-            } else {
-                sort(words, scratch)
+            match helpers {
+                Helpers::Idle => sort_shared(words, scratch, &sort),
+                Helpers::Busy => sort(words, scratch),
             }
             packed.mend(row, order, words);
             packed
@@ -186,6 +185,21 @@ unsafe fn slice<T>(buffer: &mut Buffer, len: usize) -> &mut [T] {
     unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast(), len) }
 }
 
+/// Whether the other threads of the team have rows of their own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Helpers {
+    /// A row is shared by all of them.
+    Idle,
+    /// They have.
+    Busy,
+}
+
+/// What is done to a row in place, with scratch memory.
+type OnRow<'a, T> = dyn Fn(&mut [T], &mut Buffer, Helpers) -> Result<(), Error> + Sync + 'a;
+
+/// What is done to a row and the positions that belong to it, with scratch memory.
+type OnRowApart<'a, T> = dyn Fn(&[T], &mut [i64], &mut Buffer, Helpers) -> Result<(), Error> + Sync + 'a;
+
 /// The rows along an axis.
 struct Rows {
     around: Around,
@@ -213,44 +227,40 @@ impl Rows {
         rows < team::threads() && team::worth_sharing(self.row_ns)
     }
 
-    /// Calls `f` with each part of `0..count`, unless rows are shared one by one: then with all, and says so.
+    /// Calls `f` with each part of `0..count`, or, where threads share each row, with all of it.
     fn share(
         &self,
         count: usize,
-        f: &(dyn Fn(Range<usize>, bool) -> Result<(), Error> + Sync),
+        f: &(dyn Fn(Range<usize>, Helpers) -> Result<(), Error> + Sync),
     ) -> Result<(), Error> {
         if self.are_shared_one_by_one() {
-            return f(0..count, true);
+            return f(0..count, Helpers::Idle);
         }
         let rows_each = self.around.outer * self.around.inner / count.max(1);
-        share(count, self.row_ns * rows_each.max(1) as f64, &|range| f(range, false))
+        share(count, self.row_ns * rows_each.max(1) as f64, &|range| f(range, Helpers::Busy))
     }
 
     /// Calls `f` with each row of the elements at `base`, scratch memory for as many elements, and whether the team has
-    /// nothing else to do.
+    /// rows of its own.
     ///
     /// # Safety
     ///
     /// The row-major elements at `base` can be read and written, and are nobody else's meanwhile.
-    unsafe fn each_in_place<T: Sortable>(
-        &self,
-        base: Base,
-        f: &(dyn Fn(&mut [T], &mut Buffer, bool) -> Result<(), Error> + Sync),
-    ) -> Result<(), Error> {
+    unsafe fn each_in_place<T: Sortable>(&self, base: Base, f: &OnRow<'_, T>) -> Result<(), Error> {
         let Around { outer, len, inner } = self.around;
         if inner == 1 {
-            return self.share(outer, &|rows, is_alone| {
+            return self.share(outer, &|rows, helpers| {
                 let mut scratch = Buffer::allocate(len * size_of::<T>())?;
                 for row in rows {
                     let first = base.at(row * len * size_of::<T>()).cast::<T>();
                     // SAFETY: the row is within the elements, aligned as they are, and no other part is given it.
-                    f(unsafe { std::slice::from_raw_parts_mut(first, len) }, &mut scratch, is_alone)?;
+                    f(unsafe { std::slice::from_raw_parts_mut(first, len) }, &mut scratch, helpers)?;
                 }
                 Ok(())
             });
         }
         let blocks = inner.div_ceil(self.columns);
-        self.share(outer * blocks, &|parts, is_alone| {
+        self.share(outer * blocks, &|parts, helpers| {
             let item = size_of::<T>();
             let mut gathered = Buffer::allocate(self.columns * len * item)?;
             let mut scratch = Buffer::allocate(len * item)?;
@@ -264,7 +274,7 @@ impl Rows {
                     copy::pack(first, &strides, &dims, item, gathered.as_mut_ptr());
                     slice(&mut gathered, columns * len)
                 };
-                rows.chunks_mut(len).try_for_each(|row| f(row, &mut scratch, is_alone))?;
+                rows.chunks_mut(len).try_for_each(|row| f(row, &mut scratch, helpers))?;
                 // SAFETY: as above.
                 unsafe { copy::unpack(gathered.as_ptr(), first, &strides, &dims, item) };
             }
@@ -273,7 +283,7 @@ impl Rows {
     }
 
     /// Calls `f` with each row of the elements at `source`, which may have any strides, the row of positions at `target`,
-    /// which are row-major, so many bytes of scratch memory, and whether the team has nothing else to do.
+    /// which are row-major, so many bytes of scratch memory, and whether the team has rows of its own.
     ///
     /// # Safety
     ///
@@ -285,7 +295,7 @@ impl Rows {
         axis: usize,
         target: Base,
         scratch_bytes: usize,
-        f: &(dyn Fn(&[T], &mut [i64], &mut Buffer, bool) -> Result<(), Error> + Sync),
+        f: &OnRowApart<'_, T>,
     ) -> Result<(), Error> {
         let Around { outer, len, inner } = self.around;
         let item = size_of::<T>();
@@ -300,7 +310,7 @@ impl Rows {
             }
             source.at(0).wrapping_offset(offset)
         };
-        self.share(outer * inner, &|rows, is_alone| {
+        self.share(outer * inner, &|rows, helpers| {
             let lies_side_by_side = stride == item as isize || len == 1;
             let mut gathered = Buffer::allocate(if lies_side_by_side { 0 } else { len * item })?;
             let mut found = Buffer::allocate(if inner == 1 { 0 } else { len * size_of::<i64>() })?;
@@ -320,12 +330,12 @@ impl Rows {
                 if inner == 1 {
                     // SAFETY: the row is within the positions, and no other part is given it.
                     let out = unsafe { std::slice::from_raw_parts_mut(target.at(place).cast(), len) };
-                    f(elements, out, &mut scratch, is_alone)?;
+                    f(elements, out, &mut scratch, helpers)?;
                     continue;
                 }
                 // SAFETY: the buffer has room for a row of positions; the row is within them, and this part's own.
                 unsafe {
-                    f(elements, slice(&mut found, len), &mut scratch, is_alone)?;
+                    f(elements, slice(&mut found, len), &mut scratch, helpers)?;
                     let step = (inner * size_of::<i64>()) as isize;
                     copy::unpack(found.as_ptr(), target.at(place), &[step], &[len], size_of::<i64>());
                 }
