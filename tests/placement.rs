@@ -104,7 +104,7 @@ fn is_sound(graph: &Graph) -> bool {
         // For each byte that is read, the elements it is read for: `None` where that is not one element.
         let mut read_for: HashMap<Address, Vec<Option<usize>>> = HashMap::new();
         for &node in nodes {
-            for operand in graph.operands(node) {
+            for (n, operand) in graph.operands(node).into_iter().enumerate() {
                 let elements = graph.shape(operand).size();
                 for flat in 0..elements {
                     let (root, element) = source(graph, operand, flat);
@@ -119,6 +119,8 @@ fn is_sound(graph: &Graph) -> bool {
                     };
                     let same_space = match graph.op(node) {
                         Op::Reduce(..) => true,
+                        // Of a library op's operands, the first is what it works on in place.
+                        Op::Library(_) if n > 0 => false,
                         op => op.runs_in_place() && graph.shape(operand) == graph.shape(node),
                     };
                     let mut bytes = bytes_of(root, element);
@@ -147,7 +149,7 @@ fn is_sound(graph: &Graph) -> bool {
             for flat in 0..ty.shape.size() {
                 for byte in bytes_of(node, flat) {
                     let address = address(slot, byte);
-                    let own = graph.op(node).is_elementwise().then_some(flat);
+                    let own = graph.op(node).runs_in_place().then_some(flat);
                     let readers = read_for.get(&address);
                     let disturbs = |readers: &Vec<Option<usize>>| {
                         let last = nodes.iter().map(|&node| passes(graph, nodes, node)).max();

@@ -32,12 +32,19 @@ fn sort_by_digits<W: Word>(keys: &mut [W], scratch: &mut [W]) {
     sort_by_bits(keys, scratch, 0..W::BITS);
 }
 
-/// Sorts by some bits, and keeps the order of keys that are equal in them; all keys differ in the bits below.
-/// `scratch` is as long as `keys`.
-pub(crate) fn sort_stable<W: Word>(keys: &mut [W], scratch: &mut [W], bits: Range<u32>) {
+/// Sorts keys that all differ and ascend in the bits below `bits`, which is to sort them by these. `scratch` is at least
+/// as long as `keys`.
+pub(crate) fn sort_stable<W: Word>(keys: &mut [W], scratch: &mut [W], bits: Range<u32>, level: Level) {
     const FEW: usize = 512;
+    /// Keys that are sorted faster in vectors than by the digits of some of their bits.
+    const FAST_IN_VECTORS: usize = 1 << 17;
+    let scratch = &mut scratch[..keys.len()];
+    if bits.is_empty()
+        || keys.len() <= FAST_IN_VECTORS && W::sort_in_vectors(keys, scratch, level, sort_by_digits)
+    {
+        return;
+    }
     if keys.len() <= FEW {
-        // What was put in order by the lower bits stays so.
         return keys.sort_unstable();
     }
     sort_by_bits(keys, scratch, bits);
@@ -87,12 +94,18 @@ pub(crate) fn merge<W: Word>(a: &[W], b: &[W], range: Range<usize>, out: &mut [W
     let (mut i, end_a) = (split(a, b, range.start), split(a, b, range.end));
     let (mut j, end_b) = (range.start - i, range.end - end_a);
     let (a, b) = (&a[..end_a], &b[..end_b]);
-    for out in out.iter_mut() {
-        let takes_a = j == b.len() || i < a.len() && a[i] <= b[j];
-        *out = if takes_a { a[i] } else { b[j] };
+    let mut done = 0;
+    // Both are read before either is chosen, so that nothing has to be predicted.
+    while i < a.len() && j < b.len() {
+        let (x, y) = (a[i], b[j]);
+        let takes_a = x <= y;
+        out[done] = if takes_a { x } else { y };
         i += usize::from(takes_a);
         j += usize::from(!takes_a);
+        done += 1;
     }
+    let rest = if i < a.len() { &a[i..] } else { &b[j..] };
+    out[done..].copy_from_slice(rest);
 }
 
 /// How many of the first `count` keys of the merged sequence are from `a`.

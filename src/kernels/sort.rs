@@ -2,8 +2,8 @@
 //!
 //! A row becomes integers in place, is sorted as these, and becomes elements again. NaNs are set apart first, in the
 //! order they have. A float's key tells -0.0 from 0.0, which are equal: where there are both, they are put back in the
-//! order they had, so that sorting is stable to the last bit. Positions are sorted together with the rank of the element
-//! there, which is the same for equal elements.
+//! order they had, so that sorting is stable to the last bit. Positions are sorted in one word with the rank of the
+//! element there, which is the same for equal elements.
 
 use std::ops::Range;
 
@@ -11,6 +11,7 @@ use raptors_ir::Order;
 
 use super::sort_key::{Sortable, Word};
 use crate::runtime::buffer::{Buffer, OutOfMemory};
+use crate::runtime::level::Level;
 
 /// Puts a row in order by `sort_words`, which gets the integers and as many for scratch.
 ///
@@ -45,68 +46,100 @@ pub(crate) fn sort<T: Sortable>(
 }
 
 /// Rearranges a row so that its elements at the positions `kth`, which ascend, are those of the sorted row.
-pub(crate) fn partition<T: Sortable>(row: &mut [T], kth: &[usize], scratch: &mut [T::Key]) {
+pub(crate) fn partition<T: Sortable>(row: &mut [T], kth: &[usize], scratch: &mut [T::Key], level: Level) {
     let nans = Special::of(row).nans;
     let numbers = set_nans_apart(row, nans, Order::Ascending, scratch);
     let row = &mut row[numbers];
-    select(to_keys(row, Order::Ascending), kth);
+    select(to_keys(row, Order::Ascending), kth, scratch, level);
     of_keys(row, Order::Ascending);
 }
 
-/// An element's rank and position, as one integer.
-pub(crate) trait Pair: Word {
-    /// Where the rank begins.
-    const LOW: u32;
-    fn new(rank: u64, position: usize) -> Self;
-    fn position(self) -> i64;
+/// Positions packed with the ranks of their elements, as words that sort as the elements do.
+///
+/// A word has as much of the rank, less the smallest one, as the position leaves room for. Where that is not all of it, as for
+/// floats of 64 bits, elements with one word but for the position are put in order afterwards, by [`Packed::mend`].
+pub(crate) struct Packed {
+    position_bits: u32,
+    rank_bits: u32,
+    /// Bits of the ranks that the words leave out.
+    dropped_bits: u32,
 }
 
-/// For ranks of up to 32 bits.
-impl Pair for u64 {
-    const LOW: u32 = 32;
-    #[inline(always)]
-    fn new(rank: u64, position: usize) -> u64 {
-        rank << 32 | position as u64
-    }
-    #[inline(always)]
-    fn position(self) -> i64 {
-        i64::from(self as u32)
-    }
+/// The order of an element, in the low bits.
+fn rank<T: Sortable>(x: T, order: Order) -> u64 {
+    x.rank().xor(T::Key::mask(order == Order::Descending)).widen()
 }
 
-impl Pair for u128 {
-    const LOW: u32 = 64;
-    #[inline(always)]
-    fn new(rank: u64, position: usize) -> u128 {
-        u128::from(rank) << 64 | position as u128
+impl Packed {
+    /// Fills `words` for the elements of a row, which is not empty.
+    pub(crate) fn new<T: Sortable>(row: &[T], order: Order, words: &mut [u64]) -> Packed {
+        let (mut smallest, mut largest) = (u64::MAX, 0);
+        for (word, &x) in words.iter_mut().zip(row) {
+            *word = rank(x, order);
+            (smallest, largest) = (smallest.min(*word), largest.max(*word));
+        }
+        let bits = |number: u64| u64::BITS - number.leading_zeros();
+        let (position_bits, all_bits) = (bits(row.len() as u64 - 1), bits(largest - smallest));
+        let dropped_bits = (all_bits + position_bits).saturating_sub(u64::BITS);
+        for (position, word) in words.iter_mut().enumerate() {
+            *word = (*word - smallest) >> dropped_bits << position_bits | position as u64;
+        }
+        Packed { position_bits, rank_bits: all_bits - dropped_bits, dropped_bits }
     }
-    #[inline(always)]
-    fn position(self) -> i64 {
-        self as i64
+
+    /// The bits of the words that they are to be sorted by; the position is below.
+    pub(crate) fn bits(&self) -> Range<u32> {
+        self.position_bits..self.position_bits + self.rank_bits
     }
-}
 
-/// Fills `pairs` with the elements of a row.
-pub(crate) fn pair<T: Sortable, P: Pair>(row: &[T], order: Order, pairs: &mut [P]) {
-    let mask = T::Key::mask(order == Order::Descending);
-    for (position, (pair, x)) in pairs.iter_mut().zip(row).enumerate() {
-        *pair = P::new(x.rank().xor(mask).widen(), position);
+    /// Whether the words are in the order of the elements.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.dropped_bits == 0
     }
-}
 
-/// The bits of a pair that order it, but for the position.
-pub(crate) fn rank_bits<T: Sortable, P: Pair>() -> Range<u32> {
-    P::LOW..P::LOW + T::Key::BITS
-}
+    /// The position of a word.
+    pub(crate) fn position(&self, word: u64) -> usize {
+        (word & ((1u64 << self.position_bits) - 1)) as usize
+    }
 
-/// Rearranges words so that those at the positions `kth`, which ascend, are those of the sorted words.
-pub(crate) fn select<W: Word>(words: &mut [W], kth: &[usize]) {
-    let (mut rest, mut start) = (words, 0);
-    for &k in kth {
-        if k - start >= rest.len() {
+    /// Puts sorted words in order by what was left out of them.
+    pub(crate) fn mend<T: Sortable>(&self, row: &[T], order: Order, words: &mut [u64]) {
+        if self.is_exact() {
             return;
         }
-        (_, _, rest) = rest.select_nth_unstable(k - start);
+        let is_alike = |a: &u64, b: &u64| a >> self.position_bits == b >> self.position_bits;
+        for alike in words.chunk_by_mut(is_alike).filter(|alike| alike.len() > 1) {
+            alike.sort_unstable_by_key(|&word| {
+                let position = self.position(word);
+                (rank(row[position], order), position)
+            });
+        }
+    }
+}
+
+/// Rearranges positions so that those at `kth`, which ascend, are those of the sorted row.
+pub(crate) fn select_positions<T: Sortable>(row: &[T], positions: &mut [u64], kth: &[usize]) {
+    let (mut rest, mut start) = (positions, 0);
+    for &k in kth {
+        let by = |&position: &u64| row[position as usize].rank();
+        (_, _, rest) = rest.select_nth_unstable_by_key(k - start, by);
+        start = k + 1;
+    }
+}
+
+/// Rearranges words so that those at the positions `kth`, which ascend, are those of the sorted words. `scratch` is at
+/// least as long.
+pub(crate) fn select<W: Word>(words: &mut [W], kth: &[usize], scratch: &mut [W], level: Level) {
+    let (mut rest, mut start) = (words, 0);
+    for &k in kth {
+        let at = k - start;
+        if at >= rest.len() {
+            return;
+        }
+        if !W::select_in_vectors(rest, scratch, at, level) {
+            rest.select_nth_unstable(at);
+        }
+        rest = &mut rest[at + 1..];
         start = k + 1;
     }
 }

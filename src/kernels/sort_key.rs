@@ -31,10 +31,15 @@ pub(crate) trait Word: Copy + Ord + Send + Sync + Sized + 'static {
         let _ = (keys, scratch, level, deep);
         false
     }
+    /// Rearranges keys in vectors so that the one at `k` is that of the sorted keys; whether `level` has some for them.
+    fn select_in_vectors(keys: &mut [Self], scratch: &mut [Self], k: usize, level: Level) -> bool {
+        let _ = (keys, scratch, k, level);
+        false
+    }
 }
 
 macro_rules! words {
-    ($($t:ident $($vectors:ident)?;)*) => {
+    ($($t:ident $($sort:ident $select:ident)?;)*) => {
         $(impl Word for $t {
             const BITS: u32 = $t::BITS;
             #[inline(always)]
@@ -50,7 +55,15 @@ macro_rules! words {
                 fn sort_in_vectors(keys: &mut [$t], scratch: &mut [$t], level: Level, deep: SortWords<$t>) -> bool {
                     if level == Level::Avx512 {
                         // SAFETY: the level says that the CPU has the features.
-                        unsafe { vector_sort::$vectors(keys, scratch, deep) }
+                        unsafe { vector_sort::$sort(keys, scratch, deep) }
+                    }
+                    level == Level::Avx512
+                }
+                #[cfg(target_arch = "x86_64")]
+                fn select_in_vectors(keys: &mut [$t], scratch: &mut [$t], k: usize, level: Level) -> bool {
+                    if level == Level::Avx512 {
+                        // SAFETY: the level says that the CPU has the features.
+                        unsafe { vector_sort::$select(keys, scratch, k) }
                     }
                     level == Level::Avx512
                 }
@@ -58,7 +71,7 @@ macro_rules! words {
         })*
     };
 }
-words!(u8; u16; u32 sort_narrow; u64 sort_wide; u128;);
+words!(u8; u16; u32 sort_narrow select_narrow; u64 sort_wide select_wide;);
 
 /// An element that can be put in order.
 pub(crate) trait Sortable: Element {

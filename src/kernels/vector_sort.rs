@@ -17,6 +17,8 @@ use std::arch::x86_64::{
     _mm512_xor_si512,
 };
 
+use super::sort_key::SortWords;
+
 /// Vectors of a leaf.
 const MOST_VECTORS: usize = 16;
 
@@ -300,6 +302,10 @@ enum Goal {
     Other,
 }
 
+/// A quicksort of some part: where its keys are, the other buffer, how many, where they go, how deep it may go, and what
+/// sorts what is deeper.
+type Recurse<K> = unsafe fn(*mut K, *mut K, usize, Goal, u32, SortWords<K>);
+
 /// Sorts the keys that are `here`, into it or into `other`.
 #[inline(always)]
 unsafe fn quicksort<V: Keys>(
@@ -308,8 +314,8 @@ unsafe fn quicksort<V: Keys>(
     mut count: usize,
     mut goal: Goal,
     mut depth: u32,
-    recurse: unsafe fn(*mut V::Key, *mut V::Key, usize, Goal, u32, fn(&mut [V::Key], &mut [V::Key])),
-    deep: fn(&mut [V::Key], &mut [V::Key]),
+    recurse: Recurse<V::Key>,
+    deep: SortWords<V::Key>,
 ) {
     // SAFETY: both have room for `count` keys, and do not overlap.
     unsafe {
@@ -363,8 +369,69 @@ unsafe fn quicksort<V: Keys>(
     }
 }
 
+/// Rearranges keys so that the one at `k` is that of the sorted keys.
+#[inline(always)]
+unsafe fn quickselect<V: Keys>(keys: *mut V::Key, scratch: *mut V::Key, count: usize, k: usize) {
+    // SAFETY: both have room for `count` keys, and do not overlap; every part is within them.
+    unsafe {
+        let (mut start, mut end) = (0, count);
+        let (mut here, mut other) = (keys, scratch);
+        let mut depth = 2 * (count.max(2).ilog2() + 1);
+        while end - start > MOST_VECTORS * V::LANES {
+            if depth == 0 {
+                break;
+            }
+            depth -= 1;
+            let pivot = pivot::<V>(here.add(start), end - start);
+            let low = start + partition::<V>(here.add(start), other.add(start), end - start, pivot);
+            (here, other) = (other, here);
+            let mut below = low;
+            if low == end {
+                // The pivot is the largest: all that are equal to it come last.
+                below = start;
+                let mut i = start;
+                while i < end {
+                    let key = *here.add(i);
+                    if key < pivot {
+                        *here.add(below) = key;
+                        below += 1;
+                    }
+                    i += 1;
+                }
+                let mut i = below;
+                while i < end {
+                    *here.add(i) = pivot;
+                    i += 1;
+                }
+            }
+            // What `k` is not in stays where it is, in the keys.
+            let (done_start, done_end) = if k < below { (below, end) } else { (start, below) };
+            if here != keys {
+                let done = done_end - done_start;
+                keys.add(done_start).copy_from_nonoverlapping(here.add(done_start), done);
+            }
+            if k < below {
+                end = below;
+            } else if low == end {
+                // The rest is the pivot, everywhere.
+                if here != keys {
+                    keys.add(below).copy_from_nonoverlapping(here.add(below), end - below);
+                }
+                return;
+            } else {
+                start = below;
+            }
+        }
+        let (count, k) = (end - start, k - start);
+        if here != keys {
+            keys.add(start).copy_from_nonoverlapping(here.add(start), count);
+        }
+        std::slice::from_raw_parts_mut(keys.add(start), count).select_nth_unstable(k);
+    }
+}
+
 macro_rules! entry {
-    ($(#[$doc:meta])* $name:ident, $level:ident, $vector:ident, $key:ident) => {
+    ($(#[$doc:meta])* $name:ident, $level:ident, $select:ident, $vector:ident, $key:ident) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,popcnt")]
         unsafe fn $level(
             here: *mut $key,
@@ -372,7 +439,7 @@ macro_rules! entry {
             count: usize,
             goal: Goal,
             depth: u32,
-            deep: fn(&mut [$key], &mut [$key]),
+            deep: SortWords<$key>,
         ) {
             // SAFETY: the CPU has the instructions, as all with AVX-512 have `popcnt`; the caller's contract.
             unsafe { quicksort::<$vector>(here, other, count, goal, depth, $level, deep) }
@@ -383,20 +450,33 @@ macro_rules! entry {
         /// # Safety
         ///
         /// The CPU has the features of the AVX-512 level.
-        pub(crate) unsafe fn $name(keys: &mut [$key], scratch: &mut [$key], deep: fn(&mut [$key], &mut [$key])) {
+        pub(crate) unsafe fn $name(keys: &mut [$key], scratch: &mut [$key], deep: SortWords<$key>) {
             let count = keys.len();
             let scratch = &mut scratch[..count];
             let depth = 2 * (count.max(2).ilog2() + 1);
             // SAFETY: both slices have `count` keys.
             unsafe { $level(keys.as_mut_ptr(), scratch.as_mut_ptr(), count, Goal::Here, depth, deep) }
         }
+
+        /// Rearranges keys so that the one at `k`, which there is, is that of the sorted keys; `scratch` is as long.
+        ///
+        /// # Safety
+        ///
+        /// The CPU has the features of the AVX-512 level.
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,popcnt")]
+        pub(crate) unsafe fn $select(keys: &mut [$key], scratch: &mut [$key], k: usize) {
+            let count = keys.len();
+            let scratch = &mut scratch[..count];
+            // SAFETY: both slices have `count` keys.
+            unsafe { quickselect::<$vector>(keys.as_mut_ptr(), scratch.as_mut_ptr(), count, k) }
+        }
     };
 }
 entry! {
     /// Sorts 32-bit keys; `scratch` is as long as these, and `deep` sorts what is not divided well.
-    sort_narrow, narrow, Narrow, u32
+    sort_narrow, narrow, select_narrow, Narrow, u32
 }
 entry! {
     /// Sorts 64-bit keys; as [`sort_narrow`].
-    sort_wide, wide, Wide, u64
+    sort_wide, wide, select_wide, Wide, u64
 }

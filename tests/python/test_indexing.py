@@ -241,3 +241,7 @@ def test_nothing_is_written_through_an_array() -> None:
     assert_same(x.at[[0, 0, 2]].add(1), np.array([2.0, 1.0, 3.0]))
     assert_same(x.at[x > 0.5].set([7.0, 8.0]), np.array([0.0, 7.0, 8.0]))
     assert_same(x.at[::2].set(-1), np.array([-1.0, 1.0, -1.0]))
+    assert_same(r.put_along_axis(x, [2, 0], 5, 0), np.array([5.0, 1.0, 5.0]))
+    assert_same(
+        r.put_along_axis(r.lazy(np.ones((2, 2))), [[0], [1]], [7.0], 1), np.array([[7.0, 1.0], [1.0, 7.0]])
+    )

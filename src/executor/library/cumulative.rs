@@ -29,9 +29,9 @@ pub(super) unsafe fn run(
     };
     let item = dtype.size();
     let target = Base(bound.base(&call.result.operand));
-    // SAFETY: as for this function.
     let source = match is_row_major(&call.operands[0]) {
         true => Base(bound.base(&call.operands[0].operand)),
+        // SAFETY: as for this function.
         false => Base(unsafe { copied(call, bound) }),
     };
     let Around { outer, len, inner } = Around::axis(&call.result.dims, axis);

@@ -115,10 +115,12 @@ fn places(
     Places::new(dims.iter().copied().collect(), own, positions)
 }
 
-/// The strides that repeat elements along dimensions of length 1.
+/// The strides that repeat elements along dimensions of length 1, and along leading ones that are not there.
 fn broadcast(dims: &[usize], strides: &[isize], target: &[usize]) -> SmallVec<[isize; 6]> {
-    let strides = dims.iter().zip(strides).zip(target);
-    strides.map(|((&dim, &stride), &target)| if dim == target && dim != 1 { stride } else { 0 }).collect()
+    let lead = target.len() - dims.len();
+    let own = dims.iter().zip(strides).zip(&target[lead..]);
+    let own = own.map(|((&dim, &stride), &target)| if dim == target && dim != 1 { stride } else { 0 });
+    std::iter::repeat_n(0, lead).chain(own).collect()
 }
 
 fn out_of_bounds(call: &LibraryCall, found: OutOfBounds) -> Error {

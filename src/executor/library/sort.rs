@@ -35,11 +35,11 @@ pub(super) unsafe fn sort(
         let rows = Rows::of::<T>(&call.result, axis, call.element_ns());
         // SAFETY: the result holds these elements, which are nobody else's during the step.
         unsafe {
-            rows.each_in_place::<T>(base, &|row, scratch, is_alone| {
+            rows.each_in_place::<T>(base, &|row, scratch, helpers| {
                 let sort = |words: &mut [_], scratch: &mut [_]| radix::sort(words, scratch, level);
-                let sort_words = |words: &mut [_], scratch: &mut [_]| match is_alone {
-                    true => sort_shared(words, scratch, &sort),
-                    false => sort(words, scratch),
+                let sort_words = |words: &mut [_], scratch: &mut [_]| match helpers {
+                    Helpers::Idle => sort_shared(words, scratch, &sort),
+                    Helpers::Busy => sort(words, scratch),
                 };
                 Ok(kernel::sort::<T>(row, order, slice(scratch, row.len()), sort_words)?)
             })
@@ -59,12 +59,13 @@ pub(super) unsafe fn partition(
     let dtype = call.result.operand.dtype;
     // SAFETY: as for this function.
     let base = Base(unsafe { copied(call, bound) });
+    let level = Level::current();
     dispatch_dtype!(dtype, T => {
         let rows = Rows::of::<T>(&call.result, axis, call.element_ns());
         // SAFETY: the result holds these elements, which are nobody else's during the step.
         unsafe {
             rows.each_in_place::<T>(base, &|row, scratch, _| {
-                kernel::partition::<T>(row, kth, slice(scratch, row.len()));
+                kernel::partition::<T>(row, kth, slice(scratch, row.len()), level);
                 Ok(())
             })
         }
@@ -118,17 +119,14 @@ unsafe fn positions(
     dispatch_dtype!(dtype, T => {
         let rows = Rows::of::<T>(&call.result, axis, call.element_ns());
         let strides = &x.operand.strides;
-        let narrow = size_of::<T>() <= 4 && u32::try_from(rows.around.len).is_ok();
-        let scratch = 2 * rows.around.len * if narrow { size_of::<u64>() } else { size_of::<u128>() };
+        let scratch = 2 * rows.around.len * size_of::<u64>();
         // SAFETY: the operand and the result have these elements; the result's are nobody else's during the step. There is
-        // scratch for the pairs of a row, twice.
+        // scratch for the words of a row, twice.
         unsafe {
-            rows.each_apart::<T>(source, (&x.dims, strides), axis, target, scratch, &|row, out, scratch, is_alone| {
-                if narrow {
-                    row_positions::<T, u64>(row, out, scratch, is_alone, wanted)
-                } else {
-                    row_positions::<T, u128>(row, out, scratch, is_alone, wanted)
-                }
+            let strided = (&x.dims[..], &strides[..]);
+            rows.each_apart::<T>(source, strided, axis, target, scratch, &|row, out, scratch, helpers| {
+                row_positions(row, out, scratch, helpers, wanted);
+                Ok(())
             })
         }
     }, complex => Err(Error::Unsupported { dtype }))
@@ -136,34 +134,45 @@ unsafe fn positions(
 
 /// # Safety
 ///
-/// `scratch` has room for the pairs of the row, twice.
-unsafe fn row_positions<T: Sortable, P: kernel::Pair>(
+/// `scratch` has room for a word for each element of the row, twice.
+unsafe fn row_positions<T: Sortable>(
     row: &[T],
     out: &mut [i64],
     scratch: &mut Buffer,
-    is_alone: bool,
+    helpers: Helpers,
     wanted: &Positions<'_>,
-) -> Result<(), Error> {
-    // SAFETY: there is room for so many pairs, which take any bits.
-    let (pairs, scratch): (&mut [P], &mut [P]) =
+) {
+    let level = Level::current();
+    // SAFETY: there is room for so many words, which take any bits.
+    let (words, scratch): (&mut [u64], &mut [u64]) =
         unsafe { slice(scratch, 2 * row.len()) }.split_at_mut(row.len());
-    match *wanted {
+    let packed = match *wanted {
         Positions::Sorted(order) => {
-            kernel::pair(row, order, pairs);
-            let sort = |pairs: &mut [P], scratch: &mut [P]| {
-                radix::sort_stable(pairs, scratch, kernel::rank_bits::<T, P>());
+            let packed = kernel::Packed::new(row, order, words);
+            let sort = |words: &mut [u64], scratch: &mut [u64]| {
+                radix::sort_stable(words, scratch, packed.bits(), level);
             };
-            if is_alone { sort_shared(pairs, scratch, &sort) } else { sort(pairs, scratch) }
+            match helpers {
+                Helpers::Idle => sort_shared(words, scratch, &sort),
+                Helpers::Busy => sort(words, scratch),
+            }
+            packed.mend(row, order, words);
+            packed
         }
         Positions::Partitioned(kth) => {
-            kernel::pair(row, Order::Ascending, pairs);
-            kernel::select(pairs, kth);
+            let packed = kernel::Packed::new(row, Order::Ascending, words);
+            if packed.is_exact() {
+                kernel::select(words, kth, scratch, level);
+            } else {
+                words.iter_mut().for_each(|word| *word = packed.position(*word) as u64);
+                kernel::select_positions(row, words, kth);
+            }
+            packed
         }
+    };
+    for (out, &word) in out.iter_mut().zip(&*words) {
+        *out = packed.position(word) as i64;
     }
-    for (out, pair) in out.iter_mut().zip(pairs) {
-        *out = pair.position();
-    }
-    Ok(())
 }
 
 /// The memory of a buffer as `len` elements.
@@ -175,6 +184,21 @@ unsafe fn slice<T>(buffer: &mut Buffer, len: usize) -> &mut [T] {
     // SAFETY: as for this function; a buffer is aligned to any element, and borrowed as long as the slice.
     unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast(), len) }
 }
+
+/// Whether the other threads of the team have rows of their own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Helpers {
+    /// A row is shared by all of them.
+    Idle,
+    /// They have.
+    Busy,
+}
+
+/// What is done to a row in place, with scratch memory.
+type OnRow<'a, T> = dyn Fn(&mut [T], &mut Buffer, Helpers) -> Result<(), Error> + Sync + 'a;
+
+/// What is done to a row and the positions that belong to it, with scratch memory.
+type OnRowApart<'a, T> = dyn Fn(&[T], &mut [i64], &mut Buffer, Helpers) -> Result<(), Error> + Sync + 'a;
 
 /// The rows along an axis.
 struct Rows {
@@ -203,44 +227,40 @@ impl Rows {
         rows < team::threads() && team::worth_sharing(self.row_ns)
     }
 
-    /// Calls `f` with each part of `0..count`, unless rows are shared one by one: then with all, and says so.
+    /// Calls `f` with each part of `0..count`, or, where threads share each row, with all of it.
     fn share(
         &self,
         count: usize,
-        f: &(dyn Fn(Range<usize>, bool) -> Result<(), Error> + Sync),
+        f: &(dyn Fn(Range<usize>, Helpers) -> Result<(), Error> + Sync),
     ) -> Result<(), Error> {
         if self.are_shared_one_by_one() {
-            return f(0..count, true);
+            return f(0..count, Helpers::Idle);
         }
         let rows_each = self.around.outer * self.around.inner / count.max(1);
-        share(count, self.row_ns * rows_each.max(1) as f64, &|range| f(range, false))
+        share(count, self.row_ns * rows_each.max(1) as f64, &|range| f(range, Helpers::Busy))
     }
 
     /// Calls `f` with each row of the elements at `base`, scratch memory for as many elements, and whether the team has
-    /// nothing else to do.
+    /// rows of its own.
     ///
     /// # Safety
     ///
     /// The row-major elements at `base` can be read and written, and are nobody else's meanwhile.
-    unsafe fn each_in_place<T: Sortable>(
-        &self,
-        base: Base,
-        f: &(dyn Fn(&mut [T], &mut Buffer, bool) -> Result<(), Error> + Sync),
-    ) -> Result<(), Error> {
+    unsafe fn each_in_place<T: Sortable>(&self, base: Base, f: &OnRow<'_, T>) -> Result<(), Error> {
         let Around { outer, len, inner } = self.around;
         if inner == 1 {
-            return self.share(outer, &|rows, is_alone| {
+            return self.share(outer, &|rows, helpers| {
                 let mut scratch = Buffer::allocate(len * size_of::<T>())?;
                 for row in rows {
                     let first = base.at(row * len * size_of::<T>()).cast::<T>();
                     // SAFETY: the row is within the elements, aligned as they are, and no other part is given it.
-                    f(unsafe { std::slice::from_raw_parts_mut(first, len) }, &mut scratch, is_alone)?;
+                    f(unsafe { std::slice::from_raw_parts_mut(first, len) }, &mut scratch, helpers)?;
                 }
                 Ok(())
             });
         }
         let blocks = inner.div_ceil(self.columns);
-        self.share(outer * blocks, &|parts, is_alone| {
+        self.share(outer * blocks, &|parts, helpers| {
             let item = size_of::<T>();
             let mut gathered = Buffer::allocate(self.columns * len * item)?;
             let mut scratch = Buffer::allocate(len * item)?;
@@ -254,7 +274,7 @@ impl Rows {
                     copy::pack(first, &strides, &dims, item, gathered.as_mut_ptr());
                     slice(&mut gathered, columns * len)
                 };
-                rows.chunks_mut(len).try_for_each(|row| f(row, &mut scratch, is_alone))?;
+                rows.chunks_mut(len).try_for_each(|row| f(row, &mut scratch, helpers))?;
                 // SAFETY: as above.
                 unsafe { copy::unpack(gathered.as_ptr(), first, &strides, &dims, item) };
             }
@@ -263,7 +283,7 @@ impl Rows {
     }
 
     /// Calls `f` with each row of the elements at `source`, which may have any strides, the row of positions at `target`,
-    /// which are row-major, so many bytes of scratch memory, and whether the team has nothing else to do.
+    /// which are row-major, so many bytes of scratch memory, and whether the team has rows of its own.
     ///
     /// # Safety
     ///
@@ -275,7 +295,7 @@ impl Rows {
         axis: usize,
         target: Base,
         scratch_bytes: usize,
-        f: &(dyn Fn(&[T], &mut [i64], &mut Buffer, bool) -> Result<(), Error> + Sync),
+        f: &OnRowApart<'_, T>,
     ) -> Result<(), Error> {
         let Around { outer, len, inner } = self.around;
         let item = size_of::<T>();
@@ -290,7 +310,7 @@ impl Rows {
             }
             source.at(0).wrapping_offset(offset)
         };
-        self.share(outer * inner, &|rows, is_alone| {
+        self.share(outer * inner, &|rows, helpers| {
             let lies_side_by_side = stride == item as isize || len == 1;
             let mut gathered = Buffer::allocate(if lies_side_by_side { 0 } else { len * item })?;
             let mut found = Buffer::allocate(if inner == 1 { 0 } else { len * size_of::<i64>() })?;
@@ -310,12 +330,12 @@ impl Rows {
                 if inner == 1 {
                     // SAFETY: the row is within the positions, and no other part is given it.
                     let out = unsafe { std::slice::from_raw_parts_mut(target.at(place).cast(), len) };
-                    f(elements, out, &mut scratch, is_alone)?;
+                    f(elements, out, &mut scratch, helpers)?;
                     continue;
                 }
                 // SAFETY: the buffer has room for a row of positions; the row is within them, and this part's own.
                 unsafe {
-                    f(elements, slice(&mut found, len), &mut scratch, is_alone)?;
+                    f(elements, slice(&mut found, len), &mut scratch, helpers)?;
                     let step = (inner * size_of::<i64>()) as isize;
                     copy::unpack(found.as_ptr(), target.at(place), &[step], &[len], size_of::<i64>());
                 }
@@ -329,7 +349,7 @@ impl Rows {
 /// keeps it.
 fn sort_shared<W: Word>(words: &mut [W], scratch: &mut [W], sort: &(dyn Fn(&mut [W], &mut [W]) + Sync)) {
     /// Words that are worth a part.
-    const PART: usize = 1 << 13;
+    const PART: usize = 1 << 15;
     let len = words.len();
     let parts = team::threads().next_power_of_two().min((len / PART).max(1).next_power_of_two());
     if parts < 2 {
