@@ -21,14 +21,16 @@ pub struct F16(u16);
 #[repr(transparent)]
 pub struct BF16(u16);
 
+/// The bits of an `f32` of 2^-14, the smallest normal `f16`.
+const SMALLEST_NORMAL: u32 = 113 << 23;
+/// The bits of an `f32` of 65536, beyond any `f16`.
+const BEYOND: u32 = 143 << 23;
+
 impl F16 {
     /// The nearest number, ties to even; infinite from 65520 on.
     #[inline(always)]
     pub const fn from_f32(value: f32) -> F16 {
-        /// The smallest normal number, 2^-14, and the bits of 65536.
-        const SMALLEST_NORMAL: u32 = 113 << 23;
-        const BEYOND: u32 = 143 << 23;
-        /// Its last bit is worth the smallest subnormal number.
+        /// The last bit of an `f32` about it is worth the smallest subnormal `f16`.
         const HALF: f32 = 0.5;
         let bits = value.to_bits();
         let size = bits & 0x7fff_ffff;
@@ -55,8 +57,6 @@ impl F16 {
     /// The number, exactly.
     #[inline(always)]
     pub const fn to_f32(self) -> f32 {
-        /// The smallest normal number, 2^-14.
-        const SMALLEST_NORMAL: u32 = 113 << 23;
         let magnitude = (self.0 as u32 & 0x7fff) << 13;
         let normal = magnitude + (112 << 23);
         let subnormal = f32::from_bits(magnitude + SMALLEST_NORMAL) - f32::from_bits(SMALLEST_NORMAL);
@@ -141,9 +141,9 @@ macro_rules! half {
         impl fmt::Display for $t {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let exact = self.to_f32();
-                let short = (0..5).map(|digits| format!("{exact:.digits$e}").parse().unwrap_or(exact));
+                let mut short = (0..5).map(|digits| format!("{exact:.digits$e}").parse().unwrap_or(exact));
                 let same = |short: &f32| $t::from_f32(*short).0 == self.0;
-                write!(f, "{:?}", short.into_iter().find(same).unwrap_or(exact))
+                write!(f, "{:?}", short.find(same).unwrap_or(exact))
             }
         }
 

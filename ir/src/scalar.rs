@@ -12,7 +12,7 @@ mod half;
 
 use smallvec::SmallVec;
 
-pub use half::{is_direct_cast, prefers_first_of_equals};
+pub use half::{half_computed_in, is_direct_cast, prefers_first_of_equals};
 
 use crate::lanes::Scalar;
 use crate::math::Function;

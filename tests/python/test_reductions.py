@@ -103,7 +103,7 @@ def test_prod(dtype: str, rng: np.random.Generator) -> None:
     for axis in (None, 0, 1):
         exact = np.prod(x.astype(np.longdouble), axis=axis)
         np.testing.assert_allclose(
-            evaluate(r.prod(r.lazy(x), axis=axis)), exact, rtol=x.size * np.finfo(dtype).eps
+            evaluate(r.prod(r.lazy(x), axis=axis)), exact.astype(dtype), rtol=x.size * np.finfo(dtype).eps
         )
 
 

@@ -1,8 +1,11 @@
 //! What ops and casts of half-precision floats mean: those of `f32`, rounded.
 //!
 //! For `+ - * /` and `sqrt` this is the exact result rounded once, since `f32` has more than twice the digits and two
-//! more (Figueroa 1995); for the others it is what NumPy does. Only [`ElementwiseOp::Nextafter`] is about the type
-//! itself; and of zeros of two signs the minimum and maximum of `f16` are the first. No kernel computes this: `legalize` rewrites it to conversions and ops of `f32`.
+//! more (Figueroa 1995); for the others it is what NumPy does. Otherwise defined are: [`ElementwiseOp::Nextafter`], which is
+//! about the type itself; the minimum and maximum of `f16`, which are the first of zeros of two signs; and `fma` of
+//! `f16`, which is that of `f64`, so that it is rounded once. (`fma` of `bf16` is that of `f32`, rounded again.)
+//!
+//! No kernel computes this: `legalize` rewrites it to conversions and ops of wider floats.
 
 use super::{CastTo, cast, evaluate};
 use crate::{BF16, Bool, DType, ElementwiseOp, F16, Literal};
@@ -12,13 +15,20 @@ pub(super) fn evaluate_half(op: ElementwiseOp, dtype: DType, operands: &[Literal
     if let (ElementwiseOp::Nextafter, &[x, y]) = (op, operands) {
         return next_after(dtype, x, y);
     }
-    let mut singles: smallvec::SmallVec<[Literal; 3]> =
-        operands.iter().map(|&operand| cast(operand, DType::F32)).collect::<Option<_>>()?;
+    let wide = half_computed_in(op, dtype);
+    let mut operands: smallvec::SmallVec<[Literal; 3]> =
+        operands.iter().map(|&operand| cast(operand, wide)).collect::<Option<_>>()?;
     if prefers_first_of_equals(op, dtype) {
-        singles.reverse();
+        operands.reverse();
     }
-    let value = evaluate(op, &singles)?;
+    let value = evaluate(op, &operands)?;
     cast(value, op.result_dtype(dtype))
+}
+
+/// The dtype whose `op`, rounded, is that of the half `dtype`.
+pub fn half_computed_in(op: ElementwiseOp, dtype: DType) -> DType {
+    // The product of two `f16` and its sum with a third have 53 bits, or a part too far below to matter.
+    if op == ElementwiseOp::Fma && dtype == DType::F16 { DType::F64 } else { DType::F32 }
 }
 
 /// Whether `op` gives the first of two equal operands, where the one of `f32` gives the second: NumPy's do for `float16`.

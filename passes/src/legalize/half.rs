@@ -1,4 +1,4 @@
-//! Half-precision floats: computed with as `f32`, rounded after each op.
+//! Half-precision floats: computed with as `f32`, and `fma` of `f16` as `f64`, rounded after each op.
 //!
 //! A reduction is one of `f32`, whose result is rounded, as NumPy's are; so is a matrix product. A conversion that no
 //! kernel has is two: through `f32`, as in NumPy and `ml_dtypes`.
@@ -16,7 +16,7 @@ pub(super) fn rewrite(graph: &Graph, ledger: &mut Ledger) -> Graph {
         if is_legal(graph, id) {
             return new.push_node(node.clone(), operands);
         }
-        ledger.applied("legalize", "half", graph, id, "computed as f32, and rounded");
+        ledger.applied("legalize", "half", graph, id, "computed in a wider float, and rounded");
         legalized(&mut Legal { graph: new, source: node.source }, node, operands)
     })
 }
@@ -79,10 +79,13 @@ fn legalized(legal: &mut Legal<'_>, node: &Node, operands: &Operands) -> NodeId 
             return next_after(legal, half, [operands[0], operands[1]], [singles[0], singles[1]]);
         }
         Op::Elementwise(op) if scalar::prefers_first_of_equals(op, half) => singles.reverse(),
+        Op::Elementwise(op) if scalar::half_computed_in(op, half) == DType::F64 => {
+            singles.iter_mut().for_each(|single| *single = legal.push(Op::Cast(DType::F64), &[*single]));
+        }
         _ => {}
     }
-    let single = legal.push(node.op.clone(), &singles);
-    if node.ty.dtype.is_half() { legal.push(Op::Cast(node.ty.dtype), &[single]) } else { single }
+    let value = legal.push(node.op.clone(), &singles);
+    if node.ty.dtype.is_half() { legal.push(Op::Cast(node.ty.dtype), &[value]) } else { value }
 }
 
 /// An operand as `f32`. A number that is passed by value is converted where it is used, rather than in a step of its own.
