@@ -14,7 +14,7 @@ use crate::executor::{self, Argument};
 use crate::kernels::roof::Roof;
 use crate::peak;
 use crate::runtime::buffer::Buffer;
-use crate::runtime::team;
+use crate::runtime::{team, watch};
 
 /// Runs, at most.
 const MOST_RUNS: usize = 7;
@@ -63,6 +63,7 @@ pub(crate) fn measure(
     options: &Options,
 ) -> Result<Measured, Error> {
     peak::check(compiled, options.max_memory)?;
+    let _limit = team::Limit::enter(options.threads);
     let program = &compiled.program;
     let mut copies: Vec<(usize, Buffer)> = Vec::new();
     let mut arguments = captured.arguments();
@@ -90,7 +91,7 @@ pub(crate) fn measure(
         }
         // SAFETY: leaves promise readable memory; what the program overwrites are the copies; it has no given outputs,
         // since none was captured.
-        runs.push(unsafe { Run::of(compiled, &arguments, &outputs)? });
+        runs.push(watch::catch(|| unsafe { Run::of(compiled, &arguments, &outputs) })??);
     }
     Ok(summary(&runs))
 }
