@@ -22,6 +22,8 @@ mod numpy;
 mod ufunc;
 mod protocols;
 mod value;
+mod detached;
+mod request;
 mod plan;
 mod evaluations;
 mod graph;
@@ -40,6 +42,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<evaluations::Evaluations>()?;
     module.add_class::<options::ScopedOptions>()?;
     module.add_class::<graph::Graph>()?;
+    module.add_class::<request::Request>()?;
     operators::name_in_place(&module.py().get_type::<array::Array>())?;
     dtype::add_to(module)?;
     elementwise::add_to(module)?;
@@ -50,9 +53,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ($($function:path)*) => { $(module.add_function(wrap_pyfunction!($function, module)?)?;)* };
     }
     add! {
-        lazy::lazy lazy::asarray value::eval plan::plan plan::diff plan::clear_plan_cache
+        lazy::lazy lazy::asarray request::eval request::eval_async plan::plan plan::diff plan::cache_info plan::clear_plan_cache
         evaluations::evaluations evaluations::reset_evaluations
         plan::get_num_threads plan::set_num_threads elementwise::op_table
+        detached::show_progress
         memory::memory_stats memory::memory_trim memory::memory_set_limit memory::memory_reset_peak
     }
     Ok(())
