@@ -204,7 +204,8 @@ fn chunk(size: usize, element_ns: f64) -> usize {
     let total = size as f64 * element_ns;
     if !team::worth_sharing(total) {
         // Between chunks a run can stop.
-        return size.div_ceil((total / LONGEST_NS).max(1.0) as usize);
+        let pieces = (total / LONGEST_NS) as usize;
+        return if pieces > 1 { size.div_ceil(pieces) } else { size };
     }
     let fair = total / (4 * team::threads()) as f64;
     ((fair.clamp(*CHUNK_NS.start(), *CHUNK_NS.end()) / element_ns) as usize).clamp(1, size)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from _thread import allocate_lock
-from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from os import environ
-from typing import Any, TextIO
 
 from raptors import _core
+
+# As `typing.TYPE_CHECKING`, without its milliseconds.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Token
+    from typing import Any, TextIO
 
 __all__ = ["progress"]
 

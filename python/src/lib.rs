@@ -32,7 +32,8 @@ mod error;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+// What modules and classes share is behind locks or atomic, so no GIL is needed to keep threads apart.
+#[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     source::start();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -4,7 +4,7 @@
 //! module is one of `loom`'s.
 
 pub(super) use std::sync::atomic;
-pub(super) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+pub(super) use std::sync::{Condvar, Mutex, PoisonError};
 
 /// A cell whose accesses its users keep apart.
 pub(super) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);

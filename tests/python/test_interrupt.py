@@ -60,8 +60,8 @@ LONG: dict[str, Callable[[], r.Array]] = {
 def interrupted_after(run: Callable[[], object], delay: float = 0.25) -> float:
     """The seconds from a Ctrl-C, so long after the start of `run`, to the exception.
 
-    On a busy machine, where they are not up to the program, those it would have taken on an idle one: a look each
-    0.05 s, and the time that its threads computed since.
+    On a busy machine, where they are not up to the program, those it would have taken on an idle one: a look
+    each 0.05 s, and the time that its threads computed since.
     """
     sent = []
 
