@@ -42,6 +42,16 @@ pub(crate) struct Compiled {
     pub(crate) time: Duration,
 }
 
+impl Compiled {
+    /// What it takes in memory, roughly: measured, the nodes of the two graphs and the steps are most of it.
+    pub(crate) fn bytes(&self) -> usize {
+        const NODE_BYTES: usize = 256;
+        const STEP_BYTES: usize = 4096;
+        let nodes = self.captured.len() + self.optimized.len();
+        size_of::<Compiled>() + nodes * NODE_BYTES + self.program.steps.len() * STEP_BYTES
+    }
+}
+
 /// Whether a program was known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CacheState {

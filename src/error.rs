@@ -4,6 +4,7 @@ use raptors_ir::{DType, IrError, Literal, Shape, Source, Type, VerifyError};
 use thiserror::Error;
 
 use crate::runtime::buffer::OutOfMemory;
+use crate::runtime::watch::Stopped;
 use crate::source;
 
 /// A mistake in how arrays were combined or evaluated, or a limit that was hit.
@@ -42,6 +43,9 @@ pub enum Error {
     /// The system has no memory for a result or an intermediate.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
+    /// The evaluation was told to stop, by a [`CancelToken`](crate::CancelToken).
+    #[error("eval: {0}: what it would have given is not there, and donated inputs that it writes are lost")]
+    Cancelled(#[from] Stopped),
     /// The evaluation needs more memory than it may take.
     #[error(
         "eval: needs {needed} bytes for results and values between, and max_memory is {most}: evaluate fewer results \

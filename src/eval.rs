@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::executor::{self, Outcome};
 use crate::kernels::copy;
 use crate::peak;
+use crate::runtime::{team, watch};
 use crate::tensor::Tensor;
 
 /// Memory that a caller gives for a result.
@@ -217,7 +218,17 @@ impl<'a> Begun<'a> {
     /// # Safety
     ///
     /// As for [`Prepared::run`].
-    unsafe fn run(
+    unsafe fn run(self: Box<Self>, outs: &[Option<OutMemory>], options: &Options) -> Result<Results, Error> {
+        // SAFETY: as for this function.
+        watch::catch(|| unsafe { self.run_to_the_end(outs, options) })?
+    }
+
+    /// Or until it unwinds because it has to stop.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Prepared::run`].
+    unsafe fn run_to_the_end(
         mut self: Box<Self>,
         outs: &[Option<OutMemory>],
         options: &Options,
@@ -237,6 +248,7 @@ impl<'a> Begun<'a> {
         };
         let program = &compiled.program;
         let arguments = captured.arguments();
+        let _limit = team::Limit::enter(options.threads);
         // SAFETY: leaves promise readable memory, and writable if donated; outs are checked above, and writable by this
         // function's contract.
         let outcomes = unsafe { executor::run(program, &arguments, pointers)? };

@@ -22,6 +22,7 @@ use crate::jit::{self, Jit};
 use crate::program::{Program, Step};
 use crate::runtime::buffer::Buffer;
 use crate::runtime::float_control::StandardFloats;
+use crate::runtime::watch;
 
 pub(crate) use bind::{Argument, Bound, Engine};
 
@@ -68,7 +69,12 @@ pub(crate) unsafe fn run_watched(
     let _floats = StandardFloats::enter();
     let mut bound = Bound::new(program, arguments, outputs)?;
     let verifies = jit::mode() == Jit::Verify;
+    let mut shares = watch::is_looked_at().then(|| Shares::of(program));
     for (number, step) in program.steps.iter().enumerate() {
+        if let Some(shares) = &mut shares {
+            shares.enter(step);
+        }
+        watch::go_on()?;
         // SAFETY: `bound` names memory as this function's caller promises, and its own buffers.
         unsafe {
             if verifies { verify::run(program, number, &mut bound)? } else { self::step(step, &bound)? }
@@ -86,6 +92,25 @@ pub(crate) unsafe fn run_watched(
         })
         .collect();
     Ok(outcomes)
+}
+
+/// How much of a run the steps are, by what they are taken to cost.
+struct Shares {
+    all_ns: f64,
+    done_ns: f64,
+}
+
+impl Shares {
+    fn of(program: &Program) -> Shares {
+        Shares { all_ns: program.steps.iter().map(Step::share_ns).sum(), done_ns: 0.0 }
+    }
+
+    /// Tells the watch that `step` is next.
+    fn enter(&mut self, step: &Step) {
+        let (all_ns, step_ns) = (self.all_ns.max(1.0), step.share_ns());
+        watch::enter(self.done_ns / all_ns, step_ns / all_ns, step.jobs());
+        self.done_ns += step_ns;
+    }
 }
 
 /// Runs one step.

@@ -52,7 +52,7 @@ pub mod plan;
 mod error;
 
 pub use array::Array;
-pub use cache::clear as clear_plan_cache;
+pub use cache::{CacheInfo, clear as clear_plan_cache, info as cache_info};
 pub use error::{Difference, Error, OperandNote};
 pub use eval::{eval, eval_with};
 pub use into_array::{IntoArray, lazy};
@@ -62,5 +62,6 @@ pub use raptors_ir as ir;
 pub use raptors_ir::{BF16, DType, Element, F16, Order, Shape, Side, Write};
 pub use raptors_passes::{FpMode, Options};
 pub use run::{apply_graph, random_inputs, run_graph};
+pub use runtime::watch::CancelToken;
 pub use tensor::Tensor;
 pub use views::Index;

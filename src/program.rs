@@ -13,6 +13,8 @@ use crate::codegen::compiled::{Machine, Rows};
 use crate::codegen::lane::{LaneOp, LaneProgram, OperandId};
 use crate::codegen::tile::TileProgram;
 use crate::executor::Engine;
+use crate::kernels::matmul::{is_divided, product_ns};
+use crate::kernels::product::grid;
 use crate::runtime::team;
 
 pub(crate) use library::{Around, LibraryCall, Spread};
@@ -211,14 +213,19 @@ impl LoopNest {
     }
 }
 
-/// Elements of one chunk of parallel work, of `size` that take `element_ns` each; all when sharing does not pay.
+/// Elements of one chunk of parallel work, of `size` that take `element_ns` each; all when sharing does not pay and they
+/// take a moment.
 fn chunk(size: usize, element_ns: f64) -> usize {
     /// Nanoseconds that a chunk may take: long against claiming it, short against waiting for the last one.
     const CHUNK_NS: std::ops::RangeInclusive<f64> = 8e3..=50e3;
+    /// Nanoseconds that one may take on a thread that works alone.
+    const LONGEST_NS: f64 = 1e6;
     let size = size.max(1);
     let total = size as f64 * element_ns;
     if !team::worth_sharing(total) {
-        return size;
+        // Between chunks a run can stop.
+        let pieces = (total / LONGEST_NS) as usize;
+        return if pieces > 1 { size.div_ceil(pieces) } else { size };
     }
     let fair = total / (4 * team::threads()) as f64;
     ((fair.clamp(*CHUNK_NS.start(), *CHUNK_NS.end()) / element_ns) as usize).clamp(1, size)
@@ -341,6 +348,33 @@ impl Step {
             Step::Loop(_) | Step::Blocks(_) => nests,
             Step::Library(call) => call.one_thread_ns(),
             Step::Matmul(_) => nests + self.lane_ops() as f64 * MULTIPLICATION_NS,
+        }
+    }
+
+    /// How much of a long run the step is, in nanoseconds that it takes on one thread, roughly.
+    pub(crate) fn share_ns(&self) -> f64 {
+        match self {
+            Step::Loop(_) | Step::Blocks(_) => self.one_thread_ns(),
+            Step::Matmul(product) => {
+                let nests: f64 = self.nests().iter().map(|nest| nest.size() as f64 * nest.element_ns).sum();
+                let count: usize = product.batch.iter().product();
+                nests + count as f64 * product_ns(product.dtype, product.dims)
+            }
+        }
+    }
+
+    /// How many jobs of the thread team it takes, one after the other.
+    pub(crate) fn jobs(&self) -> usize {
+        match self {
+            Step::Loop(_) | Step::Blocks(_) => 1,
+            Step::Matmul(product) => {
+                let count: usize = product.batch.iter().product();
+                let each = match product.epilogue {
+                    Some(_) => grid(product.dims) != [1, 1],
+                    None => is_divided(product.dims, count),
+                };
+                if each { count } else { 1 }
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The integration tests of raptors, in one binary.
 
 mod api;
+mod cancel;
 mod codegen;
 mod donation;
 mod eval;
@@ -8,6 +9,7 @@ mod explain;
 mod fuzz;
 mod huge;
 mod kernels;
+mod model;
 mod passes;
 mod placement;
 mod rules;

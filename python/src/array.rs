@@ -26,7 +26,7 @@ use crate::plan::{self, Plan};
 use crate::reductions::{Spread, axes, converted, kept, mean_of, reduce, spread};
 use crate::value::{self, deliver, item, lazy_or_out, to_ndarray};
 use crate::views::{clipped, variadic};
-use crate::{dlpack, lazy, protocols, source, ufunc};
+use crate::{dlpack, lazy, protocols, request, source, ufunc};
 
 /// A new array, or what a method gives in its place: `NotImplemented`, or `out`.
 type Captured = PyResult<Py<PyAny>>;
@@ -112,6 +112,11 @@ impl Array {
     #[pyo3(signature = (out=None, **options))]
     fn eval(&self, py: Python<'_>, out: Optional<'_, '_>, options: Option<Arguments<'_, '_>>) -> Captured {
         deliver(py, Wanted::Eval, &self.0, out, &of_call("eval", py, options)?)
+    }
+
+    /// `eval()` for an event loop: computes on another thread, as `eval_async` does.
+    fn __await__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        request::awaited(&slf)
     }
 
     /// Compute the array now and keep the value for later uses; returns the array itself.

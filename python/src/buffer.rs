@@ -3,7 +3,9 @@
 //! In: memoryview, `array.array`, bytes, ctypes arrays and whatever else exports numbers, without NumPy. Out: the
 //! value of a lazy array, computed for the view that asks; a leaf or cached array shows its memory, read-only.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_int, c_long};
+use std::time::{Duration, Instant};
 
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyTypeError};
@@ -190,10 +192,18 @@ impl Export {
         if format_of(array.dtype(), false).is_none() {
             return Err(no_format());
         }
-        let mut export = Export::new(in_memory(py, Wanted::AsArray, array)?)?;
-        if !export.suits(flags) {
-            export = Export::new(fresh(py, Wanted::AsArray, array)?)?;
-        }
+        let value = in_memory(py, Wanted::AsArray, array).and_then(Export::new);
+        let value = match value {
+            Ok(export) if !export.suits(flags) => {
+                fresh(py, Wanted::AsArray, array).and_then(Export::new)
+            }
+            value => value,
+        };
+        let export = value.inspect_err(|error| {
+            let failed =
+                Failed { array: std::ptr::from_ref(array), at: Instant::now(), error: error.clone_ref(py) };
+            FAILED.set(Some(failed));
+        })?;
         // SAFETY: as for this function.
         unsafe { Export::fill(Bound::new(py, export)?, view, flags) }
     }
@@ -244,6 +254,37 @@ impl Export {
             (*view).obj = export.into_ptr();
         }
         Ok(())
+    }
+}
+
+/// An evaluation for a buffer that failed.
+struct Failed {
+    array: *const raptors::Array,
+    at: Instant,
+    error: PyErr,
+}
+
+thread_local! {
+    /// The last one of this thread.
+    static FAILED: Cell<Option<Failed>> = const { Cell::new(None) };
+}
+
+/// The error for which this thread got no buffer of the array a moment ago.
+///
+/// NumPy asks for a buffer, ignores every error, also that of a Ctrl-C, and goes on to ask for `__array__`.
+///
+/// # Errors
+///
+/// That one.
+pub(crate) fn raise_ignored(array: &raptors::Array) -> PyResult<()> {
+    const A_MOMENT: Duration = Duration::from_millis(50);
+    match FAILED.take() {
+        Some(Failed { array: failed, at, error })
+            if std::ptr::eq(failed, array) && at.elapsed() < A_MOMENT =>
+        {
+            Err(error)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -12,11 +12,11 @@ use raptors::ir::Source;
 use raptors::ops::{self, Weak};
 
 use crate::array::Array;
+use crate::detached::detached;
 use crate::error::{OrRaise, type_name};
 use crate::evaluations::{self, Wanted};
 use crate::numpy::{self, Header};
 use crate::operand::{self, array_like, python_number};
-use crate::value::detached;
 use crate::{dtype, list, options, source};
 
 const OP: &str = "lazy";

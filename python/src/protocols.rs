@@ -7,6 +7,7 @@ use pyo3::types::{PyComplex, PyDict, PyString};
 use raptors::ir::{ElementwiseOp, ReduceOp};
 use raptors::ops::{self, Axes, Operand};
 
+use crate::buffer::raise_ignored;
 use crate::error::OrRaise;
 use crate::evaluations::Wanted;
 use crate::value::{fresh, in_memory, item, to_ndarray};
@@ -77,6 +78,7 @@ pub(crate) fn array<'py>(
     dtype: Option<&Bound<'py, PyAny>>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    raise_ignored(array)?;
     let target = dtype.map_or(Some(array.dtype()), dtype::parse);
     if target == Some(array.dtype()) {
         let wanted = Wanted::AsArray;

@@ -3,29 +3,24 @@
 //! A fresh value is in memory of its own (or in memory that was donated), and whoever gets it may write it. The value
 //! of a leaf or a cached array is shared with the graph, and is handed out read-only.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyComplex, PyDict, PyList, PyTuple};
+use pyo3::types::PyComplex;
 use raptors::array::Leaf;
 use raptors::eval::{Evaluated, OutMemory, Prepared, Results};
 use raptors::ir::{Kind, Literal, Strides, scalar};
 use raptors::runtime::buffer::Buffer;
 use raptors::{DType, Options, Shape};
-use smallvec::SmallVec;
 
-use crate::array::Array;
+use crate::detached::{detached, guarded};
 use crate::error::{OrRaise, wrong_type};
 use crate::evaluations::{self, Wanted};
 use crate::numpy::{self, Header};
 use crate::operators::wrap;
 use crate::options;
-use crate::plan::lazy_arrays;
 
 /// What keeps memory alive: the `base` of an ndarray. Memory of the pool returns to it when this is collected.
 #[pyclass(frozen, name = "Memory", module = "raptors._core")]
@@ -60,7 +55,7 @@ impl Value {
 }
 
 /// An evaluation that runs while other Python threads do.
-struct Released<'a>(Prepared<'a>);
+pub(crate) struct Released<'a>(Prepared<'a>);
 
 // SAFETY: the addresses are used by one evaluation, during which the caller waits and keeps their owners alive.
 unsafe impl Send for Released<'_> {}
@@ -69,7 +64,7 @@ impl Released<'_> {
     /// # Safety
     ///
     /// As for [`Prepared::run`].
-    unsafe fn run(self) -> Result<Results, raptors::Error> {
+    pub(crate) unsafe fn run(self) -> Result<Results, raptors::Error> {
         // SAFETY: as for this function.
         unsafe { self.0.run() }
     }
@@ -83,56 +78,37 @@ fn evaluate(
     outs: &[Option<OutMemory>],
     options: &Options,
 ) -> PyResult<Results> {
+    note(py, wanted, arrays);
+    match evaluate_if_brief(arrays, outs, options)? {
+        Ok(results) => Ok(results),
+        // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable.
+        // As with any `out` of NumPy's, a Python thread that uses one at the same time gets what it asked for.
+        Err(released) => detached(py, move || unsafe { released.run() }),
+    }
+}
+
+/// Counts an evaluation, if these arrays take one.
+pub(crate) fn note(py: Python<'_>, wanted: Wanted, arrays: &[&raptors::Array]) {
     if arrays.iter().any(|array| !array.is_evaluated()) {
         evaluations::note(py, wanted);
     }
+}
+
+/// Evaluates what takes less time than to let the GIL go; else gives back what is to be run without it.
+pub(crate) fn evaluate_if_brief<'a>(
+    arrays: &'a [&'a raptors::Array],
+    outs: &'a [Option<OutMemory>],
+    options: &'a Options,
+) -> PyResult<Result<Results, Released<'a>>> {
     // Nothing that is waited for here, a lock or a worker, waits for the GIL.
-    let attached = guarded(|| {
+    guarded(|| {
         let prepared = Prepared::new(arrays, outs, options)?;
         if !prepared.is_brief() {
             return Ok(Err(Released(prepared)));
         }
         // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable.
         unsafe { prepared.run() }.map(Ok)
-    })?;
-    match attached {
-        Ok(results) => Ok(results),
-        // SAFETY: as above. As with any `out` of NumPy's, a Python thread that uses one at the same time gets what it
-        // asked for.
-        Err(released) => detached(py, move || unsafe { released.run() }),
-    }
-}
-
-/// Runs without the GIL, as [`guarded`].
-pub(crate) fn detached<T: Send>(
-    py: Python<'_>,
-    run: impl FnOnce() -> Result<T, raptors::Error> + Send,
-) -> PyResult<T> {
-    outcome(py.detach(|| caught(run)))
-}
-
-/// Runs. What should be impossible in there becomes a `RuntimeError`, which a program can survive.
-fn guarded<T>(run: impl FnOnce() -> Result<T, raptors::Error>) -> PyResult<T> {
-    outcome(caught(run))
-}
-
-fn caught<T>(run: impl FnOnce() -> Result<T, raptors::Error>) -> thread::Result<Result<T, raptors::Error>> {
-    // A run owns what it writes, and the locks it takes guard what is whole at any time.
-    catch_unwind(AssertUnwindSafe(run))
-}
-
-fn outcome<T>(run: thread::Result<Result<T, raptors::Error>>) -> PyResult<T> {
-    match run {
-        Ok(result) => result.or_raise(),
-        Err(payload) => Err(broken(payload.as_ref())),
-    }
-}
-
-#[cold]
-fn broken(payload: &(dyn Any + Send)) -> PyErr {
-    let said = payload.downcast_ref::<String>().map(String::as_str);
-    let said = said.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("nothing is known of it");
-    PyRuntimeError::new_err(format!("a mistake in raptors, not in this program: {said}"))
+    })
 }
 
 /// The array's value in memory of its own, computed under the options of the enclosing blocks.
@@ -147,7 +123,7 @@ fn fresh_with(py: Python<'_>, wanted: Wanted, array: &raptors::Array, options: &
     }
 }
 
-fn fresh_value(evaluated: Evaluated) -> PyResult<Value> {
+pub(crate) fn fresh_value(evaluated: Evaluated) -> PyResult<Value> {
     match evaluated {
         Evaluated::Tensor(tensor) => {
             let (mut buffer, dtype, shape) = tensor.into_parts();
@@ -230,56 +206,12 @@ pub(crate) fn lazy_or_out(
 }
 
 /// The memory of an ndarray given as `out`.
-fn out_memory(out: &Bound<'_, PyAny>) -> PyResult<OutMemory> {
+pub(crate) fn out_memory(out: &Bound<'_, PyAny>) -> PyResult<OutMemory> {
     let Some(header) = numpy::header("eval: out", out)? else {
         return Err(wrong_type("eval", "out", out, "an ndarray"));
     };
     let Header { pointer, dtype, shape, strides, swapped, writable } = header;
     Ok(OutMemory { pointer, dtype, shape, strides, swapped, writable })
-}
-
-/// Evaluate arrays together, and return a tuple of ndarrays, one for each: what they share is computed once.
-///
-/// `out`: an ndarray or None for each array, in a tuple or list; for one array, the ndarray itself. What is given is
-/// written and returned. Options are those of `options`.
-#[pyfunction]
-#[pyo3(signature = (*arrays, out=None, **options))]
-pub(crate) fn eval<'py>(
-    arrays: &Bound<'py, PyTuple>,
-    out: Option<&Bound<'py, PyAny>>,
-    options: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let py = arrays.py();
-    let options = options::of_call("eval", py, options)?;
-    let arrays: Vec<Bound<'py, Array>> = lazy_arrays("eval", arrays)?;
-    let handles: SmallVec<[&raptors::Array; 4]> = arrays.iter().map(|array| &array.get().0).collect();
-    let outs: Vec<Option<Bound<'py, PyAny>>> = match out {
-        None => vec![None; arrays.len()],
-        Some(out) if out.is_instance_of::<PyTuple>() || out.is_instance_of::<PyList>() => {
-            let given: PyResult<Vec<Bound<'py, PyAny>>> = out.try_iter()?.collect();
-            given?.into_iter().map(|out| (!out.is_none()).then_some(out)).collect()
-        }
-        Some(out) => vec![Some(out.clone())],
-    };
-    if outs.len() != arrays.len() {
-        let (given, needed) = (outs.len(), arrays.len());
-        return Err(PyValueError::new_err(format!("eval: {given} out arrays for {needed} results")));
-    }
-    let memories: PyResult<Vec<Option<OutMemory>>> =
-        outs.iter().map(|out| out.as_ref().map(out_memory).transpose()).collect();
-    for (array, _) in handles.iter().zip(&outs).filter(|(_, out)| out.is_none()) {
-        numpy::load_for(py, array.dtype())?;
-    }
-    let evaluated = evaluate(py, Wanted::Eval, &handles, &memories?, &options)?;
-    let results: PyResult<Vec<Py<PyAny>>> = evaluated
-        .into_iter()
-        .zip(outs)
-        .map(|(evaluated, out)| match out {
-            Some(out) => Ok(out.unbind()),
-            None => numpy::new_ndarray(py, fresh_value(evaluated)?),
-        })
-        .collect();
-    PyTuple::new(py, results?)
 }
 
 /// The value of an array of one element as a Python number, computed at most once.

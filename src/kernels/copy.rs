@@ -72,10 +72,12 @@ pub unsafe fn copy_parallel(
 ) {
     /// Bytes of a chunk, at least: some ten microseconds of copying.
     const CHUNK: usize = 64 << 10;
+    /// Bytes of a chunk, at most: some milliseconds, after which a run can stop.
+    const MOST: usize = 16 << 20;
     let Some(nest) = nest(src_strides, dst_strides, dims, item) else { return };
     let bytes = nest.iter().map(|one| one.len).product::<usize>() * item;
     let threads = team::threads();
-    let wanted = (bytes / CHUNK).min(if threads > 1 { 4 * threads } else { 1 });
+    let wanted = (bytes / CHUNK).min(if threads > 1 { 4 * threads } else { 1 }).max(bytes / MOST);
     // The outermost loop that can be divided so often, else the longest.
     let axis = (0..nest.len()).find(|&i| nest[i].len >= wanted);
     let axis = axis.or_else(|| (0..nest.len()).max_by_key(|&i| nest[i].len));

@@ -167,12 +167,22 @@ pub unsafe fn matmul_batched(
         unsafe { matmul(dtype, dims, a, b, c) }
     };
     let work = work(dims);
-    if work >= PARALLEL_WORK && count < 2 * team::threads() {
-        // Few and large: each is divided.
+    if is_divided(dims, count) {
         (0..count).try_for_each(one)
     } else {
         run_in_chunks(count, (PARALLEL_WORK / work.max(1)).max(1), &|mut range| range.try_for_each(&one))
     }
+}
+
+/// Whether each of `count` products is divided over the team: they are few and large.
+pub(crate) fn is_divided(dims: [usize; 3], count: usize) -> bool {
+    work(dims) >= PARALLEL_WORK && count < 2 * team::threads()
+}
+
+/// Nanoseconds that a large product takes on one thread, roughly.
+pub(crate) fn product_ns(dtype: DType, dims: [usize; 3]) -> f64 {
+    let multiplication_ns = if dtype.is_float() { 0.02 * dtype.size() as f64 / 4.0 } else { 0.1 };
+    dims.iter().map(|&dim| dim as f64).product::<f64>() * multiplication_ns
 }
 
 /// Multiplications that are worth waking a thread for: some ten microseconds.
@@ -191,9 +201,11 @@ pub(super) fn run_in_chunks(
 ) -> Result<(), OutOfMemory> {
     /// Chunks a thread claims: a thread that is interrupted holds up that part of the work.
     const CHUNKS: usize = 4;
+    /// The longest chunk is as many of the least: after some milliseconds a run can stop.
+    const MOST: usize = 128;
     let threads = team::threads();
     let parts = if threads > 1 { threads * CHUNKS } else { 1 };
-    let step = len.div_ceil(parts).next_multiple_of(least);
+    let step = len.div_ceil(parts).min(least.saturating_mul(MOST)).next_multiple_of(least);
     team::try_run(len.div_ceil(step.max(1)), &|chunk| f(chunk * step..len.min((chunk + 1) * step)))
 }
 

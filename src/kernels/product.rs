@@ -12,7 +12,7 @@ use super::gemv::{THIN, gemv};
 use super::matmul::{Matrix, MatrixMut, PARALLEL_WORK, matmul, row_major_copy, run_in_chunks_of_most, work};
 use super::ring::Ring;
 use crate::runtime::buffer::{Buffer, OutOfMemory};
-use crate::runtime::team;
+use crate::runtime::{team, watch};
 
 /// How many parts the rows and the columns of a product are cut into, evenly, for blocks that stay in cache. The number of
 /// threads has no say in it.
@@ -131,11 +131,16 @@ impl Product {
     ) -> Result<(), OutOfMemory> {
         let [m, _, n] = self.dims;
         let [rows, k, columns] = dims;
+        let item = size_of::<T>();
         // Which loop is taken is up to the whole.
         // SAFETY: the contract is the caller's.
         unsafe {
             if m.min(n) > THIN {
-                gemm_block(dims, a, b, c, one);
+                in_pieces(dims, |rows, columns| {
+                    let dims = [rows.len(), k, columns.len()];
+                    let (a, b) = (a.from(rows.start, 0, item), b.from(0, columns.start, item));
+                    gemm_block(dims, a, b, c.from(rows.start, columns.start, item), one);
+                });
                 Ok(())
             } else if n <= m {
                 gemv::<T>(dims, a, b, c)
@@ -175,6 +180,25 @@ pub(super) unsafe fn floats(
             }
         }
     })
+}
+
+/// Calls `f` for pieces of a block's rows and columns, none of which takes long; between them the run can stop. Pieces are
+/// whole rows or columns of the block, or have so many of both that packing the operands is a small part of the work.
+fn in_pieces([m, k, n]: [usize; 3], mut f: impl FnMut(Range<usize>, Range<usize>)) {
+    /// Multiplications of a piece: some ten milliseconds.
+    const PIECE: usize = 1 << 29;
+    const LEAST: usize = 256;
+    let pieces = work([m, k, n]).div_ceil(PIECE);
+    // The longer side is cut first.
+    let of_rows =
+        if m >= n { pieces.min(m / LEAST) } else { pieces.div_ceil((n / LEAST).max(1)).min(m / LEAST) };
+    let of_rows = of_rows.max(1);
+    let of_columns = pieces.div_ceil(of_rows).min(n / LEAST).max(1);
+    let cut = |len: usize, part: usize, parts: usize| part * len / parts..(part + 1) * len / parts;
+    for piece in 0..of_rows * of_columns {
+        watch::checkpoint(piece, of_rows * of_columns);
+        f(cut(m, piece / of_columns, of_rows), cut(n, piece % of_columns, of_columns));
+    }
 }
 
 /// The least rows, or columns, of a block of a float product of `len` of them, `other` being the length of the other side:

@@ -63,6 +63,7 @@ pub(crate) fn measure(
     options: &Options,
 ) -> Result<Measured, Error> {
     peak::check(compiled, options.max_memory)?;
+    let _limit = team::Limit::enter(options.threads);
     let program = &compiled.program;
     let mut copies: Vec<(usize, Buffer)> = Vec::new();
     let mut arguments = captured.arguments();
