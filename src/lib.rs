@@ -22,6 +22,10 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/compile.md")]
+struct CompiledFunctions;
+
 pub mod array;
 pub mod ops;
 pub mod views;
@@ -33,6 +37,7 @@ mod capture;
 pub mod compile;
 mod cache;
 pub mod eval;
+pub mod function;
 mod aliasing;
 mod peak;
 pub mod recomputed;
@@ -52,11 +57,12 @@ pub use array::Array;
 pub use cache::clear as clear_plan_cache;
 pub use error::{Difference, Error, OperandNote};
 pub use eval::{eval, eval_with};
+pub use function::Function;
 pub use into_array::{IntoArray, lazy};
 pub use operators::Term;
 pub use plan::Plan;
 pub use raptors_ir as ir;
-pub use raptors_ir::{DType, Element, Shape};
+pub use raptors_ir::{DType, Element, Shape, Type};
 pub use raptors_passes::{FpMode, Options};
 pub use run::{apply_graph, random_inputs, run_graph};
 pub use tensor::Tensor;

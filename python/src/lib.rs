@@ -24,6 +24,7 @@ mod protocols;
 mod value;
 mod plan;
 mod evaluations;
+mod compile;
 mod graph;
 mod memory;
 mod error;
@@ -40,6 +41,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<evaluations::Evaluations>()?;
     module.add_class::<options::ScopedOptions>()?;
     module.add_class::<graph::Graph>()?;
+    module.add_class::<compile::CompiledFunction>()?;
     operators::name_in_place(&module.py().get_type::<array::Array>())?;
     dtype::add_to(module)?;
     elementwise::add_to(module)?;
@@ -50,7 +52,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ($($function:path)*) => { $(module.add_function(wrap_pyfunction!($function, module)?)?;)* };
     }
     add! {
-        lazy::lazy lazy::asarray value::eval plan::plan plan::diff plan::clear_plan_cache
+        lazy::lazy lazy::asarray value::eval compile::compile plan::plan plan::diff plan::clear_plan_cache
         evaluations::evaluations evaluations::reset_evaluations
         plan::get_num_threads plan::set_num_threads elementwise::op_table
         memory::memory_stats memory::memory_trim memory::memory_set_limit memory::memory_reset_peak

@@ -16,7 +16,7 @@ use raptors::array::Leaf;
 use raptors::eval::{Evaluated, OutMemory, Prepared, Results};
 use raptors::ir::{Kind, Literal, Strides, scalar};
 use raptors::runtime::buffer::Buffer;
-use raptors::{DType, Options, Shape};
+use raptors::{DType, Options, Shape, Tensor, Type};
 use smallvec::SmallVec;
 
 use crate::array::Array;
@@ -28,12 +28,13 @@ use crate::options;
 use crate::plan::lazy_arrays;
 
 /// What keeps memory alive: the `base` of an ndarray. Memory of the pool returns to it when this is collected.
-#[pyclass(frozen, name = "Memory", module = "raptors._core")]
+#[pyclass(frozen, freelist = 64, name = "Memory", module = "raptors._core")]
 pub(crate) struct Keep(#[expect(dead_code, reason = "owned for its drop")] Owner);
 
 enum Owner {
     Buffer(#[expect(dead_code, reason = "owned for its drop")] Buffer),
     Leaf(#[expect(dead_code, reason = "owned for its drop")] Arc<Leaf>),
+    Object(#[expect(dead_code, reason = "owned for its drop")] Py<PyAny>),
 }
 
 /// Elements in memory.
@@ -82,6 +83,7 @@ fn evaluate(
     arrays: &[&raptors::Array],
     outs: &[Option<OutMemory>],
     options: &Options,
+    room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
 ) -> PyResult<Results> {
     if arrays.iter().any(|array| !array.is_evaluated()) {
         evaluations::note(py, wanted);
@@ -92,8 +94,9 @@ fn evaluate(
         if !prepared.is_brief() {
             return Ok(Err(Released(prepared)));
         }
-        // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable.
-        unsafe { prepared.run() }.map(Ok)
+        // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable;
+        // room is in ndarrays that only they hold.
+        unsafe { prepared.run_in(room) }.map(Ok)
     })?;
     match attached {
         Ok(results) => Ok(results),
@@ -112,7 +115,7 @@ pub(crate) fn detached<T: Send>(
 }
 
 /// Runs. What should be impossible in there becomes a `RuntimeError`, which a program can survive.
-fn guarded<T>(run: impl FnOnce() -> Result<T, raptors::Error>) -> PyResult<T> {
+pub(crate) fn guarded<T>(run: impl FnOnce() -> Result<T, raptors::Error>) -> PyResult<T> {
     outcome(caught(run))
 }
 
@@ -141,7 +144,7 @@ pub(crate) fn fresh(py: Python<'_>, wanted: Wanted, array: &raptors::Array) -> P
 }
 
 fn fresh_with(py: Python<'_>, wanted: Wanted, array: &raptors::Array, options: &Options) -> PyResult<Value> {
-    match evaluate(py, wanted, &[array], &[None], options)?.pop() {
+    match evaluate(py, wanted, &[array], &[None], options, &mut |_, _| None)?.pop() {
         Some(evaluated) => fresh_value(evaluated),
         None => Err(no_result()),
     }
@@ -211,9 +214,14 @@ pub(crate) fn deliver(
     let Some(out) = out else {
         // Before the evaluation: without NumPy, donated memory must not be overwritten in vain.
         numpy::load(py)?;
-        return numpy::new_ndarray(py, fresh_with(py, wanted, array, options)?);
+        let mut rooms = Rooms::new(py);
+        let evaluated = evaluate(py, wanted, &[array], &[None], options, &mut |n, ty| rooms.make(n, ty))?;
+        return match evaluated.into_iter().next() {
+            Some(evaluated) => rooms.result(0, evaluated),
+            None => Err(no_result()),
+        };
     };
-    evaluate(py, wanted, &[array], &[Some(out_memory(out)?)], options)?;
+    evaluate(py, wanted, &[array], &[Some(out_memory(out)?)], options, &mut |_, _| None)?;
     Ok(out.clone().unbind())
 }
 
@@ -253,31 +261,102 @@ pub(crate) fn eval<'py>(
     let options = options::of_call("eval", py, options)?;
     let arrays: Vec<Bound<'py, Array>> = lazy_arrays("eval", arrays)?;
     let handles: SmallVec<[&raptors::Array; 4]> = arrays.iter().map(|array| &array.get().0).collect();
-    let outs: Vec<Option<Bound<'py, PyAny>>> = match out {
+    PyTuple::new(py, deliver_all(py, "eval", &handles, out, &options)?)
+}
+
+/// The values of arrays as ndarrays, evaluated together; `out` is as for [`eval`].
+pub(crate) fn deliver_all(
+    py: Python<'_>,
+    op: &str,
+    arrays: &[&raptors::Array],
+    out: Option<&Bound<'_, PyAny>>,
+    options: &Options,
+) -> PyResult<Vec<Py<PyAny>>> {
+    let outs: Vec<Option<Bound<'_, PyAny>>> = match out {
         None => vec![None; arrays.len()],
         Some(out) if out.is_instance_of::<PyTuple>() || out.is_instance_of::<PyList>() => {
-            let given: PyResult<Vec<Bound<'py, PyAny>>> = out.try_iter()?.collect();
+            let given: PyResult<Vec<Bound<'_, PyAny>>> = out.try_iter()?.collect();
             given?.into_iter().map(|out| (!out.is_none()).then_some(out)).collect()
         }
         Some(out) => vec![Some(out.clone())],
     };
     if outs.len() != arrays.len() {
         let (given, needed) = (outs.len(), arrays.len());
-        return Err(PyValueError::new_err(format!("eval: {given} out arrays for {needed} results")));
+        return Err(PyValueError::new_err(format!("{op}: {given} out arrays for {needed} results")));
     }
     let memories: PyResult<Vec<Option<OutMemory>>> =
         outs.iter().map(|out| out.as_ref().map(out_memory).transpose()).collect();
     numpy::load(py)?;
-    let evaluated = evaluate(py, Wanted::Eval, &handles, &memories?, &options)?;
-    let results: PyResult<Vec<Py<PyAny>>> = evaluated
+    let mut rooms = Rooms::new(py);
+    let room = &mut |n: usize, ty: &Type| rooms.make(n, ty);
+    let evaluated = evaluate(py, Wanted::Eval, arrays, &memories?, options, room)?;
+    evaluated
         .into_iter()
         .zip(outs)
-        .map(|(evaluated, out)| match out {
+        .enumerate()
+        .map(|(n, (evaluated, out))| match out {
             Some(out) => Ok(out.unbind()),
-            None => numpy::new_ndarray(py, fresh_value(evaluated)?),
+            None => rooms.result(n, evaluated),
         })
-        .collect();
-    PyTuple::new(py, results?)
+        .collect()
+}
+
+/// ndarrays that were made before a run, for small results to be computed in: NumPy's own memory is cheaper than an object
+/// that returns memory of the pool.
+pub(crate) struct Rooms<'py> {
+    py: Python<'py>,
+    made: SmallVec<[(usize, Bound<'py, PyAny>); 1]>,
+}
+
+impl<'py> Rooms<'py> {
+    pub(crate) fn new(py: Python<'py>) -> Rooms<'py> {
+        Rooms { py, made: SmallVec::new() }
+    }
+
+    /// Memory for a result, if it is small.
+    #[inline]
+    pub(crate) fn make(&mut self, result: usize, ty: &Type) -> Option<*mut u8> {
+        /// Above it the pool's warm and aligned pages are worth more.
+        const MOST_BYTES: usize = 16 << 10;
+        if ty.shape.size() * ty.dtype.size() > MOST_BYTES {
+            return None;
+        }
+        // Where NumPy has no memory, the pool may have some.
+        let (array, pointer) = numpy::uninitialized(self.py, ty).ok()?;
+        self.made.push((result, array));
+        Some(pointer)
+    }
+
+    /// The ndarray of a result.
+    pub(crate) fn result(&mut self, result: usize, evaluated: Evaluated) -> PyResult<Py<PyAny>> {
+        match evaluated {
+            Evaluated::Out => self.made(result).map(Bound::unbind),
+            evaluated => numpy::new_ndarray(self.py, fresh_value(evaluated)?),
+        }
+    }
+
+    /// The ndarray that was made for a result.
+    pub(crate) fn made(&mut self, result: usize) -> PyResult<Bound<'py, PyAny>> {
+        let position = self.made.iter().position(|(number, _)| *number == result).ok_or_else(no_result)?;
+        Ok(self.made.swap_remove(position).1)
+    }
+}
+
+/// A result as an ndarray of its own.
+pub(crate) fn new_result(py: Python<'_>, tensor: Tensor) -> PyResult<Bound<'_, PyAny>> {
+    Ok(numpy::new_ndarray(py, fresh_value(Evaluated::Tensor(tensor))?)?.into_bound(py))
+}
+
+/// An ndarray of its own over an object's memory, which holds a row-major result.
+pub(crate) fn new_over<'py>(
+    py: Python<'py>,
+    pointer: *mut u8,
+    ty: Type,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (Type { dtype, shape }, keep) = (ty, Keep(Owner::Object(object.clone().unbind())));
+    let value = Value { pointer, dtype, shape, strides: None, swapped: false, writable: true, keep };
+    Ok(numpy::new_ndarray(py, value)?.into_bound(py))
 }
 
 /// The value of an array of one element as a Python number, computed at most once.

@@ -26,7 +26,9 @@
 use super::float_control::StandardFloats;
 use super::{affinity, fork};
 use std::any::Any;
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize};
@@ -107,9 +109,39 @@ const LOOKS: usize = 64;
 /// From `RAPTORS_NUM_THREADS`, else `OMP_NUM_THREADS`, else the CPUs this process may use (its affinity mask and
 /// control group), unless [`set_threads`] said otherwise.
 pub fn threads() -> usize {
-    match THREADS.load(Relaxed) {
+    let threads = match THREADS.load(Relaxed) {
         UNRESOLVED => resolve_default_threads(),
         threads => threads,
+    };
+    threads.min(LIMIT.get())
+}
+
+thread_local! {
+    /// The most threads that jobs of this thread may use.
+    static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// While it lives, jobs of this thread use no more threads than it says.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    outer: Option<usize>,
+    /// It belongs to the thread that made it.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Limit {
+    /// A limit; `None` is none.
+    pub(crate) fn enter(most: Option<NonZeroUsize>) -> Limit {
+        let outer = most.map(|most| LIMIT.replace(most.get().min(LIMIT.get())));
+        Limit { outer, _not_send: PhantomData }
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        if let Some(outer) = self.outer {
+            LIMIT.set(outer);
+        }
     }
 }
 
