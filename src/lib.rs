@@ -30,6 +30,7 @@ pub mod array;
 pub mod ops;
 pub mod views;
 pub mod creation;
+pub mod pad;
 mod operators;
 mod into_array;
 pub mod source;

@@ -11,6 +11,7 @@ mod source;
 mod elementwise;
 mod reductions;
 mod views;
+mod pad;
 mod index;
 mod creation;
 mod dtype;
@@ -52,7 +53,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ($($function:path)*) => { $(module.add_function(wrap_pyfunction!($function, module)?)?;)* };
     }
     add! {
-        lazy::lazy lazy::asarray value::eval compile::compile plan::plan plan::diff plan::clear_plan_cache
+        lazy::lazy lazy::asarray value::eval compile::compile pad::pad plan::plan plan::diff plan::clear_plan_cache
         evaluations::evaluations evaluations::reset_evaluations
         plan::get_num_threads plan::set_num_threads elementwise::op_table
         memory::memory_stats memory::memory_trim memory::memory_set_limit memory::memory_reset_peak
