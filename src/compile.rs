@@ -68,8 +68,8 @@ thread_local! {
 
 /// The program for what has been captured if it is known, or else its key.
 pub(crate) fn known(captured: &Captured<'_>, options: &Options) -> Result<Arc<Compiled>, Key> {
-    /// Bytes of a key beyond which its memory is not kept.
-    const LONGEST_SPARE: usize = 4096;
+    /// Words of a key beyond which its memory is not kept.
+    const LONGEST_SPARE: usize = 512;
     let mut key = SPARE.try_with(Cell::take).unwrap_or_default();
     captured.write_key(options, &mut key);
     let Some(known) = cache::get(&key) else { return Err(key) };

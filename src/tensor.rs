@@ -64,6 +64,11 @@ impl Tensor {
         self.as_slice().map(<[T]>::to_vec)
     }
 
+    /// The address of the first element.
+    pub(crate) fn address(&self) -> *const u8 {
+        self.buffer.as_ptr()
+    }
+
     /// The memory.
     pub fn into_buffer(self) -> Buffer {
         self.buffer

@@ -6,6 +6,7 @@ mod codegen;
 mod donation;
 mod eval;
 mod explain;
+mod function;
 mod fuzz;
 mod huge;
 mod kernels;

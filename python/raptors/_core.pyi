@@ -1,12 +1,13 @@
 """Types of the extension module: what `raptors` exports."""
 
 import builtins
-from collections.abc import Coroutine, Generator, Iterable, Iterator, Sequence
-from types import EllipsisType, TracebackType
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Sequence
+from types import EllipsisType, MethodType, TracebackType
 from typing import (
     Any,
     Final,
     Literal,
+    NamedTuple,
     Protocol,
     Self,
     SupportsIndex,
@@ -141,6 +142,29 @@ class Graph:
     def parameters(self) -> list[tuple[DType, tuple[int, ...]]]: ...
     def random_inputs(self, seed: int, /) -> list[Array]: ...
     def __call__(self, *inputs: Array) -> list[Array]: ...
+
+class _CacheInfo(NamedTuple):
+    hits: int
+    misses: int
+    maxsize: int | None
+    currsize: int
+
+@final
+class CompiledFunction:
+    __wrapped__: Callable[..., Any]
+    __name__: str
+    __qualname__: str
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    @overload
+    def __get__(self, instance: None, owner: type | None = None, /) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None, /) -> MethodType: ...
+    def plan(self, *args: Any, analyze: _bool = False, **kwargs: Any) -> Plan: ...
+    def explain(self, *args: Any, level: _Level = "plan", analyze: _bool = False, **kwargs: Any) -> str: ...
+    def cache_info(self) -> _CacheInfo: ...
+    def cache_clear(self) -> None: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: Any, /) -> Self: ...
 
 @final
 class Array:
@@ -628,6 +652,19 @@ def expand_dims(x: _Operand, /, axis: _Axes = None) -> Array: ...
 def flip(x: _Operand, /, *, axis: _Axes = None) -> Array: ...
 def matmul(x1: _Operand, x2: _Operand, /) -> Array: ...
 def concat(arrays: Iterable[_Operand], /, *, axis: int | None = 0) -> Array: ...
+def pad(
+    array: _Operand,
+    /,
+    pad_width: SupportsIndex
+    | Sequence[SupportsIndex]
+    | Sequence[Sequence[SupportsIndex]]
+    | NDArray[Any]
+    | dict[int, int | tuple[int, int]],
+    mode: Literal[
+        "constant", "edge", "empty", "maximum", "mean", "minimum", "reflect", "symmetric", "wrap"
+    ] = "constant",
+    **kwargs: Any,
+) -> Array: ...
 def stack(arrays: Iterable[_Operand], /, *, axis: int = 0) -> Array: ...
 def zeros(shape: _Shape, *, dtype: _DType | None = None) -> Array: ...
 def ones(shape: _Shape, *, dtype: _DType | None = None) -> Array: ...
@@ -661,6 +698,24 @@ def eval(
 def eval_async(
     *arrays: Array, out: _Out | Sequence[_Out | None] | None = None, **options: Unpack[_Options]
 ) -> Coroutine[Any, Any, tuple[NDArray[Any], ...]]: ...
+@overload
+def compile(
+    function: Callable[..., Any],
+    /,
+    *,
+    donate: _bool | SupportsIndex | str | Sequence[SupportsIndex | str] | None = None,
+    maxsize: int | None = 256,
+    **options: Unpack[_Options],
+) -> CompiledFunction: ...
+@overload
+def compile(
+    function: None = None,
+    /,
+    *,
+    donate: _bool | SupportsIndex | str | Sequence[SupportsIndex | str] | None = None,
+    maxsize: int | None = 256,
+    **options: Unpack[_Options],
+) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
 def plan(*arrays: Array, analyze: _bool = False, **options: Unpack[_Options]) -> Plan: ...
 def diff(first: Plan, second: Plan, /) -> str: ...
 def evaluations() -> Evaluations: ...

@@ -194,9 +194,7 @@ impl Export {
         }
         let value = in_memory(py, Wanted::AsArray, array).and_then(Export::new);
         let value = match value {
-            Ok(export) if !export.suits(flags) => {
-                fresh(py, Wanted::AsArray, array).and_then(Export::new)
-            }
+            Ok(export) if !export.suits(flags) => fresh(py, Wanted::AsArray, array).and_then(Export::new),
             value => value,
         };
         let export = value.inspect_err(|error| {

@@ -6,7 +6,7 @@ use raptors::DType;
 use raptors::ir::{ElementwiseOp, for_each_elementwise_op};
 use raptors::ops;
 
-use crate::operand::required;
+use crate::operand::{required, settle};
 use crate::operators::wrap;
 use crate::source;
 
@@ -21,8 +21,9 @@ macro_rules! functions {
                 #[pyfunction]
                 #[pyo3(signature = ($($operand),+, /))]
                 pub(super) fn $name(py: Python<'_>, $($operand: &Bound<'_, PyAny>),+) -> PyResult<Py<PyAny>> {
-                    $(let $operand = required(stringify!($name), $operand)?;)+
-                    let operands = [$($operand.operand()),+];
+                    let mut operands = [$(required(stringify!($name), $operand)?),+];
+                    settle(ElementwiseOp::$variant, py, &mut operands);
+                    let operands = operands.each_ref().map(|operand| operand.operand());
                     wrap(py, ops::elementwise(ElementwiseOp::$variant, &operands, source::here(py)))
                 }
             )*

@@ -12,6 +12,7 @@ mod elementwise;
 mod reductions;
 mod sorting;
 mod views;
+mod pad;
 mod index;
 mod indexing;
 mod creation;
@@ -28,6 +29,7 @@ mod detached;
 mod request;
 mod plan;
 mod evaluations;
+mod compile;
 mod graph;
 mod memory;
 mod error;
@@ -46,6 +48,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<options::ScopedOptions>()?;
     module.add_class::<graph::Graph>()?;
     module.add_class::<request::Request>()?;
+    module.add_class::<compile::CompiledFunction>()?;
     operators::name_in_place(&module.py().get_type::<array::Array>())?;
     dtype::add_to(module)?;
     elementwise::add_to(module)?;
@@ -58,7 +61,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ($($function:path)*) => { $(module.add_function(wrap_pyfunction!($function, module)?)?;)* };
     }
     add! {
-        lazy::lazy lazy::asarray request::eval request::eval_async plan::plan plan::diff plan::cache_info plan::clear_plan_cache
+        lazy::lazy lazy::asarray request::eval request::eval_async compile::compile pad::pad
+        plan::plan plan::diff plan::cache_info plan::clear_plan_cache
         evaluations::evaluations evaluations::reset_evaluations
         plan::get_num_threads plan::set_num_threads elementwise::op_table
         detached::show_progress

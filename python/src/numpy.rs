@@ -7,8 +7,8 @@ use std::ffi::{c_int, c_long, c_void};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use numpy::npyffi::{
-    self, NPY_ARRAY_ALIGNED, NPY_ARRAY_CARRAY, NPY_ARRAY_WRITEABLE, NPY_TYPES, NpyTypes, PY_ARRAY_API,
-    PyArray_Descr, PyArrayObject, get_type_object,
+    self, NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_CARRAY, NPY_ARRAY_WRITEABLE, NPY_TYPES,
+    NpyTypes, PY_ARRAY_API, PyArray_Descr, PyArrayObject, get_type_object,
 };
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::ffi;
@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use raptors::ir::{Literal, Strides};
-use raptors::{DType, Shape};
+use raptors::{DType, Shape, Type};
 
 use crate::error::OrRaise;
 use crate::value::Value;
@@ -111,12 +111,37 @@ pub(crate) struct Header {
     pub(crate) writable: bool,
 }
 
+/// A look at an ndarray's header.
+pub(crate) struct View<'a> {
+    pub(crate) pointer: *mut u8,
+    pub(crate) dtype: DType,
+    pub(crate) dims: &'a [usize],
+    /// Bytes between neighbours, per dimension.
+    pub(crate) strides: &'a [isize],
+    pub(crate) swapped: bool,
+    pub(crate) writable: bool,
+    /// Whether NumPy has it as row-major and aligned.
+    pub(crate) is_plain: bool,
+}
+
 /// The header of an ndarray; `None` for any other object.
 ///
 /// # Errors
 ///
 /// `TypeError` for a dtype that raptors does not have; `op` begins the message.
 pub(crate) fn header(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Header>> {
+    let Some(view) = view(op, object)? else { return Ok(None) };
+    let View { pointer, dtype, dims, strides, swapped, writable, is_plain: _ } = view;
+    let (shape, strides) = (Shape::new(dims).or_raise()?, Strides::from_slice(strides));
+    Ok(Some(Header { pointer, dtype, shape, strides, swapped, writable }))
+}
+
+/// As [`header`], without copies of its lists.
+///
+/// # Errors
+///
+/// As [`header`].
+pub(crate) fn view<'a>(op: &str, object: &'a Bound<'_, PyAny>) -> PyResult<Option<View<'a>>> {
     let Some(array) = ndarray(object) else { return Ok(None) };
     if is_masked(object) {
         return Err(PyTypeError::new_err(format!(
@@ -138,13 +163,15 @@ pub(crate) fn header(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Hea
             (dims, std::slice::from_raw_parts(fields.strides, ndim))
         },
     };
-    Ok(Some(Header {
+    let plain = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+    Ok(Some(View {
         pointer: fields.data.cast(),
         dtype,
-        shape: Shape::new(dims).or_raise()?,
-        strides: Strides::from_slice(strides),
+        dims,
+        strides,
         swapped: is_swapped(descriptor.byteorder as u8),
         writable: fields.flags & NPY_ARRAY_WRITEABLE != 0,
+        is_plain: fields.flags & plain == plain,
     }))
 }
 
@@ -326,6 +353,25 @@ pub(crate) fn scalar(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Lit
     // SAFETY: the scalar is of a built-in numeric type of at most 16 bytes, which are copied in native order.
     unsafe { PY_ARRAY_API.PyArray_ScalarAsCtype(py, object.as_ptr(), bytes.as_mut_ptr().cast()) };
     Ok(Some(Literal::from_bits(dtype, u128::from_ne_bytes(bytes))))
+}
+
+/// An ndarray in memory of NumPy's own, which has not been written.
+pub(crate) fn uninitialized<'py>(py: Python<'py>, ty: &Type) -> PyResult<(Bound<'py, PyAny>, *mut u8)> {
+    load(py)?;
+    let (ndim, dims) = (ty.shape.len() as c_int, ty.shape.as_ptr().cast_mut().cast());
+    let no_object = std::ptr::null_mut();
+    let descriptor = dtype_object(py, ty.dtype)?.into_ptr().cast();
+    // SAFETY: NumPy is loaded. There are as many lengths as dimensions, which are copied. The reference to the descriptor is
+    // handed over; the result is a new reference, or null with an exception.
+    unsafe {
+        let class = get_type_object(py, NpyTypes::PyArray_Type);
+        let (strides, data) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let array =
+            PY_ARRAY_API.PyArray_NewFromDescr(py, class, descriptor, ndim, dims, strides, data, 0, no_object);
+        let array = Bound::from_owned_ptr_or_err(py, array)?;
+        let pointer = (*array.as_ptr().cast::<PyArrayObject>()).fields.data.cast();
+        Ok((array, pointer))
+    }
 }
 
 /// An ndarray over a value's memory, which it keeps alive.

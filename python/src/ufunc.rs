@@ -12,10 +12,11 @@ use raptors::sorting::Start;
 use raptors::{DType, ops, views};
 
 use crate::array::Array;
+use crate::compile::scalar::Scalar;
 use crate::dtype;
 use crate::error::OrRaise;
 use crate::evaluations::Wanted;
-use crate::operand::{Argument, operand};
+use crate::operand::{Argument, operand, settle};
 use crate::operators::{is_same_kind, wrap};
 use crate::reductions::{integer, kept, reduce};
 use crate::sorting::{Accumulation, accumulate};
@@ -110,6 +111,7 @@ fn capture(
     match function {
         Function::Elementwise(op) if operands.len() != op.arity() => Ok(None),
         Function::Elementwise(op) => {
+            settle(op, py, &mut operands);
             let operands: Vec<_> = operands.iter().map(Argument::operand).collect();
             ops::elementwise(op, &operands, source).or_raise().map(Some)
         }
@@ -236,7 +238,10 @@ fn forward(
     let py = ufunc.py();
     let evaluated = |object: Bound<'_, PyAny>| match object.cast_exact::<Array>() {
         Ok(array) => to_ndarray(py, Wanted::Ufunc, &array.get().0),
-        Err(_) => Ok(object.unbind()),
+        Err(_) => match object.cast_exact::<Scalar>() {
+            Ok(scalar) => Ok(scalar.get().pinned(py).unbind()),
+            Err(_) => Ok(object.unbind()),
+        },
     };
     let out = arguments.map(|arguments| arguments.get_item("out")).transpose()?.flatten();
     let into_lazy = match out {

@@ -127,3 +127,19 @@ def assert_close(got: Any, want: np.ndarray, units: float) -> None:
     assert got.shape == want.shape, f"shape {got.shape}, not {want.shape}"
     scale = np.max(np.abs(want), initial=0.0)
     np.testing.assert_allclose(got, want, rtol=0, atol=float(units * np.finfo(want.dtype).eps * scale))
+
+
+def assert_bits(got: Any, want: np.ndarray) -> None:
+    """`got` is an ndarray of its own, with the dtype, the shape and the bits of `want`."""
+    assert type(got) is np.ndarray
+    assert got.dtype == want.dtype
+    assert got.shape == want.shape
+    assert got.flags.c_contiguous
+    assert got.flags.writeable
+    assert np.all(same_bits(got, want))
+
+
+def counts(function: Any) -> tuple[int, int]:
+    """Calls of a compiled function that found a trace, and that made one."""
+    info = function.cache_info()
+    return info.hits, info.misses
