@@ -1,24 +1,27 @@
 //! log, log2, log10 and log1p.
 //!
-//! `log(x) = e * ln 2 + log(1 + f)` for `x = 2^e * (1 + f)`. For `f32`, `log(1 + f) = f + f^2 P(f)` with a minimax `P` of
-//! degree 8 and a relative error of 2^-27.7, `f` from -1/3 to 1/3, where the largest argument is smallest; for the other
-//! bases from `sqrt(1/2) - 1` to `sqrt(2) - 1`, so that a sum does not cancel.
+//! `log(x) = e * ln 2 + log(m)` for a mantissa `m` from 3/4 to 3/2. The first bits of `m` choose a short number `c` near
+//! `1 / m` from a table, so that `f = c * m - 1` is exact, and `log(m) = log(1 + f) - log(c)`; around 1, `c` is 1 and the
+//! logarithm is the polynomial. `log(1 + f) = f + f^2 P(f)` with a minimax `P`: of degree 3 with a relative error of 2^-28
+//! for `f32`, `f` from -0.038 to 0.0625; of degree 10 with 2^-56 for `f64`, `f` from -0.0625 to 0.125. Zeros, infinity and
+//! what has no logarithm come out of the exponent and the mantissa.
 //!
-//! For `f64`, `s = f / (2 + f)` and `log(1 + f) = 2 atanh(s) = f - h + s (h + R(s^2))` with `h = f^2 / 2`, as in FreeBSD's
-//! msun, a relative error of 2^-57.5; what adding the exponent's part to `f` rounds is carried, and for the other bases
-//! the product with the logarithm of e. log1p adds `low / high` for the part that `1 + x` rounds. log1p of `f32` goes
-//! through `f64`.
+//! For other bases of `f32`, `P` has degree 8, and `f` is from `sqrt(1/2) - 1` to `sqrt(2) - 1`, so that a sum does not
+//! cancel. For those of `f64`, `s = f / (2 + f)` and `log(1 + f) = 2 atanh(s) = f - h + s (h + R(s^2))` with `h = f^2 / 2`,
+//! as in FreeBSD's msun, a relative error of 2^-57.5; what adding the exponent's part to `f` rounds is carried, and the
+//! product with the logarithm of e. log1p adds `low / high` for the part that `1 + x` rounds. log1p of `f32` goes through
+//! `f64`.
 //!
 //! Largest errors, in ULP, over all `f32` (log10: from 1/4 to 4; log1p: one in 61), and 60,000 `f64` each, against MPFR:
 //!
 //! | | `f32` | `f64` |
 //! |---|---|---|
-//! | log | 0.94 | 0.87 |
+//! | log | 0.78 | 0.80 |
 //! | log2 | 1.00 | 0.78 |
 //! | log10 | 0.95 | 0.70 |
 //! | log1p | 0.51 | 0.84 |
 
-use super::exp::{LN_2_HIGH, LN_2_LOW};
+use super::exp::{LN_2_F32, LN_2_HIGH, LN_2_LOW};
 use super::polynomial::even_odd;
 use crate::lanes::{Lanes, Real};
 
@@ -28,9 +31,7 @@ pub(super) struct Split<F> {
     pub f: F,
 }
 
-/// Where the interval of `1 + f` begins for the natural logarithm of `f32`: 2/3, so that `f` is at most 1/3.
-const TWO_THIRDS: i32 = 0x3f2a_aaab;
-/// Where it begins for the others: the square root of 1/2, so that the logarithm of `1 + f` is at most half of log(2).
+/// Where the interval of `1 + f` begins: the square root of 1/2, so that the logarithm of `1 + f` is at most half of log(2).
 const SQRT_HALF: i32 = 0x3f35_04f3;
 const SQRT_HALF_F64: i64 = 0x3fe6_a09e_667f_3bcd;
 
@@ -107,31 +108,118 @@ fn log1p_rest<L: Lanes<Elem = f64>>(l: L, f: L::Float) -> L::Float {
 /// The natural logarithm.
 #[inline(always)]
 pub(crate) fn log_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
-    let Split { e, f } = split_f32(l, x, TWO_THIRDS);
-    let f2 = l.mul(f, f);
-    let log = l.fma(f2, even_odd(l, f, f2, &LOG_F32), f);
-    l.fma(e, l.float(std::f32::consts::LN_2), log)
+    let (e, m) = (l.exponent(x), l.mantissa(x));
+    let octave_part = l.shr(l.bits(m), f32::FRACTION_BITS - 4);
+    let f = l.fms(m, l.lookup(&INVERSES_F32, octave_part), l.float(1.0));
+    let high = l.fma(e, l.float(LN_2_F32.0), l.lookup(&LOGS_F32, octave_part));
+    let low = l.fma(e, l.float(LN_2_F32.1), l.lookup(&LOGS_LOW_F32, octave_part));
+    l.add(high, l.add(f, l.fma(l.mul(f, f), l.horner(f, &LOG_F32), low)))
 }
 
-/// Coefficients of `(log(1 + f) - f) / f^2`.
-const LOG_F32: [f32; 9] = [
-    -0.5,
-    0.333_332_15,
-    -0.249_997_97,
-    0.200_104_46,
-    -0.166_805_06,
-    0.140_053_06,
-    -0.121_839_724,
-    0.139_868_99,
-    -0.128_930_33,
+/// Numbers near `1 / m` for a mantissa `m` whose fraction begins with the four bits of the position, so short that their
+/// product with a mantissa less 1 is exact.
+const INVERSES_F32: [f32; 16] = [
+    1.0, 0.90625, 0.875, 0.8125, 0.78125, 0.75, 0.71875, 0.6875, 1.3125, 1.25, 1.21875, 1.15625, 1.125,
+    1.09375, 1.0625, 1.0,
 ];
+
+/// Minus their logarithms to 2^-15, and log(2) more where the mantissa is below 1.
+const LOGS_F32: [f32; 16] = [
+    0.0,
+    0.098_449_71,
+    0.133_544_92,
+    0.207_641_6,
+    0.246_856_69,
+    0.287_689_2,
+    0.330_230_7,
+    0.374_694_82,
+    0.421_203_6,
+    0.470_001_22,
+    0.495_330_8,
+    0.547_973_63,
+    0.575_378_4,
+    0.603_546_14,
+    0.632_507_3,
+    0.693_145_75,
+];
+
+/// What rounding these left.
+const LOGS_LOW_F32: [f32; 16] = [
+    0.0,
+    -9.634_218e-6,
+    -1.352_925e-5,
+    -2.236_784_2e-6,
+    3.388_478_5e-6,
+    -7.136_532_5e-6,
+    1.097_398e-5,
+    -1.374_777_3e-6,
+    9.851_795e-6,
+    2.408_542_5e-6,
+    -9.373_317e-6,
+    -8.462_097e-6,
+    -1.427_306_5e-5,
+    -1.112_070_8e-5,
+    1.523_452_5e-5,
+    1.428_606_8e-6,
+];
+
+/// Coefficients of `(log(1 + f) - f) / f^2`.
+const LOG_F32: [f32; 4] = [-0.499_999_9, 0.333_345_14, -0.250_246_32, 0.190_912_49];
 
 /// The natural logarithm.
 #[inline(always)]
 pub(crate) fn log_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
-    let Split { e, f } = split_f64(l, x);
-    or_special(l, x, add_exponent(l, e, f, log1p_rest(l, f)))
+    let (e, m) = (l.exponent(x), l.mantissa(x));
+    let octave_part = l.shr(l.bits(m), f64::FRACTION_BITS - 3);
+    let f = l.fms(m, l.lookup(&INVERSES, octave_part), l.float(1.0));
+    let high = l.fma(e, l.float(LN_2_HIGH), l.lookup(&LOGS, octave_part));
+    let low = l.fma(e, l.float(LN_2_LOW), l.lookup(&LOGS_LOW, octave_part));
+    let f2 = l.mul(f, f);
+    l.add(high, l.add(f, l.fma(f2, even_odd(l, f, f2, &LOG), low)))
 }
+
+/// Numbers near `1 / m` for a mantissa `m` whose fraction begins with the three bits of the position, so short that their
+/// product with a mantissa less 1 is exact.
+const INVERSES: [f64; 8] = [1.0, 0.84375, 0.75, 0.6875, 1.25, 1.1875, 1.125, 1.0];
+
+/// Minus their logarithms to 2^-42, and log(2) more where the mantissa is below 1.
+const LOGS: [f64; 8] = [
+    0.0,
+    0.16989903679541385,
+    0.28768207245184385,
+    0.3746934494413381,
+    0.4700036292456389,
+    0.521296923633372,
+    0.5753641449034603,
+    LN_2_HIGH,
+];
+
+/// What rounding these left.
+const LOGS_LOW: [f64; 8] = [
+    0.0,
+    -1.6376276414097503e-14,
+    -6.292357389008195e-14,
+    7.260466149925637e-14,
+    9.667719603235566e-14,
+    -8.590204918402764e-14,
+    1.0152652766306816e-13,
+    LN_2_LOW,
+];
+
+/// Coefficients of `(log(1 + f) - f) / f^2`.
+const LOG: [f64; 11] = [
+    -0.49999999999999906,
+    0.3333333333332774,
+    -0.25000000000317457,
+    0.200000000116844,
+    -0.16666666445201522,
+    0.14285706068593138,
+    -0.12500029058156606,
+    0.11113417788389816,
+    -0.10010999247906192,
+    0.08896614336228514,
+    -0.06082772810706478,
+];
 
 /// `e * ln 2 + high + low`.
 #[inline(always)]

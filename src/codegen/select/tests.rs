@@ -206,7 +206,7 @@ fn run(selected: &Selected, operands: &[Literal]) -> Vec<u64> {
             },
             op => {
                 let from = inst.args.last().map_or(inst.ty, |arg| program.ty(*arg));
-                evaluate(op, from, inst.ty, &args, &program.rares)
+                evaluate(op, from, inst.ty, &args, program)
             }
         });
     }

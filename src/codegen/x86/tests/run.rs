@@ -269,7 +269,7 @@ fn by_definition(
                 op => {
                     let args: Vec<u64> = inst.args.iter().map(|arg| values[arg.index()]).collect();
                     let from = inst.args.last().map_or(inst.ty, |&arg: &VectorId| program.ty(arg));
-                    evaluate(op, from, inst.ty, &args, &program.rares)
+                    evaluate(op, from, inst.ty, &args, program)
                 }
             };
         }
@@ -322,7 +322,7 @@ fn tree(combine: Combine, ty: Type, sequence: &[u64]) -> u64 {
         if matches!(combine, Combine::Min | Combine::Max) && is_nan(x) {
             x
         } else {
-            evaluate(op, ty, ty, &[x, y], &[])
+            evaluate(op, ty, ty, &[x, y], &VectorProgram::default())
         }
     };
     let count = lanes_of_size(ty.size());
