@@ -17,7 +17,7 @@ trait Probe {
 trait Sample: Real {
     const NAME: &'static str;
     const RARE: Rare<Self>;
-    const TABLE: <Self as Real>::Table;
+    const TABLE: &'static <Self as Real>::Table;
     fn of(x: f64) -> Self;
     fn any_bits(bits: u64) -> Self;
     fn is_nan(self) -> bool;
@@ -29,7 +29,7 @@ macro_rules! sample {
         $(impl Sample for $t {
             const NAME: &'static str = stringify!($t);
             const RARE: Rare<$t> = Rare { name: "difference", function: |x, y| x - 2.0 * y };
-            const TABLE: [$t; $entries] = {
+            const TABLE: &'static [$t; $entries] = &{
                 let mut table = [-3.5; $entries];
                 let mut i = 1;
                 while i < $entries {
@@ -146,7 +146,7 @@ probes! {
     float_of_nearest_int true |l, x, y, z| l.float_of_int(l.nearest_int(x));
     exponent true |l, x, y, z| l.exponent(x);
     mantissa true |l, x, y, z| l.mantissa(x);
-    lookup true |l, x, y, z| l.lookup(&const { L::Elem::TABLE }, l.bits(x));
+    lookup true |l, x, y, z| l.lookup(L::Elem::TABLE, l.bits(x));
     neg true |l, x, y, z| l.neg(x);
     abs true |l, x, y, z| l.abs(x);
     copysign true |l, x, y, z| l.copysign(x, y);
