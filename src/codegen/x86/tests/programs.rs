@@ -278,7 +278,8 @@ impl Builder<'_> {
     }
 
     fn lookup(&mut self, ty: Type) -> VectorId {
-        let index = self.value(ty);
+        // The bits of any NaN may be others.
+        let index = self.value_that(ty, true);
         let int = if ty == Type::F32 { Type::I32 } else { Type::I64 };
         let index = self.push(VectorOp::Convert(Conversion::Bitcast), &[index], int);
         self.program.tables.push(std::array::from_fn(|_| self.rng.next() as u8));
