@@ -186,6 +186,7 @@ fn selected(body: &LaneProgram) -> Result<Selected, NoVectorForm> {
     let outputs = Outputs {
         stores: body.stores.iter().map(|&(value, operand)| (value, StreamUse::Operand(operand))).collect(),
         accumulates: false,
+        ahead: None,
     };
     let source = |value: ValueId| match body.insts[value.index()].op {
         LaneOp::Load(operand) => Source::Lanes(StreamUse::Operand(operand)),
@@ -211,7 +212,7 @@ fn run(selected: &Selected, operands: &[Literal]) -> Vec<u64> {
             },
             op => {
                 let from = inst.args.last().map_or(inst.ty, |arg| program.ty(*arg));
-                evaluate(op, from, inst.ty, &args, &program.rares)
+                evaluate(op, from, inst.ty, &args, program)
             }
         });
     }
