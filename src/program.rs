@@ -354,7 +354,7 @@ impl Step {
     /// How much of a long run the step is, in nanoseconds that it takes on one thread, roughly.
     pub(crate) fn share_ns(&self) -> f64 {
         match self {
-            Step::Loop(_) | Step::Blocks(_) => self.one_thread_ns(),
+            Step::Loop(_) | Step::Blocks(_) | Step::Library(_) => self.one_thread_ns(),
             Step::Matmul(product) => {
                 let nests: f64 = self.nests().iter().map(|nest| nest.size() as f64 * nest.element_ns).sum();
                 let count: usize = product.batch.iter().product();
@@ -366,7 +366,7 @@ impl Step {
     /// How many jobs of the thread team it takes, one after the other.
     pub(crate) fn jobs(&self) -> usize {
         match self {
-            Step::Loop(_) | Step::Blocks(_) => 1,
+            Step::Loop(_) | Step::Blocks(_) | Step::Library(_) => 1,
             Step::Matmul(product) => {
                 let count: usize = product.batch.iter().product();
                 let each = match product.epilogue {

@@ -85,7 +85,7 @@ fn key(key: &Bound<'_, PyAny>) -> PyResult<Key> {
         None => match operand::operand(key)? {
             Some(Argument::Lazy(array)) => Some(array.clone()),
             Some(Argument::Made(array)) => Some(array),
-            Some(Argument::Number(_)) | None => None,
+            Some(Argument::Number(_) | Argument::Traced(..)) | None => None,
         },
     };
     match array {

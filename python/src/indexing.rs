@@ -13,6 +13,7 @@ use raptors::searching::{self, Bins};
 use raptors::{Options, Side, Write};
 
 use crate::array::Array;
+use crate::detached::detached;
 use crate::error::{OrRaise, wrong_type};
 use crate::evaluations::{self, Wanted};
 use crate::index;
@@ -21,7 +22,7 @@ use crate::operators::wrap;
 use crate::options;
 use crate::sorting::axis;
 use crate::source;
-use crate::value::{detached, lazy_or_out};
+use crate::value::lazy_or_out;
 
 type Object<'a, 'py> = &'a Bound<'py, PyAny>;
 type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
