@@ -153,7 +153,7 @@ def check(pattern: Any, x: np.ndarray, axis: Any = -1, kernels: int | None = 1) 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_each_pattern_is_one_kernel(pattern: Any, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    for dtype in ["float32", "float64"]:
+    for dtype in ["float16", "float32", "float64"]:
         check(pattern, rng.uniform(0.5, 2.0, size=shape).astype(dtype))
 
 
