@@ -30,8 +30,6 @@ pub(super) fn rewrite(graph: &Graph, ledger: &mut Ledger) -> Graph {
     for id in graph.ids() {
         let node = graph.node(id);
         builder.source = node.source;
-        let mut operands: SmallVec<[Value; 3]> =
-            graph.operands(id).iter().map(|operand| values[operand.index()]).collect();
         let is_computed = match node.op {
             Op::Parameter(n) => {
                 let parameter =
@@ -42,8 +40,16 @@ pub(super) fn rewrite(graph: &Graph, ledger: &mut Ledger) -> Graph {
             Op::Elementwise(_) | Op::Where | Op::Cast(_) | Op::Reduce(..) | Op::Matmul => true,
             _ => false,
         };
-        let is_complex = |value: &Value| matches!(value, Value::Complex(_));
-        if is_computed && (node.ty.dtype.is_complex() || operands.iter().any(is_complex)) {
+        let mut operands: SmallVec<[Value; 3]> = SmallVec::new();
+        for operand in graph.operands(id) {
+            let value = &mut values[operand.index()];
+            // Here and not of a copy, so that an operand that is there twice is taken apart once.
+            if let (true, Value::Complex(pair)) = (is_computed, &mut *value) {
+                builder.parts(pair);
+            }
+            operands.push(*value);
+        }
+        if is_computed && (node.ty.dtype.is_complex() || operands.iter().any(Value::is_complex)) {
             let detail = "computed as real and imaginary parts";
             ledger.applied("legalize", "complex", graph, id, detail);
         }
