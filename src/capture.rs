@@ -254,6 +254,7 @@ impl<'a> Captured<'a> {
         self.results.as_slice().hash(key);
         self.destinations.as_slice().hash(key);
         options.hash(key);
+        crate::accelerate::mode::current().hash(key);
     }
 
     /// The graph, as captured.

@@ -6,6 +6,7 @@
 mod bind;
 mod blocks;
 mod compiled;
+mod library;
 mod map;
 mod matmul;
 mod range;

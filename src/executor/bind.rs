@@ -22,7 +22,9 @@ pub(crate) enum Argument {
 pub(crate) enum Engine {
     /// The tile interpreter.
     Interpreter,
-    /// Machine code, where there is some.
+    /// Accelerate where it was selected, or else the tile interpreter.
+    Library,
+    /// Accelerate where it was selected, machine code where there is some, or else the tile interpreter.
     Machine,
 }
 
@@ -56,7 +58,7 @@ impl<'a> Bound<'a> {
             pointers.push(buffer.as_mut_ptr());
             buffers.push(Some(buffer));
         }
-        let engine = if jit::mode() == Jit::Off { Engine::Interpreter } else { Engine::Machine };
+        let engine = if jit::mode() == Jit::Off { Engine::Library } else { Engine::Machine };
         Ok(Bound { arguments, outputs, _arena: arena_buffer, arena, buffers, pointers, engine })
     }
 
