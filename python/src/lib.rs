@@ -26,6 +26,7 @@ mod plan;
 mod evaluations;
 mod graph;
 mod memory;
+mod accelerate;
 mod error;
 
 use pyo3::prelude::*;
@@ -54,6 +55,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         evaluations::evaluations evaluations::reset_evaluations
         plan::get_num_threads plan::set_num_threads elementwise::op_table
         memory::memory_stats memory::memory_trim memory::memory_set_limit memory::memory_reset_peak
+        accelerate::accelerate_is_present accelerate::accelerate_calibration_path accelerate::accelerate_calibrate
     }
     Ok(())
 }
