@@ -3,6 +3,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
+PEERS_VENV := .venv-bench
 FUZZ ?= 100000
 BIN := $(VENV)/bin
 PY := $(BIN)/python
@@ -17,10 +18,11 @@ comma := ,
 stage = @printf '==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test shim-test check-macos fuzz bench-scale bench-codegen lint fmt build rust-lint rust-test python-lint python-test clean
+.PHONY: help demo test shim-test check-macos fuzz bench bench-scale bench-codegen lint fmt build \
+	rust-lint rust-test python-lint python-test clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.built ## develop a photograph with raptors and with NumPy; writes out/
 	$(call stage,develop a photograph)
@@ -31,9 +33,9 @@ test: rust-lint python-lint rust-test python-test shim-test ## everything: lints
 
 shim-test: $(VENV)/.installed ## Rust tests and part of pytest once more, through Accelerate's lowering on the shim
 	$(call stage,cargo test$(comma) Accelerate on the shim)
-	@RAPTORS_ACCELERATE=auto cargo test --all-features --lib --test raptors --test accelerate_characterize
+	@RAPTORS_ACCELERATE=auto cargo test --workspace --all-features --lib --test raptors --test accelerate_characterize
 	$(call stage,pytest of $(words $(SHIM_TESTS)) files$(comma) Accelerate on the shim)
-	@cargo build --quiet --package raptors-python --features accelerate-shim
+	@cargo build --quiet --workspace --all-features --lib --tests
 	@mkdir -p target/shim/raptors
 	@cp python/raptors/*.py python/raptors/*.pyi target/shim/raptors/
 	@cp target/debug/lib_core.$(if $(filter Darwin,$(shell uname -s)),dylib,so) target/shim/raptors/_core.abi3.so
@@ -52,12 +54,23 @@ bench-scale: $(VENV)/.built ## a * 2.0 against NumPy from 512^2 to 4096^2, with 
 	$(call stage,time a * 2.0 against NumPy)
 	@$(PY) tests/bench/scale.py
 
-bench-codegen: $(VENV)/.built ## machine code against the peers in .venv-bench, which it makes
+bench: $(VENV)/.built $(PEERS_VENV)/.installed ## workloads against peers; ONLY=softmax PEERS=jax,numba THREADS=1 narrow it
+	$(call stage,time raptors and its peers)
+	@PYTHONPATH=python:tests/bench $(PEERS_VENV)/bin/python -m suite \
+		--only '$(ONLY)' --peers '$(PEERS)' --threads $(or $(THREADS),0)
+
+bench-codegen: $(VENV)/.built $(PEERS_VENV)/.installed ## machine code on one thread against the peers
 	$(call stage,time compiled loops against their peers)
-	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	@for peer in numpy numexpr numba jax torch; do \
-		.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check $$peer || echo "no $$peer"; done
-	@PYTHONPATH=python .venv-bench/bin/python tests/bench/codegen.py
+	@PYTHONPATH=python $(PEERS_VENV)/bin/python tests/bench/codegen.py
+
+# Peers are optional: what cannot be installed here is left out of the table.
+$(PEERS_VENV)/.installed:
+	$(call stage,peers into $(PEERS_VENV))
+	@test -x $(PEERS_VENV)/bin/python || $(PYTHON) -m venv $(PEERS_VENV)
+	@for peer in numpy matplotlib numexpr numba jax 'mlx[cpu]' torch; do \
+		echo "installing $$peer"; \
+		$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $$peer || echo "no $$peer"; done
+	@touch $@
 
 lint: rust-lint python-lint ## formatting and lints only
 
@@ -69,7 +82,7 @@ fmt: $(VENV)/.installed ## format Rust and Python
 build: $(VENV)/.built ## the extension module, optimised, in .venv
 
 clean: ## remove .venv, target and out
-	rm -rf $(VENV) .venv-bench target out
+	rm -rf $(VENV) $(PEERS_VENV) target out
 
 rust-lint:
 	$(call stage,cargo fmt --check)

@@ -1,17 +1,18 @@
-//! The lane algebra in vector registers: implementations of [`Lanes`] for AVX2 and AVX-512.
+//! The lane algebra in vector registers: implementations of [`Lanes`] for AVX2, AVX-512 and NEON.
 //!
 //! Every operation is an instruction or a few, and has the bits of [`Scalar`]; [`Pair`] makes one context of two
 //! vectors. Plain arrays would do, but the compiler makes code of them that is eight times slower. A context is a token:
 //! it is made where the CPU has the instructions, which is what its constructor asks for, and so its methods are safe.
 //!
-//! Limits: x86-64. Everything else has [`Scalar`], one lane, and what the compiler makes of a loop over it.
+//! Limits: x86-64 below AVX2, and other architectures, have [`Scalar`], one lane, and what the compiler makes of a loop
+//! over it.
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use raptors_ir::lanes::Rare;
 use raptors_ir::lanes::{Lanes, Real, Scalar};
 
 /// Declares methods of [`Lanes`] by expressions over intrinsics.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! instructions {
     ($($name:ident($($arg:ident: $type:ty),*) -> $result:ty = $value:expr;)*) => {
         $(#[inline(always)]
@@ -26,12 +27,16 @@ macro_rules! instructions {
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod pair;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+pub use neon::Neon;
 pub use pair::Pair;
 
 /// Lanes that are loaded from memory and stored to it.
@@ -96,6 +101,9 @@ pub(super) trait Vectors: Real {
 macro_rules! vectors {
     ($($t:ty)*) => {
         $(impl Vectors for $t {
+            #[cfg(target_arch = "aarch64")]
+            type Baseline = Pair<Neon<$t>>;
+            #[cfg(not(target_arch = "aarch64"))]
             type Baseline = Scalar<$t>;
             #[cfg(target_arch = "x86_64")]
             type Avx2 = Pair<Avx2<$t>>;
@@ -111,7 +119,7 @@ macro_rules! vectors {
 vectors!(f32 f64);
 
 /// `rare.function` in the `N` lanes whose bit is set, else `value`.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[inline(always)]
 fn rare<V: Vector, const N: usize>(
     lanes: V,
@@ -137,7 +145,7 @@ fn rare<V: Vector, const N: usize>(
 }
 
 /// The function in the lanes whose bit is set: values, then operands.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #[cold]
 #[inline(never)]
 fn one_by_one<T: Real, const N: usize>(

@@ -197,6 +197,16 @@ fn every_operation_has_the_bits_of_one_lane() {
             Level::Baseline => {
                 check_all(Pair(Scalar::<f32>::new()), &name(f32::NAME));
                 check_all(Pair(Scalar::<f64>::new()), &name(f64::NAME));
+                #[cfg(target_arch = "aarch64")]
+                {
+                    use raptors::kernels::lanes::Neon;
+                    // SAFETY: every aarch64 CPU has the instructions.
+                    let (single, double) = unsafe { (Neon::<f32>::assume(), Neon::<f64>::assume()) };
+                    check_all(single, "f32 neon");
+                    check_all(double, "f64 neon");
+                    check_all(Pair(single), "f32 neon twice");
+                    check_all(Pair(double), "f64 neon twice");
+                }
             }
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => {

@@ -89,7 +89,10 @@ fn graph_over(random: &mut Random, base: &[usize], largest: usize) -> Graph {
     }
     let len = graph.len() + 1 + random.below(30);
     while graph.len() < len {
-        let Some((op, operands)) = node(random, &graph, largest) else { continue };
+        let Some((op, mut operands)) = node(random, &graph, largest) else { continue };
+        if matches!(op, Op::Elementwise(ElementwiseOp::Copysign | ElementwiseOp::Signbit)) {
+            of_known_sign(&mut graph, operands.last_mut().unwrap());
+        }
         // What does not type adds nothing, and is drawn again.
         let _ = graph.push(op, &operands, None);
     }
@@ -99,6 +102,18 @@ fn graph_over(random: &mut Random, base: &[usize], largest: usize) -> Graph {
         graph.push_output(Output { node, destination });
     }
     graph
+}
+
+/// Puts a number where the value is NaN: the sign of a NaN that was computed is not the same everywhere.
+fn of_known_sign(graph: &mut Graph, x: &mut NodeId) {
+    let dtype = graph.node(*x).ty.dtype;
+    if !dtype.is_float() {
+        return;
+    }
+    let mut push = |op, operands: &[NodeId]| graph.push(op, operands, None).unwrap();
+    let number = push(Op::Elementwise(ElementwiseOp::Equal), &[*x, *x]);
+    let other = push(Op::Constant(Literal::from_f64(dtype, -1.0)), &[]);
+    *x = push(Op::Where, &[number, *x, other]);
 }
 
 /// A parameter whose shape broadcasts with those of the other parameters.

@@ -1,0 +1,1 @@
+"""raptors against its peers: one table of workloads and sizes, in one process, in turns."""
