@@ -24,4 +24,8 @@ num_threads = _core.get_num_threads
 
 __all__ = ["AxisError", "e", "inf", "memory", "nan", "newaxis", "num_threads", "pi"]
 # Everything else that is public comes from the extension module, which lists it.
-__all__ += [name for name in vars(_core)["__all__"] if not name.startswith(("_", "accelerate_", "memory_", "op_table"))]
+__all__ += [
+    name
+    for name in vars(_core)["__all__"]
+    if not name.startswith(("_", "accelerate_", "memory_", "op_table"))
+]

@@ -1,8 +1,9 @@
 """`python -m raptors run graph.rir`: runs a graph saved as text, as `RAPTORS_DUMP` prints it.
 `python -m raptors calibrate`: measures Apple's Accelerate beside raptors' own loops, for plans to choose by.
 
-Inputs of a graph are .npy files or numbers, one for each parameter, or drawn at random in the layouts the graph states.
-Results are printed, or written to .npy files. Mistakes in the text begin with `file:line:column`.
+Inputs of a graph are .npy files or numbers, one for each parameter, or drawn at random in the layouts that
+the graph states. Results are printed, or written to .npy files. Mistakes in the text begin with
+`file:line:column`.
 """
 
 import argparse
@@ -39,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--explain", action="store_true", help="print what is done to the graph, and the plan")
     run.set_defaults(command=_run)
-    calibrate = commands.add_parser("calibrate", help="measure Accelerate and raptors' own loops on this machine")
+    calibrate = commands.add_parser(
+        "calibrate", help="measure Accelerate and raptors' own loops on this machine"
+    )
     calibrate.add_argument("--print", action="store_true", help="print the table instead of keeping it")
     calibrate.set_defaults(command=_calibrate)
     return parser
@@ -67,7 +70,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _calibrate(options: argparse.Namespace) -> None:
     if not _core.accelerate_is_present():
-        print("raptors: nothing to calibrate: Apple's Accelerate is on macOS alone, and this build calls no other library")
+        print("raptors: nothing to calibrate: Accelerate is on macOS alone, and nothing else stands for it")
         return
     path = _core.accelerate_calibration_path()
     if path is None and not options.print:

@@ -18,7 +18,7 @@ present = pytest.mark.skipif(not PRESENT, reason="there is no Accelerate")
 
 
 class Calls:
-    """The entries that this thread calls in a `with` block: lists of name, elements, and addresses written and read."""
+    """The entries that this thread calls in a `with` block: name, elements, addresses written and read."""
 
     def __enter__(self):
         self.library = ctypes.CDLL(_core.__file__)
@@ -96,7 +96,8 @@ print(y.explain())
 
 @present
 @pytest.mark.parametrize(
-    ("mode", "called"), [("off", set()), ("gemm", {"gemm"}), ("auto", {"gemm", "add"}), ("all", {"gemm", "add", "exp"})]
+    ("mode", "called"),
+    [("off", set()), ("gemm", {"gemm"}), ("auto", {"gemm", "add"}), ("all", {"gemm", "add", "exp"})],
 )
 def test_the_variable_says_what_is_left(mode, called):
     code = """
@@ -139,7 +140,9 @@ for k in (1.5, 0.0):
     np.testing.assert_array_equal(y.eval(), expected)
 """
     with np.errstate(invalid="ignore"):
-        text = python(code, RAPTORS_CALIBRATION=str(table), RAPTORS_ACCELERATE="auto", PYTHONWARNINGS="ignore")
+        text = python(
+            code, RAPTORS_CALIBRATION=str(table), RAPTORS_ACCELERATE="auto", PYTHONWARNINGS="ignore"
+        )
     assert "cblas_sscal(400, " in text
     assert "faster than vDSP_vsmul: measured at 1000" in text
 
@@ -164,5 +167,9 @@ def test_an_extension_has_the_symbols_of_the_shim_only_if_it_was_asked_for():
     symbols = subprocess.run(
         ["nm", "--dynamic", "--defined-only", _core.__file__], capture_output=True, check=True, text=True
     ).stdout
-    exported = [line for line in symbols.splitlines() if any(f" {name}" in line for name in ("vDSP_", "vvexp", "cblas_"))]
+    exported = [
+        line
+        for line in symbols.splitlines()
+        if any(f" {name}" in line for name in ("vDSP_", "vvexp", "cblas_"))
+    ]
     assert bool(exported) == SHIM
