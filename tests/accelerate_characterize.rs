@@ -1,8 +1,9 @@
 //! What Accelerate does on this machine where its documentation is silent, as a table: `question | answer`.
 //!
-//! Run by `cargo test --test accelerate_characterize` on a Mac, and with the feature `accelerate-shim` on the shim, whose answers are
-//! the worst allowed ones. An answer that raptors relies on is marked with `*`; if it is another than it relies on, the line ends
-//! with `UNEXPECTED` and the run fails. The others are what plans may be made of.
+//! Run by `cargo test --test accelerate_characterize` on a Mac, and with the feature `accelerate-shim` on the
+//! shim, whose answers are the worst allowed ones. An answer that raptors relies on is marked with `*`; if it
+//! is another than it relies on, the line ends with `UNEXPECTED` and the run fails. The others are what plans
+//! may be made of.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
@@ -92,7 +93,8 @@ fn machine(table: &mut Table) {
     );
 }
 
-/// Whether entries have the bits of our definitions: what they do with rounding, signs of zeros, subnormals, NaN.
+/// Whether entries have the bits of our definitions: what they do with rounding, signs of zeros, subnormals,
+/// NaN.
 fn probes(table: &mut Table) {
     table.section("the bits of our definitions, NaN payloads aside");
     for entry in raw::entries() {
@@ -384,7 +386,7 @@ fn blas(table: &mut Table) {
 fn blocks_agree() -> Option<usize> {
     let (m, k, n) = (700, 300, 1500);
     let matrix = |rows: usize, columns: usize| {
-        lazy(&numbers(rows * columns, (-1.0, 1.0))).reshape(&[rows as isize, columns as isize])
+        lazy(numbers(rows * columns, (-1.0, 1.0))).reshape(&[rows as isize, columns as isize])
     };
     let (a, b) = (matrix(m, k), matrix(k, n));
     let values = |array: Array| with_mode(Mode::Auto, || array.eval()).unwrap().to_vec::<f32>().unwrap();
@@ -464,7 +466,7 @@ fn memory(table: &mut Table) {
         let before = faults();
         (0..20).for_each(|_| touch());
         let malloc = faults() - before;
-        let source = lazy(&vec![1.0f32; bytes / 4]);
+        let source = lazy(vec![1.0f32; bytes / 4]);
         let scaled = source * 1.5f32;
         scaled.eval().unwrap();
         let before = faults();

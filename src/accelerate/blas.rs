@@ -1,8 +1,9 @@
 //! Matrix products by CBLAS.
 //!
-//! The names with an `int` are called, so what is passed has to fit one. A product is divided into blocks of a fixed size, whether
-//! something else is fused with it or not: then its bits do not depend on that, if those of a call depend on its matrices alone.
-//! Accelerate uses several threads by itself, so blocks that nothing waits for are computed one after the other.
+//! The names with an `int` are called, so what is passed has to fit one. A product is divided into blocks of
+//! a fixed size, whether something else is fused with it or not: then its bits do not depend on that, if
+//! those of a call depend on its matrices alone. Accelerate uses several threads by itself, so blocks that
+//! nothing waits for are computed one after the other.
 
 use std::ffi::c_int;
 
@@ -57,7 +58,8 @@ pub(crate) fn provider(dtype: DType, dims: [usize; 3]) -> Provider {
     if mode == Mode::Off || !matches!(dtype, DType::F32 | DType::F64) || work == 0 {
         return Provider::Own;
     }
-    if !dims.iter().all(|&dim| fits(dim)) {
+    // Rows are few in a block, and factors are copied where their rows are too far apart.
+    if !(fits(k) && fits(n)) {
         return Provider::Declined("a dimension does not fit an int".to_owned());
     }
     match mode {
@@ -178,8 +180,8 @@ pub(crate) trait Routines: Copy {
     ///
     /// # Safety
     ///
-    /// The matrices have `dims` elements, are readable by [`is_readable`] and aligned; `c` has neighbours in a row side
-    /// by side, and overlaps neither. The build has CBLAS.
+    /// The matrices have `dims` elements, are readable by [`is_readable`] and aligned; `c` has neighbours in
+    /// a row side by side, and overlaps neither. The build has CBLAS.
     unsafe fn block(whole: [usize; 3], dims: [usize; 3], a: Matrix, b: Matrix, c: MatrixMut);
 }
 
@@ -208,8 +210,8 @@ macro_rules! routines {
                     }
                 };
                 let (x, y, z) = (a.ptr.cast::<$t>(), b.ptr.cast::<$t>(), c.ptr.cast::<$t>());
-                // SAFETY: the matrices are where the caller says, which the layouts and strides describe; `beta` is 0, so `c`
-                // is not read.
+                // SAFETY: the matrices are where the caller says, which the layouts and strides describe;
+                // `beta` is 0, so `c` is not read.
                 unsafe {
                     match Call::of(whole) {
                         Call::Gemm => {

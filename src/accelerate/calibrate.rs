@@ -1,8 +1,8 @@
 //! Measures what entries and our own loops take on this machine.
 //!
-//! Each form is evaluated as an expression of its own: once with the entry, once without, everything else being equal. The
-//! fastest of several runs counts. Entries that a probe has withdrawn, and forms that are never selected, have no
-//! measurement. It takes a few seconds.
+//! Each form is evaluated as an expression of its own: once with the entry, once without, everything else
+//! being equal. The fastest of several runs counts. Entries that a probe has withdrawn, and forms that are
+//! never selected, have no measurement. It takes a few seconds.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,9 @@
-//! The calibration of this machine: what entries and our own loops take, as `python -m raptors calibrate` has measured it.
+//! The calibration of this machine: what entries and our own loops take, as `python -m raptors calibrate` has
+//! measured it.
 //!
-//! A text file, a line a measurement: entry, elements, nanoseconds of the entry, nanoseconds of our loop. It is read once, when
-//! the first entry is considered: `RAPTORS_CALIBRATION`, or else `raptors/accelerate.tsv` in the user's folder for caches. Of
-//! what is between two sizes, the nearer one decides.
+//! A text file, a line a measurement: entry, elements, nanoseconds of the entry, nanoseconds of our loop. It
+//! is read once, when the first entry is considered: `RAPTORS_CALIBRATION`, or else `raptors/accelerate.tsv`
+//! in the user's folder for caches. Of what is between two sizes, the nearer one decides.
 
 use std::fmt;
 use std::path::PathBuf;

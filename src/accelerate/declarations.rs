@@ -1,9 +1,9 @@
 //! The C declarations of vDSP, vForce and CBLAS, for systems that have them.
 //!
-//! One place for all of them: those of vDSP and vForce follow from the [table](super::table) by their shape, those of CBLAS
-//! are written out. `accelerate-src` links the framework, the shim stands for it elsewhere. Of BLAS these are the names whose
-//! integers are an `int` ("LP64"): they are there on every macOS, and a binary that names the newer ones does not start
-//! before 13.3.
+//! One place for all of them: those of vDSP and vForce follow from the [table](super::table) by their shape,
+//! those of CBLAS are written out. `accelerate-src` links the framework, the shim stands for it elsewhere. Of
+//! BLAS these are the names whose integers are an `int` ("LP64"): they are there on every macOS, and a binary
+//! that names the newer ones does not start before 13.3.
 
 use std::ffi::c_int;
 

@@ -12,9 +12,11 @@ use super::table::{for_each_conversion, for_each_entry};
 /// How close an entry is to what it computes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Contract {
-    /// The bits of our definition, NaN payloads aside. Apple promises none of it, so [`probe`](super::probe) looks.
+    /// The bits of our definition, NaN payloads aside. Apple promises none of it, so [`probe`](super::probe)
+    /// looks.
     Exact,
-    /// A product and a sum, rounded once where it is used for our `fma`; only wanted when these are contracted.
+    /// A product and a sum, rounded once where it is used for our `fma`; only wanted when these are
+    /// contracted.
     Fused,
     /// Some units in the last place, which may depend on the position in the array.
     WithinUlp,

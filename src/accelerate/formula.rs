@@ -1,8 +1,8 @@
 //! What an entry computes, as a pattern over lane programs.
 //!
-//! A formula has the names of our ops, `+ - * /`, vectors `a` to `d`, scalars `s` and `t`, and may be a `sum` of all. A pattern
-//! matches a value of a lane program if ops and dtypes are the same; operands of commutative ops may be exchanged. A letter
-//! stands for one value wherever it is.
+//! A formula has the names of our ops, `+ - * /`, vectors `a` to `d`, scalars `s` and `t`, and may be a `sum`
+//! of all. A pattern matches a value of a lane program if ops and dtypes are the same; operands of
+//! commutative ops may be exchanged. A letter stands for one value wherever it is.
 
 use raptors_ir::{DType, ElementwiseOp, Fact};
 

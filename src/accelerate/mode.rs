@@ -13,7 +13,8 @@ pub enum Mode {
     Gemm,
     /// Also what keeps the promises of the evaluation's `fp`, and is expected, or was measured, to be faster.
     Auto,
-    /// All that an entry computes: in strict mode too, functions are then within a few ULP and sums in any order.
+    /// All that an entry computes: in strict mode too, functions are then within a few ULP and sums in any
+    /// order.
     All,
 }
 

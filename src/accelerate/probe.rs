@@ -1,9 +1,10 @@
 //! Whether an entry has the bits of our definition on this machine.
 //!
-//! Apple promises no rounding, and no care for subnormals, NaN or signs of zeros. An entry that strict mode would use is
-//! called once per process on values that show each of these, at several lengths and offsets, out of place and in place,
-//! and compared with our own kernels; one that differs is not used, and plans say why. A probe takes some tens of
-//! microseconds. It shows what an entry does with a thousand values, not with all.
+//! Apple promises no rounding, and no care for subnormals, NaN or signs of zeros. An entry that strict mode
+//! would use is called once per process on values that show each of these, at several lengths and offsets,
+//! out of place and in place, and compared with our own kernels; one that differs is not used, and plans say
+//! why. A probe takes some tens of microseconds. It shows what an entry does with a thousand values, not with
+//! all.
 
 use std::sync::OnceLock;
 
@@ -74,7 +75,8 @@ pub(crate) fn probe<T: Float + Tricky>(entry: &Entry, form: &Form) -> Result<(),
                 let target = if in_place { first.as_mut_ptr() } else { apart.as_mut_ptr() };
                 let mut sources = vectors.each_ref().map(|vector| vector[start..].as_ptr());
                 sources[0] = if in_place { target.cast_const() } else { sources[0] };
-                // SAFETY: sources and target have `len` elements, and the target is the first source or apart.
+                // SAFETY: sources and target have `len` elements, and the target is the first source or
+                // apart.
                 unsafe { entry.call(&Arguments { target, sources, scalars, len }) };
                 let result = if in_place { &first } else { &apart };
                 compare(result, &expected[start..start + len])
@@ -224,7 +226,8 @@ fn probe_conversion(conversion: &Conversion) -> Result<(), String> {
     let (mut expected, mut found) = (vec![0_u64; words.len()], vec![0_u64; words.len()]);
     let Some(kernel) = cast(from, to, Level::current()) else { unreachable!("{from} converts to {to}") };
     let source = source.as_mut_ptr().cast::<u8>();
-    // SAFETY: the source has room for its bytes, and the others for 8 bytes an element; the CPU has the level.
+    // SAFETY: the source has room for its bytes, and the others for 8 bytes an element; the CPU has the
+    // level.
     unsafe {
         source.copy_from_nonoverlapping(packed.as_ptr(), packed.len());
         kernel(&[source, std::ptr::null(), std::ptr::null()], expected.as_mut_ptr().cast(), words.len());

@@ -1,4 +1,5 @@
-//! The entries by name, for what measures and examines them: a call does what the system's function does, and nothing else.
+//! The entries by name, for what measures and examines them: a call does what the system's function does, and
+//! nothing else.
 
 use raptors_ir::DType;
 
@@ -46,8 +47,8 @@ fn entry(name: &str) -> Option<&'static Entry> {
 ///
 /// # Safety
 ///
-/// The sources of the shape have `len` elements each, and the target room for them, or for one if the entry reduces. The
-/// target is a source or overlaps none. The build has Accelerate.
+/// The sources of the shape have `len` elements each, and the target room for them, or for one if the entry
+/// reduces. The target is a source or overlaps none. The build has Accelerate.
 pub unsafe fn call_f32(
     name: &str,
     target: *mut f32,
@@ -106,7 +107,8 @@ pub unsafe fn convert(name: &str, from: *const u8, to: *mut u8, len: usize) -> O
     Some(())
 }
 
-/// Compares an entry with our definition of one of its formulas now; `None` if there is no such entry or formula.
+/// Compares an entry with our definition of one of its formulas now; `None` if there is no such entry or
+/// formula.
 pub fn probe(name: &str, formula: &str) -> Option<Result<(), String>> {
     let entry = entry(name)?;
     let form = entry.forms.iter().find(|form| form.formula == formula)?;

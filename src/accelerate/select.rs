@@ -1,8 +1,9 @@
 //! Which steps of a program are left to Accelerate, and why others are not.
 //!
-//! A loop nest that is one formula of the table over whole contiguous arrays becomes a call. In any other nest, functions that
-//! vForce has are called tile by tile, where that is allowed. A matrix product of floats becomes a CBLAS call for each of its
-//! blocks. Nothing of the program is removed: what a call replaces is there for memory that is not aligned.
+//! A loop nest that is one formula of the table over whole contiguous arrays becomes a call. In any other
+//! nest, functions that vForce has are called tile by tile, where that is allowed. A matrix product of floats
+//! becomes a CBLAS call for each of its blocks. Nothing of the program is removed: what a call replaces is
+//! there for memory that is not aligned.
 
 use raptors_ir::{DType, ReduceOp};
 use raptors_passes::FpMode;
@@ -174,26 +175,28 @@ impl Rules {
         if self.mode < Mode::Auto || nest.size() < FEWEST_OF_FORCE {
             return Library::None;
         }
-        let mut tile = nest.tile.clone();
-        let (mut reasons, mut declined) = (Vec::new(), Library::None);
-        for op in &mut tile.ops {
+        let (mut allowed, mut reasons, mut declined) = (Vec::new(), Vec::new(), Library::None);
+        for (n, op) in nest.tile.ops.iter().enumerate() {
             let TileOp::Call(value, kernel) = *op else { continue };
             let inst = &nest.body.insts[value.index()];
             let Some((entry, form)) = force(inst) else { continue };
-            let name = entry.name(inst.dtype);
             match self.allows_in_tiles(nest, entry, form, inst.dtype) {
                 Ok(why) => {
-                    *op = TileOp::Force(value, entry, kernel);
+                    allowed.push((n, TileOp::Force(value, entry, kernel)));
                     reasons.push(why);
                 }
-                Err(why) => declined = Library::Declined { name, why },
+                Err(why) => declined = Library::Declined { name: entry.name(inst.dtype), why },
             }
         }
-        reasons.dedup();
-        match reasons.is_empty() {
-            true => declined,
-            false => Library::Tiles { tile: Box::new(tile), why: reasons.join("; ") },
+        if allowed.is_empty() {
+            return declined;
         }
+        let mut tile = Box::new(nest.tile.clone());
+        for (n, op) in allowed {
+            tile.ops[n] = op;
+        }
+        reasons.dedup();
+        Library::Tiles { tile, why: reasons.join("; ") }
     }
 
     fn allows_in_tiles(

@@ -1,8 +1,8 @@
 //! Shapes: the C signatures of the entries, each with one way to call it.
 //!
-//! A call takes the destination, sources, scalars and the length, in the order of the formula's letters. What a signature
-//! has otherwise is hidden here: scalars behind pointers, strides, swapped operands, the exponent before the base, an `int`
-//! length. Sources and destination are contiguous.
+//! A call takes the destination, sources, scalars and the length, in the order of the formula's letters. What
+//! a signature has otherwise is hidden here: scalars behind pointers, strides, swapped operands, the exponent
+//! before the base, an `int` length. Sources and destination are contiguous.
 
 use std::ffi::c_int;
 
@@ -125,11 +125,12 @@ impl<T: Copy> Function<T> {
     ///
     /// # Safety
     ///
-    /// The sources of the shape have `len` elements each; the target has room for them, or for one if the entry
-    /// reduces. All are aligned. The target is a source, from its first element on, or overlaps none.
+    /// The sources of the shape have `len` elements each; the target has room for them, or for one if the
+    /// entry reduces. All are aligned. The target is a source, from its first element on, or overlaps none.
     pub(crate) unsafe fn call(self, arguments: &Arguments<T>) {
         let Arguments { target: o, sources: [a, b, c, d], scalars: [ref s, ref t], len: n } = *arguments;
-        // SAFETY: each signature is passed what its shape says, which the caller vouches for; scalars are on this frame.
+        // SAFETY: each signature is passed what its shape says, which the caller vouches for; scalars are on
+        // this frame.
         unsafe {
             match self {
                 Function::Vector(f) => f(a, 1, o, 1, n),

@@ -5,10 +5,11 @@
 //! f32 entry, f64 entry: Shape, Rank, [Contract "formula" => "scalars", ...];
 //! ```
 //!
-//! *Shape* ([`Shape`](super::shape::Shape)) is the C signature with the order of its operands; *Rank* says whether the entry or
-//! a loop of ours is taken where both could be; a *formula* is what it computes, of vectors `a` to `d` and scalars `s` and `t`, in the
-//! names of our ops; where the scalars that are passed are not `s` and `t` they are named. From a row derive the declaration, the
-//! call, the pattern that lowering looks for, what [`probe`](super::probe) compares with, and the check against
+//! *Shape* ([`Shape`](super::shape::Shape)) is the C signature with the order of its operands; *Rank* says
+//! whether the entry or a loop of ours is taken where both could be; a *formula* is what it computes, of
+//! vectors `a` to `d` and scalars `s` and `t`, in the names of our ops; where the scalars that are passed are
+//! not `s` and `t` they are named. From a row derive the declaration, the call, the pattern that lowering
+//! looks for, what [`probe`](super::probe) compares with, and the check against
 //! `tests/accelerate/signatures.tsv`.
 
 /// Hands every row to the macro `$mac`.

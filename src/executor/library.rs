@@ -1,7 +1,8 @@
 //! Loop nests that are one call of Accelerate: over ranges of their elements, or as sums.
 //!
-//! Calls run on the thread that makes them. Ranges are shared out as those of any nest. A sum follows the fixed tree from its blocks
-//! on: a call sums one block, and blocks are combined pairwise, so that only the order within a block is not ours.
+//! Calls run on the thread that makes them. Ranges are shared out as those of any nest. A sum follows the
+//! fixed tree from its blocks on: a call sums one block, and blocks are combined pairwise, so that only the
+//! order within a block is not ours.
 
 use raptors_ir::{DType, ReduceOp};
 
@@ -27,7 +28,8 @@ pub(super) struct CallRunner<'a> {
     scalars: [u64; 2],
 }
 
-// SAFETY: the addresses are only used by `range` and `sum`, whose callers have parts of the memory of their own.
+// SAFETY: the addresses are only used by `range` and `sum`, whose callers have parts of the memory of their
+// own.
 unsafe impl Sync for CallRunner<'_> {}
 
 impl<'a> CallRunner<'a> {
@@ -59,7 +61,8 @@ impl<'a> CallRunner<'a> {
                 ScalarSource::Element(id) => {
                     let mut word = [0; 8];
                     let bytes = operand(id).dtype.size();
-                    // SAFETY: an operand that is the same everywhere has one element, of no more than 8 bytes.
+                    // SAFETY: an operand that is the same everywhere has one element, of no more than 8
+                    // bytes.
                     unsafe { bound.base(operand(id)).copy_to_nonoverlapping(word.as_mut_ptr(), bytes) };
                     u64::from_le_bytes(word)
                 }
@@ -75,7 +78,8 @@ impl<'a> CallRunner<'a> {
     /// They are within the space, and no other thread computes any of them.
     pub(super) unsafe fn range(&self, start: usize, len: usize) {
         match self.call.callee {
-            // SAFETY: the operands are contiguous over the space, so the range is one of theirs; targets are sources or apart.
+            // SAFETY: the operands are contiguous over the space, so the range is one of theirs; targets are
+            // sources or apart.
             Callee::Entry(..) => unsafe {
                 self.entry(start, len, self.target.wrapping_add(self.bytes(start)))
             },
@@ -105,7 +109,8 @@ impl<'a> CallRunner<'a> {
             }
             _ => form.passed(self.scalars.map(f64::from_bits64)).map(f64::to_bits),
         };
-        // SAFETY: as for this function and `CallRunner::new`, which looked at the alignment; what BLAS scales is its source.
+        // SAFETY: as for this function and `CallRunner::new`, which looked at the alignment; what BLAS scales
+        // is its source.
         unsafe {
             if self.call.by_blas && !is_zero(dtype, self.scalars[0]) {
                 return match dtype {

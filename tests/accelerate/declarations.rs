@@ -1,5 +1,5 @@
-//! The table against the prototypes in `signatures.tsv`, which were taken from the headers of a newer SDK: a line an entry, its
-//! name, a tab, and its parameters in C.
+//! The table against the prototypes in `signatures.tsv`, which were taken from the headers of a newer SDK: a
+//! line an entry, its name, a tab, and its parameters in C.
 
 use std::collections::BTreeMap;
 

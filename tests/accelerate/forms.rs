@@ -1,5 +1,5 @@
-//! Every form of every entry, in a graph that is just that: it is called, once, where it is allowed, on the memory of the
-//! operands, in place when the first one is donated; and the result is what the contract says.
+//! Every form of every entry, in a graph that is just that: it is called, once, where it is allowed, on the
+//! memory of the operands, in place when the first one is donated; and the result is what the contract says.
 
 use raptors::FpMode;
 use raptors::accelerate::{Mode, raw};
@@ -22,7 +22,8 @@ enum Near {
     Sum,
 }
 
-/// An entry by its `f32` name, the formula as in the table, and as ops; what is called on the shim, and how near it is.
+/// An entry by its `f32` name, the formula as in the table, and as ops; what is called on the shim, and how
+/// near it is.
 #[rustfmt::skip]
 const FORMS: &[(&str, &str, &str, Expected)] = &[
     ("vDSP_vadd", "a + b", "add(a,b)", Expected::Strict),

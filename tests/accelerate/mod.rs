@@ -1,5 +1,6 @@
-//! What is left to Accelerate, on the shim that stands for it: that the declarations are the framework's, that every form is
-//! called where it should be and gives what is promised, and that what is not promised is noticed.
+//! What is left to Accelerate, on the shim that stands for it: that the declarations are the framework's,
+//! that every form is called where it should be and gives what is promised, and that what is not promised is
+//! noticed.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 

@@ -62,7 +62,7 @@ def test_twice_a_donated_array_is_one_call_in_its_memory(dtype, name):
 
 
 @shim
-def test_a_value_that_dies_is_written_over():
+def test_a_product_and_its_multiple_are_a_call_each():
     x = np.linspace(0.0, 1.0, 64 * 64, dtype=np.float32).reshape(64, 64)
     with Calls() as calls:
         result = ((r.lazy(x) @ r.lazy(x)).cache() * 0.5).eval()

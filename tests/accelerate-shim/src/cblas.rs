@@ -1,6 +1,7 @@
 //! CBLAS: products of row-major matrices and of vectors.
 //!
-//! Sums go backwards. With `beta = 0` the result is not read; with `alpha = 0` a vector is zeroed, NaN or not.
+//! Sums go backwards. With `beta = 0` the result is not read; with `alpha = 0` a vector is zeroed, NaN or
+//! not.
 
 use std::ffi::c_int;
 

@@ -46,8 +46,8 @@ pub extern "C" fn accelerate_shim_record(begin: c_int) {
     CALLS.set((begin != 0).then(Vec::new));
 }
 
-/// Writes what this thread has called since as text, a line a call: name, elements, address written, addresses read. Returns
-/// the bytes of it, of which no more than `room` are written.
+/// Writes what this thread has called since as text, a line a call: name, elements, address written,
+/// addresses read. Returns the bytes of it, of which no more than `room` are written.
 ///
 /// # Safety
 ///

@@ -55,7 +55,8 @@ unsafe fn fold<T: Float, const V: usize>(
     unsafe { result.write(sum) };
 }
 
-/// Defines the entries of one signature for both floats: in the order of C, with the letters of the documentation.
+/// Defines the entries of one signature for both floats: in the order of C, with the letters of the
+/// documentation.
 macro_rules! entries {
     ($shape:ident: $($single:ident $double:ident = $f:expr;)*) => {
         $(entries! { @$shape $single f32 $f } entries! { @$shape $double f64 $f })*

@@ -1,7 +1,7 @@
 //! vForce: functions of mathematics, the result first, the length by address.
 //!
-//! Subnormals are flushed, in and out, and every odd lane is off by one ULP, up or down in turn; what is exact by its
-//! definition, as rounding to an integer is, is only flushed.
+//! Subnormals are flushed, in and out, and every odd lane is off by one ULP, up or down in turn; what is
+//! exact by its definition, as rounding to an integer is, is only flushed.
 
 use std::ffi::c_int;
 
