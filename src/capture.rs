@@ -337,6 +337,7 @@ impl<'a> Captured<'a> {
             destination.hash(key);
         }
         options.hash(key);
+        crate::accelerate::mode::current().hash(key);
     }
 
     /// The graph, as captured.

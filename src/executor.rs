@@ -6,6 +6,7 @@
 mod bind;
 mod blocks;
 mod compiled;
+mod accelerate;
 mod library;
 mod map;
 mod matmul;

@@ -49,6 +49,7 @@ mod run;
 mod lower;
 mod program;
 pub mod jit;
+pub mod accelerate;
 mod codegen;
 mod executor;
 pub mod kernels;

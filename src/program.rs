@@ -9,6 +9,8 @@ use std::ops::Range;
 
 use raptors_ir::{BufferId, DType, Dims, Shape, Slot, Strides, Type};
 
+use crate::accelerate::blas::Provider;
+use crate::accelerate::select::{Accelerated, Call};
 use crate::codegen::compiled::{Machine, Rows};
 use crate::codegen::lane::{LaneOp, LaneProgram, OperandId};
 use crate::codegen::tile::TileProgram;
@@ -96,7 +98,7 @@ impl Operand {
     }
 
     /// Whether both are the same elements of the same memory.
-    fn is_at(&self, other: &Operand) -> bool {
+    pub(crate) fn is_at(&self, other: &Operand) -> bool {
         self.memory == other.memory && self.offset == other.offset && self.strides == other.strides
     }
 
@@ -139,6 +141,8 @@ pub(crate) struct LoopNest {
     pub(crate) tile: TileProgram,
     /// What runs it otherwise.
     pub(crate) machine: Machine,
+    /// What of it is left to Accelerate, in place of both.
+    pub(crate) accelerated: Accelerated,
     /// Nanoseconds an element takes on one thread, roughly.
     pub(crate) element_ns: f64,
 }
@@ -146,19 +150,31 @@ pub(crate) struct LoopNest {
 impl LoopNest {
     /// How `engine` cuts it to tiles.
     pub(crate) fn tile(&self, engine: Engine) -> &TileProgram {
-        match (engine, &self.machine) {
-            (Engine::Machine, Machine::Tiles(tile)) => tile,
-            (Engine::Machine, Machine::Rows(_) | Machine::Interpreter(_)) | (Engine::Interpreter, _) => {
+        match (engine, &self.accelerated, &self.machine) {
+            (Engine::Interpreter, ..) => &self.tile,
+            (Engine::Accelerated | Engine::Machine, Accelerated::Tiles { tile, .. }, _) => tile,
+            (Engine::Machine, _, Machine::Tiles(tile)) => tile,
+            (Engine::Accelerated, ..) | (Engine::Machine, _, Machine::Rows(_) | Machine::Interpreter(_)) => {
                 &self.tile
             }
         }
     }
 
+    /// The call of Accelerate that `engine` makes of it, if it does.
+    pub(crate) fn call(&self, engine: Engine) -> Option<&Call> {
+        match (engine, &self.accelerated) {
+            (Engine::Accelerated | Engine::Machine, Accelerated::Call(call)) => Some(call),
+            (Engine::Accelerated | Engine::Machine, _) | (Engine::Interpreter, _) => None,
+        }
+    }
+
     /// The kernel that `engine` runs over rows, if it does.
     pub(crate) fn rows(&self, engine: Engine) -> Option<&Rows> {
-        match (engine, &self.machine) {
-            (Engine::Machine, Machine::Rows(rows)) => Some(rows),
-            (Engine::Machine, Machine::Tiles(_) | Machine::Interpreter(_)) | (Engine::Interpreter, _) => None,
+        match (engine, &self.accelerated, &self.machine) {
+            (Engine::Interpreter | Engine::Accelerated, ..)
+            | (Engine::Machine, Accelerated::Tiles { .. }, _) => None,
+            (Engine::Machine, _, Machine::Rows(rows)) => Some(rows),
+            (Engine::Machine, _, Machine::Tiles(_) | Machine::Interpreter(_)) => None,
         }
     }
 
@@ -279,6 +295,8 @@ pub(crate) struct MatrixProduct {
     pub(crate) result: Option<Operand>,
     /// Elementwise work over the product's elements, in their row-major order.
     pub(crate) epilogue: Option<LoopNest>,
+    /// What computes the product.
+    pub(crate) provider: Provider,
 }
 
 /// One unit of a program, run to its end before the next.
@@ -504,6 +522,9 @@ impl fmt::Display for Step {
         if let Some(result) = &product.result {
             writeln!(f, "    m2 = {result}")?;
         }
+        if let Some(line) = product.provider.line(product.dtype, product.dims) {
+            writeln!(f, "    {line}")?;
+        }
         if let Some(epilogue) = &product.epilogue {
             write!(f, "  on each block: {epilogue}")?;
         }
@@ -555,7 +576,11 @@ impl fmt::Display for LoopNest {
         for (m, operand) in self.operands.iter().enumerate() {
             writeln!(f, "    m{m} = {operand}")?;
         }
-        writeln!(f, "{}{}    {}", self.body, InPlace(self), self.machine)
+        write!(f, "{}{}", self.body, InPlace(self))?;
+        if let Some(line) = self.accelerated.line(self) {
+            writeln!(f, "    {line}")?;
+        }
+        writeln!(f, "    {}", self.machine)
     }
 }
 

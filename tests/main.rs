@@ -1,5 +1,7 @@
 //! The integration tests of raptors, in one binary.
 
+#[cfg(all(feature = "accelerate-shim", not(target_os = "macos")))]
+mod accelerate;
 mod api;
 mod cancel;
 mod codegen;

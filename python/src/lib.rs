@@ -32,6 +32,7 @@ mod evaluations;
 mod compile;
 mod graph;
 mod memory;
+mod accelerate;
 mod error;
 
 use pyo3::prelude::*;
@@ -67,6 +68,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         plan::get_num_threads plan::set_num_threads elementwise::op_table
         detached::show_progress
         memory::memory_stats memory::memory_trim memory::memory_set_limit memory::memory_reset_peak
+        accelerate::accelerate_is_present accelerate::accelerate_calibration_path accelerate::accelerate_calibrate
     }
     Ok(())
 }

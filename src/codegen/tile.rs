@@ -20,6 +20,7 @@ mod compiled;
 
 use raptors_ir::{DType, Dims};
 
+use crate::accelerate::entry::Entry;
 use crate::codegen::compiled::Compiled;
 use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, ValueId};
 use crate::kernels::{self, Kernel};
@@ -70,6 +71,8 @@ pub(crate) enum TileOp {
     Index(ValueId),
     /// Calls a kernel.
     Call(ValueId, Kernel),
+    /// Calls an entry of vForce, or the kernel where memory is not aligned or elements are few.
+    Force(ValueId, &'static Entry, Kernel),
 }
 
 /// A lane program with places and kernels.
@@ -181,6 +184,11 @@ enum Pattern {
     Uniform,
     Periodic(usize),
     Strided,
+}
+
+/// Whether an operand has its elements side by side, in the order of the whole space.
+pub(crate) fn is_row_major(operand: &Operand, dims: &Dims) -> bool {
+    matches!(pattern(operand, dims), Pattern::RowMajor)
 }
 
 fn pattern(operand: &Operand, dims: &Dims) -> Pattern {

@@ -27,7 +27,9 @@ pub(crate) type Room<'a> = &'a mut dyn FnMut(usize, usize) -> Option<*mut u8>;
 pub(crate) enum Engine {
     /// The tile interpreter.
     Interpreter,
-    /// Machine code, where there is some.
+    /// Accelerate where it was selected, or else the tile interpreter.
+    Accelerated,
+    /// Accelerate where it was selected, machine code where there is some, or else the tile interpreter.
     Machine,
 }
 
@@ -69,7 +71,7 @@ impl<'a> Bound<'a> {
             pointers.push(buffer.as_mut_ptr());
             buffers.push(Some(buffer));
         }
-        let engine = if jit::mode() == Jit::Off { Engine::Interpreter } else { Engine::Machine };
+        let engine = if jit::mode() == Jit::Off { Engine::Accelerated } else { Engine::Machine };
         Ok(Bound { arguments, outputs, _arena: arena_buffer, arena, buffers, pointers, engine })
     }
 

@@ -7,12 +7,15 @@
 use raptors_ir::{Dims, Strides};
 use smallvec::SmallVec;
 
+use crate::accelerate::entry::Entry;
+use crate::accelerate::select::FEWEST_OF_FORCE;
 use crate::codegen::kernel::{KernelArgs, StreamArgs};
 use crate::codegen::lane::{LaneOp, OperandId, Scalar, ValueId};
 use crate::codegen::select::StreamUse;
 use crate::codegen::tile::{Fill, Place, TileOp, TileProgram};
 use crate::error::Error;
 use crate::executor::Bound;
+use crate::executor::accelerate;
 use crate::executor::compiled::{self, Pool};
 use crate::kernels::copy;
 use crate::program::{LoopNest, Memory, Operand};
@@ -281,6 +284,8 @@ impl<'a> TileRunner<'a> {
                 }
                 // SAFETY: by the arrangement, every argument is readable for `len` elements and the result writable.
                 TileOp::Call(value, kernel) => unsafe { self.call(*value, *kernel, len) },
+                // SAFETY: as above.
+                TileOp::Force(value, entry, kernel) => unsafe { self.force(*value, entry, *kernel, len) },
             }
         }
         // SAFETY: as for this function.
@@ -357,6 +362,8 @@ impl<'a> TileRunner<'a> {
                 }
                 // SAFETY: every argument is in a register or fixed tile, and so is the result.
                 TileOp::Call(value, kernel) => unsafe { self.call(*value, *kernel, len) },
+                // SAFETY: as above.
+                TileOp::Force(value, entry, kernel) => unsafe { self.force(*value, entry, *kernel, len) },
             }
         }
         // SAFETY: everything a kernel of boxes reads or writes is in scratch memory.
@@ -388,6 +395,26 @@ impl<'a> TileRunner<'a> {
         // SAFETY: readable and writable by this function's contract; a result overlaps an argument only by being
         // the same register or the same place in memory, with elements of one size.
         unsafe { kernel(&args, self.values[value.index()].cast_mut(), len) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`TileRunner::call`]; the entry computes what the kernel does.
+    unsafe fn force(&self, value: ValueId, entry: &Entry, kernel: crate::kernels::Kernel, len: usize) {
+        let args = &self.nest.body.insts[value.index()].args;
+        let target = self.values[value.index()].cast_mut();
+        let mut sources = [std::ptr::null(); 2];
+        for (source, arg) in sources.iter_mut().zip(args) {
+            *source = self.values[arg.index()];
+        }
+        let dtype = self.nest.body.insts[value.index()].dtype;
+        // SAFETY: as for this function.
+        unsafe {
+            if len < FEWEST_OF_FORCE || !accelerate::is_aligned(dtype, &sources[..args.len()], target) {
+                return self.call(value, kernel, len);
+            }
+            accelerate::call_entry(entry, dtype, target, &sources, [0; 2], len);
+        }
     }
 
     fn restore_byte_order(&self, operand: &Operand, tile: *mut u8, len: usize) {

@@ -8,13 +8,18 @@ use crate::kernels::copy;
 use crate::program::{LoopNest, Operand, Program, Step};
 use crate::runtime::buffer::Buffer;
 
-/// Runs a step by the interpreter, then on the same memory by machine code, and compares.
+/// Runs a step by the interpreter, then on the same memory by machine code, and compares. What Accelerate computes with other
+/// bits is run once.
 ///
 /// # Safety
 ///
 /// As for [`super::run`].
 pub(super) unsafe fn run(program: &Program, number: usize, bound: &mut Bound<'_>) -> Result<(), Error> {
     let step = &program.steps[number];
+    if !step.nests().iter().all(|nest| nest.accelerated.is_exact(nest)) {
+        // SAFETY: as for this function.
+        return unsafe { super::step(step, bound) };
+    }
     let written: Vec<Written> = targets(step).into_iter().map(|target| target.located(bound)).collect();
     // SAFETY: the step may write all of it, as this function's caller promises.
     unsafe {

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::{access_of, memory_of, stored};
+use crate::accelerate::select::Accelerated;
 use crate::codegen::compiled::Machine;
 use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, Reduction, Scalar, ValueId};
 use crate::codegen::tile::TileProgram;
@@ -258,6 +259,7 @@ impl<'a> NestBuilder<'a> {
             body: self.body,
             tile,
             machine,
+            accelerated: Accelerated::None,
             element_ns,
         })
     }

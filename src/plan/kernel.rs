@@ -82,6 +82,16 @@ impl Kernel<'_> {
         self.steps.iter().map(|step| step.to_string()).collect()
     }
 
+    /// What is left to Accelerate, or could be, and why.
+    pub(super) fn library_lines(&self) -> Vec<String> {
+        let of_product = self.steps.iter().filter_map(|step| match step {
+            Step::Matmul(product) => product.provider.line(product.dtype, product.dims),
+            Step::Loop(_) | Step::Blocks(_) => None,
+        });
+        let of_nests = self.steps.iter().flat_map(Step::nests).filter_map(|nest| nest.accelerated.line(nest));
+        of_product.chain(of_nests).collect()
+    }
+
     /// What is compiled for the loop nests, and what runs them.
     pub(super) fn vector_programs(&self) -> String {
         machine::vector_programs(self.steps)
