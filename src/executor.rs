@@ -3,10 +3,10 @@
 //! A step's work is cut into chunks of consecutive elements, rows or blocks. Where the cuts fall changes no result:
 //! elementwise work does not see them, and reductions follow a tree that depends on their length alone.
 
+mod accelerate;
 mod bind;
 mod blocks;
 mod compiled;
-mod accelerate;
 mod library;
 mod map;
 mod matmul;

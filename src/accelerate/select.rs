@@ -91,6 +91,8 @@ pub(crate) fn select(program: &mut Program, fp: FpMode) {
                     nest.accelerated = rules.tiles(nest);
                 }
             }
+            // Accelerate has nothing for these.
+            Step::Library(_) => {}
             Step::Matmul(product) => {
                 product.provider = blas::provider(product.dtype, product.dims);
                 if let Some(epilogue) = &mut product.epilogue {

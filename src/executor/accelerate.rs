@@ -58,6 +58,7 @@ impl<'a> CallRunner<'a> {
             *found = match *source {
                 ScalarSource::Splat(Scalar::Constant(literal)) => literal.bits() as u64,
                 ScalarSource::Splat(Scalar::Parameter(n)) => bound.scalar(n).bits() as u64,
+                ScalarSource::Splat(Scalar::Part(n, part)) => bound.scalar(n).part(part).bits() as u64,
                 ScalarSource::Element(id) => {
                     let mut word = [0; 8];
                     let bytes = operand(id).dtype.size();

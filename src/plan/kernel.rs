@@ -83,10 +83,10 @@ impl Kernel<'_> {
     }
 
     /// What is left to Accelerate, or could be, and why.
-    pub(super) fn library_lines(&self) -> Vec<String> {
+    pub(super) fn accelerated_lines(&self) -> Vec<String> {
         let of_product = self.steps.iter().filter_map(|step| match step {
             Step::Matmul(product) => product.provider.line(product.dtype, product.dims),
-            Step::Loop(_) | Step::Blocks(_) => None,
+            Step::Loop(_) | Step::Blocks(_) | Step::Library(_) => None,
         });
         let of_nests = self.steps.iter().flat_map(Step::nests).filter_map(|nest| nest.accelerated.line(nest));
         of_product.chain(of_nests).collect()
