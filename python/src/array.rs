@@ -12,7 +12,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use raptors::ir::ElementwiseOp as Op;
-use raptors::ir::ReduceOp;
 use raptors::{ops, views};
 
 use crate::buffer::Export;
@@ -23,7 +22,7 @@ use crate::operand::Argument;
 use crate::operators::{self as op, in_place};
 use crate::options::of_call;
 use crate::plan::{self, Plan};
-use crate::reductions::{Spread, axes, converted, kept, mean_of, reduce, spread};
+use crate::reductions::axes;
 use crate::value::{self, deliver, item, lazy_or_out, to_ndarray};
 use crate::views::{clipped, variadic};
 use crate::{dlpack, lazy, protocols, request, source, ufunc};
@@ -216,127 +215,6 @@ impl Array {
     #[pyo3(signature = (decimals=0, out=None))]
     fn round(&self, py: Python<'_>, decimals: i32, out: Optional<'_, '_>) -> Captured {
         lazy_or_out(py, op::round(py, &self.0, decimals)?, out)
-    }
-
-    /// Sum over axes (None: all); bool and integers are summed in 64 bits.
-    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
-    fn sum(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        dtype: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Sum, &self.0, axis, kept(keepdims), dtype)?, out)
-    }
-
-    /// Product over axes (None: all); bool and integers are multiplied in 64 bits.
-    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
-    fn prod(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        dtype: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Prod, &self.0, axis, kept(keepdims), dtype)?, out)
-    }
-
-    /// Arithmetic mean over axes (None: all); bool and integers are computed as float64.
-    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
-    fn mean(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        dtype: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> Captured {
-        lazy_or_out(py, mean_of(py, &self.0, axis, kept(keepdims), dtype)?, out)
-    }
-
-    /// Smallest element over axes (None: all); NaN if any is NaN.
-    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn min(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Min, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Largest element over axes (None: all); NaN if any is NaN.
-    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn max(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Max, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Whether any element over axes (None: all) is true.
-    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn any(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Any, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Whether all elements over axes (None: all) are true.
-    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn all(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::All, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Position of the first smallest element along an axis, or in the flattened array.
-    #[pyo3(signature = (axis=None, out=None, *, keepdims=false))]
-    fn argmin(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Argmin, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Position of the first largest element along an axis, or in the flattened array.
-    #[pyo3(signature = (axis=None, out=None, *, keepdims=false))]
-    fn argmax(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Argmax, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Variance over axes (None: all); `ddof` is NumPy's name of `correction`.
-    #[pyo3(signature = (axis=None, dtype=None, out=None, ddof=None, keepdims=false, *, correction=None))]
-    #[expect(clippy::too_many_arguments, reason = "NumPy's arguments")]
-    fn var(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        dtype: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        ddof: Option<f64>,
-        keepdims: bool,
-        correction: Option<f64>,
-    ) -> Captured {
-        let x = converted("var", py, &self.0, dtype)?;
-        lazy_or_out(py, spread(py, Spread::Var, &x, axis, kept(keepdims), (correction, ddof))?, out)
-    }
-
-    /// Standard deviation over axes (None: all); `ddof` is NumPy's name of `correction`.
-    #[pyo3(signature = (axis=None, dtype=None, out=None, ddof=None, keepdims=false, *, correction=None))]
-    #[expect(clippy::too_many_arguments, reason = "NumPy's arguments")]
-    fn std(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        dtype: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        ddof: Option<f64>,
-        keepdims: bool,
-        correction: Option<f64>,
-    ) -> Captured {
-        let x = converted("std", py, &self.0, dtype)?;
-        lazy_or_out(py, spread(py, Spread::Std, &x, axis, kept(keepdims), (correction, ddof))?, out)
     }
 
     fn __add__(&self, other: Object<'_, '_>) -> Captured {
