@@ -165,5 +165,5 @@ def test_threads() -> None:
         one = y.eval()
     assert np.array_equal(one, y.eval(threads=None))
     for wrong, error in [(0, ValueError), (-1, ValueError), ("1", TypeError), (1.5, TypeError)]:
-        with pytest.raises(error, match="eval: threads is .* needs a number of threads from 1 on"):
+        with pytest.raises(error, match=r"eval: threads is .* needs a number of threads from 1 on"):
             y.eval(threads=wrong)
