@@ -135,9 +135,23 @@ pub(crate) enum Kind {
     /// A scalar.
     Scalar(Literal),
     /// An argument of a function that is being traced.
-    Placeholder(Placeholder),
+    Placeholder(Box<Placeholder>),
     /// A mistake, made by an operator that cannot return it; evaluation does.
     Invalid(Box<Error>),
+}
+
+impl Kind {
+    /// The value of a node that is neither an op nor an input.
+    pub(crate) fn constant(&self) -> Literal {
+        match self {
+            Kind::Scalar(literal) => *literal,
+            Kind::Placeholder(placeholder) => match &**placeholder {
+                Placeholder::Scalar { literal, .. } => *literal,
+                Placeholder::Memory { .. } => unreachable!("memory is an input"),
+            },
+            Kind::Op(_) | Kind::Leaf(_) | Kind::Invalid(_) => unreachable!("ops and inputs are no constants"),
+        }
+    }
 }
 
 /// What stands for an argument while a [`Function`](crate::Function) is traced.
@@ -235,15 +249,16 @@ impl Array {
         donated: bool,
         source: Option<Source>,
     ) -> Array {
-        let kind = Kind::Placeholder(Placeholder::Memory { number, layout, donated });
-        Array::new(kind, SmallVec::new(), ty, source)
+        let placeholder = Placeholder::Memory { number, layout, donated };
+        Array::new(Kind::Placeholder(Box::new(placeholder)), SmallVec::new(), ty, source)
     }
 
     /// The 0-d array that stands for a scalar argument while a function is traced: the `number`-th scalar of a call, with
     /// this value in the call that is traced.
     pub fn scalar_placeholder(number: u32, literal: Literal, source: Option<Source>) -> Array {
         let ty = Type { dtype: literal.dtype(), shape: Shape::scalar() };
-        Array::new(Kind::Placeholder(Placeholder::Scalar { number, literal }), SmallVec::new(), ty, source)
+        let placeholder = Placeholder::Scalar { number, literal };
+        Array::new(Kind::Placeholder(Box::new(placeholder)), SmallVec::new(), ty, source)
     }
 
     /// An array that stands for a mistake: evaluating it returns the error.

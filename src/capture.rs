@@ -238,19 +238,21 @@ impl<'a> Captured<'a> {
             (None, Kind::Placeholder(_)) if self.arguments == Arguments::Refused => {
                 return Err(Error::NoValue { op: "eval", ty: Box::new(node.ty.clone()) });
             }
-            (None, Kind::Placeholder(Placeholder::Memory { number, layout, donated })) => {
-                let input = Input::Argument(*number);
-                parameter = Some(self.input(input, layout.clone(), &node.ty, *donated));
-            }
-            (None, Kind::Placeholder(Placeholder::Scalar { number, literal })) => {
-                let values = RuleValues::of(node.ty.dtype, user);
-                if values.contain(*literal) {
-                    self.baked.push((*number, *literal));
-                } else {
-                    let input = Input::ScalarArgument(*number, values);
-                    parameter = Some(self.input(input, Layout::Scalar, &node.ty, false));
+            (None, Kind::Placeholder(placeholder)) => match &**placeholder {
+                Placeholder::Memory { number, layout, donated } => {
+                    let input = Input::Argument(*number);
+                    parameter = Some(self.input(input, layout.clone(), &node.ty, *donated));
                 }
-            }
+                Placeholder::Scalar { number, literal } => {
+                    let values = RuleValues::of(node.ty.dtype, user);
+                    if values.contain(*literal) {
+                        self.baked.push((*number, *literal));
+                    } else {
+                        let input = Input::ScalarArgument(*number, values);
+                        parameter = Some(self.input(input, Layout::Scalar, &node.ty, false));
+                    }
+                }
+            },
             (None, Kind::Scalar(_) | Kind::Op(_) | Kind::Leaf(_)) => {
                 operands = node.operands.iter().map(|operand| self.number_of(&operand.node)).collect();
             }
@@ -320,12 +322,10 @@ impl<'a> Captured<'a> {
                     key.0.push(Key::tagged(Tag::Op, step.operands.len() as u64));
                     op.hash(key);
                 }
-                (None, Kind::Scalar(literal) | Kind::Placeholder(Placeholder::Scalar { literal, .. })) => {
+                (None, kind) => {
+                    let literal = kind.constant();
                     key.0.push(Key::tagged(Tag::Literal, literal.dtype() as u64));
                     key.write_u128(literal.bits());
-                }
-                (None, Kind::Leaf(_) | Kind::Invalid(_) | Kind::Placeholder(Placeholder::Memory { .. })) => {
-                    unreachable!("inputs are parameters")
                 }
             }
             for pair in step.operands.chunks(2) {
@@ -362,12 +362,7 @@ impl<'a> Captured<'a> {
                 (None, kind) => {
                     let op = match kind {
                         Kind::Op(op) => op.clone(),
-                        Kind::Scalar(literal) | Kind::Placeholder(Placeholder::Scalar { literal, .. }) => {
-                            Op::Constant(*literal)
-                        }
-                        Kind::Leaf(_) | Kind::Invalid(_) | Kind::Placeholder(Placeholder::Memory { .. }) => {
-                            unreachable!("inputs are parameters")
-                        }
+                        kind => Op::Constant(kind.constant()),
                     };
                     let operands: SmallVec<[NodeId; 3]> =
                         step.operands.iter().map(|&operand| ids[operand as usize]).collect();

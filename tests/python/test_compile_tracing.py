@@ -76,6 +76,7 @@ def test_placeholders_that_escape_have_no_value() -> None:
     assert (number * r.lazy(np.ones(2))).eval().tolist() == [2.5, 2.5]
     assert not number < 2
     assert r.compile(lambda x, a: x * a)(np.ones(2), number).tolist() == [2.5, 2.5]
+    assert r.compile(lambda x, a, b: x * a if b else x)(np.ones(2), 3.5, number > 2).tolist() == [3.5, 3.5]
 
 
 def test_side_effects_happen_once() -> None:

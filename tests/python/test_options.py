@@ -155,3 +155,15 @@ def test_integers_are_divided_by_powers_of_two_without_dividing() -> None:
         assert np.array_equal(rest.eval(), n % power)
         assert "integer-power-of-two" in quotient.explain()
         assert "integer-power-of-two" in rest.explain()
+
+
+def test_threads() -> None:
+    x = r.lazy(np.ones((1000, 1000)))
+    y = r.sin(x) * 2.0 + x
+    assert [kernel["threads"] for kernel in y.plan(analyze=True, threads=1).measured["kernels"]] == [1]
+    with r.options(threads=1):
+        one = y.eval()
+    assert np.array_equal(one, y.eval(threads=None))
+    for wrong, error in [(0, ValueError), (-1, ValueError), ("1", TypeError), (1.5, TypeError)]:
+        with pytest.raises(error, match=r"eval: threads is .* needs a number of threads from 1 on"):
+            y.eval(threads=wrong)

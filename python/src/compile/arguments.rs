@@ -412,11 +412,11 @@ pub(super) fn role(object: &Bound<'_, PyAny>) -> PyResult<Role> {
     if numpy::view(OP, object)?.is_some() {
         return Ok(Role::Array);
     }
-    if object.is_exact_instance_of::<PyFloat>()
-        || object.is_exact_instance_of::<PyInt>()
-        || object.is_exact_instance_of::<Scalar>()
-    {
+    if object.is_exact_instance_of::<PyFloat>() || object.is_exact_instance_of::<PyInt>() {
         return Ok(Role::Number);
+    }
+    if let Ok(scalar) = object.cast_exact::<Scalar>() {
+        return role(scalar.get().value(py));
     }
     if object.is_exact_instance_of::<Array>() {
         return Ok(Role::Lazy);

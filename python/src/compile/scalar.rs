@@ -83,6 +83,11 @@ impl Scalar {
         Scalar { log: log.clone(), number, value }
     }
 
+    /// Its value, for what its type alone decides.
+    pub(super) fn value<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.value.bind(py)
+    }
+
     /// Its value, on which the plan depends from now on.
     pub(crate) fn pinned<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.pin(py);

@@ -278,7 +278,7 @@ fn take_apart(
 }
 
 /// The error of a function for which a plan must be made, but that computed no array.
-pub(super) fn planned<'a>(arrays: &'a [LazyArray]) -> PyResult<Vec<&'a LazyArray>> {
+pub(super) fn planned(arrays: &[LazyArray]) -> PyResult<Vec<&LazyArray>> {
     match arrays.is_empty() {
         true => {
             Err(PyTypeError::new_err(format!("{OP}: the function returned no array, so there is no plan")))
