@@ -32,6 +32,7 @@ use crate::array::Array;
 use crate::compile::{CacheState, Compiled};
 use crate::error::Error;
 use crate::eval::{self, Planned};
+use crate::runtime::watch;
 use crate::{cache, source};
 use picture::Picture;
 use svg::Setting;
@@ -87,7 +88,8 @@ impl Plan {
     /// As the evaluation.
     pub fn analyze(arrays: &[&Array], options: &Options) -> Result<Plan, Error> {
         let planned = eval::plan(arrays, options)?;
-        let measured = measure::measure(&planned.captured, &planned.compiled, options)?;
+        let measure = || measure::measure(&planned.captured, &planned.compiled, options);
+        let measured = watch::catch(measure)??;
         Ok(Plan { measured: Some(Arc::new(measured)), ..Plan::of(planned) })
     }
 

@@ -3,6 +3,8 @@
 //! Everything here is part of a plan's key: the same graph under other options is another plan. A further option is a
 //! field with a default.
 
+use std::num::NonZeroUsize;
+
 /// What a user may ask of an evaluation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub struct Options {
@@ -11,6 +13,8 @@ pub struct Options {
     /// The most bytes that a run may allocate, for results and for what is between. Above it, the order of the kernels
     /// is chosen for least memory.
     pub max_memory: Option<usize>,
+    /// The most threads that a run may use, the calling one included. No more than the process may.
+    pub threads: Option<NonZeroUsize>,
 }
 
 impl From<FpMode> for Options {

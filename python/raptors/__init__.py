@@ -13,6 +13,7 @@ from raptors import _core, memory
 from raptors._core import *  # noqa: F403
 from raptors._core import __version__ as __version__
 from raptors.exceptions import AxisError
+from raptors.progress_bar import progress
 
 e = 2.718281828459045
 inf = float("inf")
@@ -22,6 +23,10 @@ pi = 3.141592653589793
 
 num_threads = _core.get_num_threads
 
-__all__ = ["AxisError", "e", "inf", "memory", "nan", "newaxis", "num_threads", "pi"]
+__all__ = ["AxisError", "e", "inf", "memory", "nan", "newaxis", "num_threads", "pi", "progress"]
 # Everything else that is public comes from the extension module, which lists it.
-__all__ += [name for name in vars(_core)["__all__"] if not name.startswith(("_", "memory_", "op_table"))]
+__all__ += [
+    name
+    for name in vars(_core)["__all__"]
+    if not name.startswith(("_", "accelerate_", "memory_", "op_table", "show_progress", "Request"))
+]

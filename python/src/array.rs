@@ -1,7 +1,7 @@
 //! The class `Array`: a handle to a node of the graph.
 //!
 //! Methods read their arguments and make a node, or evaluate; what they share with the module functions lives in the
-//! file of that topic. There is one block of methods because there is one class.
+//! file of that topic; so do the methods of library ops.
 
 use std::ffi::c_int;
 
@@ -12,21 +12,20 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use raptors::ir::ElementwiseOp as Op;
-use raptors::ir::ReduceOp;
-use raptors::ops::Operand;
 use raptors::{ops, views};
 
 use crate::buffer::Export;
 use crate::dtype::{self, PyDType};
 use crate::evaluations::Wanted;
 use crate::index::{self, Rows};
+use crate::operand::Argument;
 use crate::operators::{self as op, in_place};
 use crate::options::of_call;
 use crate::plan::{self, Plan};
-use crate::reductions::{Spread, axes, converted, kept, mean_of, reduce, spread};
+use crate::reductions::axes;
 use crate::value::{self, deliver, item, lazy_or_out, to_ndarray};
 use crate::views::{clipped, variadic};
-use crate::{dlpack, lazy, protocols, source, ufunc};
+use crate::{dlpack, lazy, protocols, request, source, ufunc};
 
 /// A new array, or what a method gives in its place: `NotImplemented`, or `out`.
 type Captured = PyResult<Py<PyAny>>;
@@ -35,7 +34,7 @@ type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 type Arguments<'a, 'py> = &'a Bound<'py, PyDict>;
 
 /// A lazy n-dimensional array: an op on other arrays, or memory. Operations on it compute nothing; `eval()` does.
-#[pyclass(frozen, weakref, module = "raptors")]
+#[pyclass(frozen, weakref, freelist = 256, module = "raptors")]
 pub(crate) struct Array(pub(crate) raptors::Array);
 
 #[pymethods]
@@ -76,6 +75,21 @@ impl Array {
         "cpu"
     }
 
+    /// The real part; a real array itself.
+    #[getter]
+    fn real(&self, py: Python<'_>) -> Captured {
+        op::unary(py, Op::Real, self)
+    }
+    /// The imaginary part; zeros for a real array.
+    #[getter]
+    fn imag(&self, py: Python<'_>) -> Captured {
+        op::unary(py, Op::Imag, self)
+    }
+    /// The complex conjugate; a real array itself.
+    fn conj(&self, py: Python<'_>) -> Captured {
+        op::unary(py, Op::Conj, self)
+    }
+
     /// All dimensions in reverse order.
     #[getter(T)]
     fn transposed(&self, py: Python<'_>) -> Captured {
@@ -97,6 +111,11 @@ impl Array {
     #[pyo3(signature = (out=None, **options))]
     fn eval(&self, py: Python<'_>, out: Optional<'_, '_>, options: Option<Arguments<'_, '_>>) -> Captured {
         deliver(py, Wanted::Eval, &self.0, out, &of_call("eval", py, options)?)
+    }
+
+    /// `eval()` for an event loop: computes on another thread, as `eval_async` does.
+    fn __await__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        request::awaited(&slf)
     }
 
     /// Compute the array now and keep the value for later uses; returns the array itself.
@@ -189,134 +208,13 @@ impl Array {
         max: Optional<'_, '_>,
         out: Optional<'_, '_>,
     ) -> Captured {
-        lazy_or_out(py, clipped(py, Operand::Array(&self.0), min, max)?, out)
+        lazy_or_out(py, clipped(py, Argument::Lazy(&self.0), min, max)?, out)
     }
 
     /// Rounded to a number of decimals, ties to even.
     #[pyo3(signature = (decimals=0, out=None))]
     fn round(&self, py: Python<'_>, decimals: i32, out: Optional<'_, '_>) -> Captured {
         lazy_or_out(py, op::round(py, &self.0, decimals)?, out)
-    }
-
-    /// Sum over axes (None: all); bool and integers are summed in 64 bits.
-    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
-    fn sum(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        dtype: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Sum, &self.0, axis, kept(keepdims), dtype)?, out)
-    }
-
-    /// Product over axes (None: all); bool and integers are multiplied in 64 bits.
-    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
-    fn prod(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        dtype: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Prod, &self.0, axis, kept(keepdims), dtype)?, out)
-    }
-
-    /// Arithmetic mean over axes (None: all); bool and integers are computed as float64.
-    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
-    fn mean(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        dtype: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> Captured {
-        lazy_or_out(py, mean_of(py, &self.0, axis, kept(keepdims), dtype)?, out)
-    }
-
-    /// Smallest element over axes (None: all); NaN if any is NaN.
-    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn min(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Min, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Largest element over axes (None: all); NaN if any is NaN.
-    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn max(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Max, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Whether any element over axes (None: all) is true.
-    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn any(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Any, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Whether all elements over axes (None: all) are true.
-    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
-    fn all(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::All, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Position of the first smallest element along an axis, or in the flattened array.
-    #[pyo3(signature = (axis=None, out=None, *, keepdims=false))]
-    fn argmin(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Argmin, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Position of the first largest element along an axis, or in the flattened array.
-    #[pyo3(signature = (axis=None, out=None, *, keepdims=false))]
-    fn argmax(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        keepdims: bool,
-    ) -> Captured {
-        lazy_or_out(py, reduce(py, ReduceOp::Argmax, &self.0, axis, kept(keepdims), None)?, out)
-    }
-
-    /// Variance over axes (None: all); `ddof` is NumPy's name of `correction`.
-    #[pyo3(signature = (axis=None, dtype=None, out=None, ddof=None, keepdims=false, *, correction=None))]
-    #[expect(clippy::too_many_arguments, reason = "NumPy's arguments")]
-    fn var(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        dtype: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        ddof: Option<f64>,
-        keepdims: bool,
-        correction: Option<f64>,
-    ) -> Captured {
-        let x = converted("var", py, &self.0, dtype)?;
-        lazy_or_out(py, spread(py, Spread::Var, &x, axis, kept(keepdims), (correction, ddof))?, out)
-    }
-
-    /// Standard deviation over axes (None: all); `ddof` is NumPy's name of `correction`.
-    #[pyo3(signature = (axis=None, dtype=None, out=None, ddof=None, keepdims=false, *, correction=None))]
-    #[expect(clippy::too_many_arguments, reason = "NumPy's arguments")]
-    fn std(
-        &self,
-        py: Python<'_>,
-        axis: Optional<'_, '_>,
-        dtype: Optional<'_, '_>,
-        out: Optional<'_, '_>,
-        ddof: Option<f64>,
-        keepdims: bool,
-        correction: Option<f64>,
-    ) -> Captured {
-        let x = converted("std", py, &self.0, dtype)?;
-        lazy_or_out(py, spread(py, Spread::Std, &x, axis, kept(keepdims), (correction, ddof))?, out)
     }
 
     fn __add__(&self, other: Object<'_, '_>) -> Captured {

@@ -20,6 +20,7 @@ use crate::source;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Wanted {
     Eval,
+    Await,
     Out,
     Cache,
     Copy,
@@ -39,6 +40,8 @@ pub(crate) enum Wanted {
     DLPack,
     Deepcopy,
     Pickle,
+    /// A shape that depends on values.
+    Shape,
 }
 
 impl Wanted {
@@ -46,6 +49,7 @@ impl Wanted {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Wanted::Eval => "eval",
+            Wanted::Await => "await",
             Wanted::Out => "out",
             Wanted::Cache => "cache",
             Wanted::Copy => "copy",
@@ -64,12 +68,13 @@ impl Wanted {
             Wanted::DLPack => "dlpack",
             Wanted::Deepcopy => "deepcopy",
             Wanted::Pickle => "pickle",
+            Wanted::Shape => "shape",
         }
     }
 
     /// Whether the program does not say that something is computed here.
     const fn is_implicit(self) -> bool {
-        !matches!(self, Wanted::Eval | Wanted::Out | Wanted::Cache | Wanted::Copy)
+        !matches!(self, Wanted::Eval | Wanted::Await | Wanted::Out | Wanted::Cache | Wanted::Copy)
     }
 }
 
@@ -143,7 +148,7 @@ pub(crate) struct Evaluations {
 #[pymethods]
 impl Evaluations {
     /// Evaluations by what wanted them (`by`) and their line, most frequent first: dicts with `by`, `implicit`, `line`
-    /// and `count`. Implicit are those that the program does not ask for by `eval`, `cache`, `out` or `copy`.
+    /// and `count`. Implicit are those that the program does not ask for by `eval`, `await`, `cache`, `out` or `copy`.
     #[getter]
     fn forced<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let row = |forced: &Forced| {

@@ -6,10 +6,10 @@ use pyo3::types::PyTuple;
 use raptors::source;
 
 use crate::array::Array;
+use crate::detached::detached;
 use crate::dtype::{self, PyDType};
 use crate::error::OrRaise;
 use crate::plan::lazy_arrays;
-use crate::value::detached;
 
 /// A graph in raptors' text form, as `RAPTORS_DUMP` prints it.
 ///

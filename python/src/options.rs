@@ -3,6 +3,7 @@
 //! A block's options are kept in a context variable, so threads and asyncio tasks have their own. Until the first block
 //! is entered, nothing is looked up. An option is an arm of `Requested::set`, whatever takes options takes it.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -15,18 +16,20 @@ use raptors::{FpMode, Options};
 use crate::error::wrong_type;
 
 /// The names of the options, for error messages.
-const NAMES: &str = "fp, max_memory";
+const NAMES: &str = "fp, max_memory, threads";
 
 /// What a call or a block asks for; what it leaves out stays as it is outside.
 #[derive(Clone, Copy, Default)]
-struct Requested {
+pub(crate) struct Requested {
     fp: Option<FpMode>,
     /// `Some(None)`: no limit, whatever there is outside.
     max_memory: Option<Option<usize>>,
+    /// `Some(None)`: as many as the process may use.
+    threads: Option<Option<NonZeroUsize>>,
 }
 
 impl Requested {
-    fn read(op: &str, arguments: Option<&Bound<'_, PyDict>>) -> PyResult<Requested> {
+    pub(crate) fn read(op: &str, arguments: Option<&Bound<'_, PyDict>>) -> PyResult<Requested> {
         let mut requested = Requested::default();
         for (name, value) in arguments.into_iter().flatten() {
             requested.set(op, name.extract()?, &value)?;
@@ -34,10 +37,12 @@ impl Requested {
         Ok(requested)
     }
 
-    fn set(&mut self, op: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Takes an option by its name.
+    pub(crate) fn set(&mut self, op: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         match name {
             "fp" => self.fp = Some(fp_mode(op, value)?),
             "max_memory" => self.max_memory = Some(bytes(op, value)?),
+            "threads" => self.threads = Some(thread_count(op, value)?),
             _ => {
                 let message = format!("{op}: there is no option {name:?}, the options are: {NAMES}");
                 return Err(PyTypeError::new_err(message));
@@ -46,8 +51,12 @@ impl Requested {
         Ok(())
     }
 
-    fn within(self, outer: Options) -> Options {
-        Options { fp: self.fp.unwrap_or(outer.fp), max_memory: self.max_memory.unwrap_or(outer.max_memory) }
+    pub(crate) fn within(self, outer: Options) -> Options {
+        Options {
+            fp: self.fp.unwrap_or(outer.fp),
+            max_memory: self.max_memory.unwrap_or(outer.max_memory),
+            threads: self.threads.unwrap_or(outer.threads),
+        }
     }
 }
 
@@ -58,6 +67,21 @@ fn fp_mode(op: &str, value: &Bound<'_, PyAny>) -> PyResult<FpMode> {
     };
     let unknown = || PyValueError::new_err(format!("{op}: fp is {name:?}, needs one of {allowed}"));
     FpMode::from_name(name).ok_or_else(unknown)
+}
+
+/// A number of threads.
+fn thread_count(op: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<NonZeroUsize>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    let needed = "a number of threads from 1 on, or None";
+    let Ok(count) = value.extract::<i128>() else {
+        return Err(wrong_type(op, "threads", value, needed));
+    };
+    match usize::try_from(count.min(usize::MAX as i128)).ok().and_then(NonZeroUsize::new) {
+        Some(count) => Ok(Some(count)),
+        None => Err(PyValueError::new_err(format!("{op}: threads is {count}, needs {needed}"))),
+    }
 }
 
 /// A number of bytes, or text with a unit: `'512MB'`.
@@ -147,6 +171,9 @@ fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 /// text ('512MB', '1.5GiB'); None for no limit. Kernels run in another order where the limit asks for it. What needs
 /// more raises `MemoryError` before anything is computed, with a table of what would be in memory. Inputs do not count,
 /// nor scratch memory of the size of a cache, nor what the pool rounds a block up by.
+///
+/// `threads`: the most threads that an evaluation may use, the calling one included, of those that the process may; None
+/// for no limit. It changes no result.
 ///
 /// Options that are not
 /// named stay as they are outside. A block holds for the thread or asyncio task that entered it.

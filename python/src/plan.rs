@@ -5,12 +5,13 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use raptors::Options;
 use raptors::plan::{KernelTime, Level, Measured, Roof};
 
 use crate::array::Array;
+use crate::detached::detached;
 use crate::error::wrong_type;
 use crate::options::of_call;
-use crate::value::detached;
 
 /// What an evaluation does: kernels, buffers, and every decision with its reason.
 #[pyclass(frozen, module = "raptors")]
@@ -25,9 +26,18 @@ impl Plan {
         analyze: bool,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Plan> {
-        let options = of_call(op, py, options)?;
+        Plan::with_options(py, arrays, analyze, &of_call(op, py, options)?)
+    }
+
+    /// The plan of evaluating `arrays` together; `analyze` runs it.
+    pub(crate) fn with_options(
+        py: Python<'_>,
+        arrays: &[&raptors::Array],
+        analyze: bool,
+        options: &Options,
+    ) -> PyResult<Plan> {
         let of = if analyze { raptors::Plan::analyze } else { raptors::Plan::with_options };
-        detached(py, || of(arrays, &options)).map(Plan)
+        detached(py, || of(arrays, options)).map(Plan)
     }
 }
 
@@ -228,7 +238,25 @@ pub(crate) fn lazy_arrays<'py>(op: &str, arrays: &Bound<'py, PyTuple>) -> PyResu
     arrays.iter().map(array).collect()
 }
 
-/// Forget every compiled plan.
+/// The plan cache's figures as a dict of integers, since the start or since it was cleared.
+///
+/// `hits`: evaluations and plans whose structure was known; `misses`: those that were compiled; `entries`: plans kept;
+/// `bytes`: what they take, roughly; `limit` and `limit_bytes`: the most plans and bytes, beyond which the plan that was used
+/// longest ago is dropped.
+#[pyfunction]
+pub(crate) fn cache_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let info = raptors::cache_info();
+    let result = PyDict::new(py);
+    result.set_item("hits", info.hits)?;
+    result.set_item("misses", info.misses)?;
+    result.set_item("entries", info.entries)?;
+    result.set_item("bytes", info.bytes)?;
+    result.set_item("limit", info.limit)?;
+    result.set_item("limit_bytes", info.limit_bytes)?;
+    Ok(result)
+}
+
+/// Forget every compiled plan, and start the figures of `cache_info()` again.
 #[pyfunction]
 pub(crate) fn clear_plan_cache() {
     raptors::clear_plan_cache();

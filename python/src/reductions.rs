@@ -1,4 +1,4 @@
-//! Reductions: arguments read, and the module functions. The methods of `Array` use the same.
+//! Reductions: arguments read, the module functions, and the methods of `Array`.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::array::Array;
 use crate::error::{OrRaise, wrong_type};
+use crate::value::lazy_or_out;
 use crate::{dtype, operand, source};
 
 /// A few axes, as given: negative ones count from the end.
@@ -242,4 +243,132 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     }
     add!(sum prod min max any all argmin argmax mean var self::std);
     Ok(())
+}
+
+type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
+/// A lazy array, or `out`.
+type Captured = PyResult<Py<PyAny>>;
+
+#[pymethods]
+impl Array {
+    /// Sum over axes (None: all); bool and integers are summed in 64 bits.
+    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
+    fn sum(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        dtype: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> Captured {
+        lazy_or_out(py, reduce(py, ReduceOp::Sum, &self.0, axis, kept(keepdims), dtype)?, out)
+    }
+
+    /// Product over axes (None: all); bool and integers are multiplied in 64 bits.
+    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
+    fn prod(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        dtype: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> Captured {
+        lazy_or_out(py, reduce(py, ReduceOp::Prod, &self.0, axis, kept(keepdims), dtype)?, out)
+    }
+
+    /// Arithmetic mean over axes (None: all); bool and integers are computed as float64.
+    #[pyo3(signature = (axis=None, dtype=None, out=None, keepdims=false))]
+    fn mean(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        dtype: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> Captured {
+        lazy_or_out(py, mean_of(py, &self.0, axis, kept(keepdims), dtype)?, out)
+    }
+
+    /// Smallest element over axes (None: all); NaN if any is NaN.
+    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
+    fn min(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
+        lazy_or_out(py, reduce(py, ReduceOp::Min, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Largest element over axes (None: all); NaN if any is NaN.
+    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
+    fn max(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
+        lazy_or_out(py, reduce(py, ReduceOp::Max, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Whether any element over axes (None: all) is true.
+    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
+    fn any(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
+        lazy_or_out(py, reduce(py, ReduceOp::Any, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Whether all elements over axes (None: all) are true.
+    #[pyo3(signature = (axis=None, out=None, keepdims=false))]
+    fn all(&self, py: Python<'_>, axis: Optional<'_, '_>, out: Optional<'_, '_>, keepdims: bool) -> Captured {
+        lazy_or_out(py, reduce(py, ReduceOp::All, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Position of the first smallest element along an axis, or in the flattened array.
+    #[pyo3(signature = (axis=None, out=None, *, keepdims=false))]
+    fn argmin(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> Captured {
+        lazy_or_out(py, reduce(py, ReduceOp::Argmin, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Position of the first largest element along an axis, or in the flattened array.
+    #[pyo3(signature = (axis=None, out=None, *, keepdims=false))]
+    fn argmax(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        keepdims: bool,
+    ) -> Captured {
+        lazy_or_out(py, reduce(py, ReduceOp::Argmax, &self.0, axis, kept(keepdims), None)?, out)
+    }
+
+    /// Variance over axes (None: all); `ddof` is NumPy's name of `correction`.
+    #[pyo3(signature = (axis=None, dtype=None, out=None, ddof=None, keepdims=false, *, correction=None))]
+    #[expect(clippy::too_many_arguments, reason = "NumPy's arguments")]
+    fn var(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        dtype: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        ddof: Option<f64>,
+        keepdims: bool,
+        correction: Option<f64>,
+    ) -> Captured {
+        let x = converted("var", py, &self.0, dtype)?;
+        lazy_or_out(py, spread(py, Spread::Var, &x, axis, kept(keepdims), (correction, ddof))?, out)
+    }
+
+    /// Standard deviation over axes (None: all); `ddof` is NumPy's name of `correction`.
+    #[pyo3(signature = (axis=None, dtype=None, out=None, ddof=None, keepdims=false, *, correction=None))]
+    #[expect(clippy::too_many_arguments, reason = "NumPy's arguments")]
+    fn std(
+        &self,
+        py: Python<'_>,
+        axis: Optional<'_, '_>,
+        dtype: Optional<'_, '_>,
+        out: Optional<'_, '_>,
+        ddof: Option<f64>,
+        keepdims: bool,
+        correction: Option<f64>,
+    ) -> Captured {
+        let x = converted("std", py, &self.0, dtype)?;
+        lazy_or_out(py, spread(py, Spread::Std, &x, axis, kept(keepdims), (correction, ddof))?, out)
+    }
 }

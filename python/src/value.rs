@@ -3,37 +3,34 @@
 //! A fresh value is in memory of its own (or in memory that was donated), and whoever gets it may write it. The value
 //! of a leaf or a cached array is shared with the graph, and is handed out read-only.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyComplex, PyDict, PyList, PyTuple};
+use pyo3::types::{PyComplex, PyList, PyTuple};
 use raptors::array::Leaf;
 use raptors::eval::{Evaluated, OutMemory, Prepared, Results};
 use raptors::ir::{Kind, Literal, Strides, scalar};
 use raptors::runtime::buffer::Buffer;
-use raptors::{DType, Options, Shape};
+use raptors::{DType, Options, Shape, Tensor, Type};
 use smallvec::SmallVec;
 
-use crate::array::Array;
+use crate::detached::{detached, guarded};
 use crate::error::{OrRaise, wrong_type};
 use crate::evaluations::{self, Wanted};
 use crate::numpy::{self, Header};
 use crate::operators::wrap;
 use crate::options;
-use crate::plan::lazy_arrays;
 
 /// What keeps memory alive: the `base` of an ndarray. Memory of the pool returns to it when this is collected.
-#[pyclass(frozen, name = "Memory", module = "raptors._core")]
+#[pyclass(frozen, freelist = 64, name = "Memory", module = "raptors._core")]
 pub(crate) struct Keep(#[expect(dead_code, reason = "owned for its drop")] Owner);
 
 enum Owner {
     Buffer(#[expect(dead_code, reason = "owned for its drop")] Buffer),
     Leaf(#[expect(dead_code, reason = "owned for its drop")] Arc<Leaf>),
+    Object(#[expect(dead_code, reason = "owned for its drop")] Py<PyAny>),
 }
 
 /// Elements in memory.
@@ -60,7 +57,7 @@ impl Value {
 }
 
 /// An evaluation that runs while other Python threads do.
-struct Released<'a>(Prepared<'a>);
+pub(crate) struct Released<'a>(Prepared<'a>);
 
 // SAFETY: the addresses are used by one evaluation, during which the caller waits and keeps their owners alive.
 unsafe impl Send for Released<'_> {}
@@ -69,7 +66,7 @@ impl Released<'_> {
     /// # Safety
     ///
     /// As for [`Prepared::run`].
-    unsafe fn run(self) -> Result<Results, raptors::Error> {
+    pub(crate) unsafe fn run(self) -> Result<Results, raptors::Error> {
         // SAFETY: as for this function.
         unsafe { self.0.run() }
     }
@@ -82,57 +79,41 @@ fn evaluate(
     arrays: &[&raptors::Array],
     outs: &[Option<OutMemory>],
     options: &Options,
+    room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
 ) -> PyResult<Results> {
-    if arrays.iter().any(|array| !array.is_evaluated()) {
-        evaluations::note(py, wanted);
-    }
-    // Nothing that is waited for here, a lock or a worker, waits for the GIL.
-    let attached = guarded(|| {
-        let prepared = Prepared::new(arrays, outs, options)?;
-        if !prepared.is_brief() {
-            return Ok(Err(Released(prepared)));
-        }
-        // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable.
-        unsafe { prepared.run() }.map(Ok)
-    })?;
-    match attached {
+    note(py, wanted, arrays);
+    match evaluate_if_brief(arrays, outs, options, room)? {
         Ok(results) => Ok(results),
-        // SAFETY: as above. As with any `out` of NumPy's, a Python thread that uses one at the same time gets what it
-        // asked for.
+        // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable.
+        // As with any `out` of NumPy's, a Python thread that uses one at the same time gets what it asked for.
         Err(released) => detached(py, move || unsafe { released.run() }),
     }
 }
 
-/// Runs without the GIL, as [`guarded`].
-pub(crate) fn detached<T: Send>(
-    py: Python<'_>,
-    run: impl FnOnce() -> Result<T, raptors::Error> + Send,
-) -> PyResult<T> {
-    outcome(py.detach(|| caught(run)))
-}
-
-/// Runs. What should be impossible in there becomes a `RuntimeError`, which a program can survive.
-fn guarded<T>(run: impl FnOnce() -> Result<T, raptors::Error>) -> PyResult<T> {
-    outcome(caught(run))
-}
-
-fn caught<T>(run: impl FnOnce() -> Result<T, raptors::Error>) -> thread::Result<Result<T, raptors::Error>> {
-    // A run owns what it writes, and the locks it takes guard what is whole at any time.
-    catch_unwind(AssertUnwindSafe(run))
-}
-
-fn outcome<T>(run: thread::Result<Result<T, raptors::Error>>) -> PyResult<T> {
-    match run {
-        Ok(result) => result.or_raise(),
-        Err(payload) => Err(broken(payload.as_ref())),
+/// Counts an evaluation, if these arrays take one.
+pub(crate) fn note(py: Python<'_>, wanted: Wanted, arrays: &[&raptors::Array]) {
+    if arrays.iter().any(|array| !array.is_evaluated()) {
+        evaluations::note(py, wanted);
     }
 }
 
-#[cold]
-fn broken(payload: &(dyn Any + Send)) -> PyErr {
-    let said = payload.downcast_ref::<String>().map(String::as_str);
-    let said = said.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("nothing is known of it");
-    PyRuntimeError::new_err(format!("a mistake in raptors, not in this program: {said}"))
+/// Evaluates what takes less time than to let the GIL go; else gives back what is to be run without it.
+pub(crate) fn evaluate_if_brief<'a>(
+    arrays: &'a [&'a raptors::Array],
+    outs: &'a [Option<OutMemory>],
+    options: &'a Options,
+    room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
+) -> PyResult<Result<Results, Released<'a>>> {
+    // Nothing that is waited for here, a lock or a worker, waits for the GIL.
+    guarded(|| {
+        let prepared = Prepared::new(arrays, outs, options)?;
+        if !prepared.is_brief() {
+            return Ok(Err(Released(prepared)));
+        }
+        // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable;
+        // room is in ndarrays that only they hold.
+        unsafe { prepared.run_in(room) }.map(Ok)
+    })
 }
 
 /// The array's value in memory of its own, computed under the options of the enclosing blocks.
@@ -141,13 +122,13 @@ pub(crate) fn fresh(py: Python<'_>, wanted: Wanted, array: &raptors::Array) -> P
 }
 
 fn fresh_with(py: Python<'_>, wanted: Wanted, array: &raptors::Array, options: &Options) -> PyResult<Value> {
-    match evaluate(py, wanted, &[array], &[None], options)?.pop() {
+    match evaluate(py, wanted, &[array], &[None], options, &mut |_, _| None)?.pop() {
         Some(evaluated) => fresh_value(evaluated),
         None => Err(no_result()),
     }
 }
 
-fn fresh_value(evaluated: Evaluated) -> PyResult<Value> {
+pub(crate) fn fresh_value(evaluated: Evaluated) -> PyResult<Value> {
     match evaluated {
         Evaluated::Tensor(tensor) => {
             let (mut buffer, dtype, shape) = tensor.into_parts();
@@ -210,10 +191,15 @@ pub(crate) fn deliver(
 ) -> PyResult<Py<PyAny>> {
     let Some(out) = out else {
         // Before the evaluation: without NumPy, donated memory must not be overwritten in vain.
-        numpy::load(py)?;
-        return numpy::new_ndarray(py, fresh_with(py, wanted, array, options)?);
+        numpy::load_for(py, array.dtype())?;
+        let mut rooms = Rooms::new(py);
+        let evaluated = evaluate(py, wanted, &[array], &[None], options, &mut |n, ty| rooms.make(n, ty))?;
+        return match evaluated.into_iter().next() {
+            Some(evaluated) => rooms.result(0, evaluated),
+            None => Err(no_result()),
+        };
     };
-    evaluate(py, wanted, &[array], &[Some(out_memory(out)?)], options)?;
+    evaluate(py, wanted, &[array], &[Some(out_memory(out)?)], options, &mut |_, _| None)?;
     Ok(out.clone().unbind())
 }
 
@@ -230,7 +216,7 @@ pub(crate) fn lazy_or_out(
 }
 
 /// The memory of an ndarray given as `out`.
-fn out_memory(out: &Bound<'_, PyAny>) -> PyResult<OutMemory> {
+pub(crate) fn out_memory(out: &Bound<'_, PyAny>) -> PyResult<OutMemory> {
     let Some(header) = numpy::header("eval: out", out)? else {
         return Err(wrong_type("eval", "out", out, "an ndarray"));
     };
@@ -238,46 +224,101 @@ fn out_memory(out: &Bound<'_, PyAny>) -> PyResult<OutMemory> {
     Ok(OutMemory { pointer, dtype, shape, strides, swapped, writable })
 }
 
-/// Evaluate arrays together, and return a tuple of ndarrays, one for each: what they share is computed once.
-///
-/// `out`: an ndarray or None for each array, in a tuple or list; for one array, the ndarray itself. What is given is
-/// written and returned. Options are those of `options`.
-#[pyfunction]
-#[pyo3(signature = (*arrays, out=None, **options))]
-pub(crate) fn eval<'py>(
-    arrays: &Bound<'py, PyTuple>,
-    out: Option<&Bound<'py, PyAny>>,
-    options: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let py = arrays.py();
-    let options = options::of_call("eval", py, options)?;
-    let arrays: Vec<Bound<'py, Array>> = lazy_arrays("eval", arrays)?;
-    let handles: SmallVec<[&raptors::Array; 4]> = arrays.iter().map(|array| &array.get().0).collect();
-    let outs: Vec<Option<Bound<'py, PyAny>>> = match out {
+/// The values of arrays as ndarrays, evaluated together; `out` is as for `eval`.
+pub(crate) fn deliver_all(
+    py: Python<'_>,
+    op: &str,
+    arrays: &[&raptors::Array],
+    out: Option<&Bound<'_, PyAny>>,
+    options: &Options,
+) -> PyResult<Vec<Py<PyAny>>> {
+    let outs: Vec<Option<Bound<'_, PyAny>>> = match out {
         None => vec![None; arrays.len()],
         Some(out) if out.is_instance_of::<PyTuple>() || out.is_instance_of::<PyList>() => {
-            let given: PyResult<Vec<Bound<'py, PyAny>>> = out.try_iter()?.collect();
+            let given: PyResult<Vec<Bound<'_, PyAny>>> = out.try_iter()?.collect();
             given?.into_iter().map(|out| (!out.is_none()).then_some(out)).collect()
         }
         Some(out) => vec![Some(out.clone())],
     };
     if outs.len() != arrays.len() {
         let (given, needed) = (outs.len(), arrays.len());
-        return Err(PyValueError::new_err(format!("eval: {given} out arrays for {needed} results")));
+        return Err(PyValueError::new_err(format!("{op}: {given} out arrays for {needed} results")));
     }
     let memories: PyResult<Vec<Option<OutMemory>>> =
         outs.iter().map(|out| out.as_ref().map(out_memory).transpose()).collect();
-    numpy::load(py)?;
-    let evaluated = evaluate(py, Wanted::Eval, &handles, &memories?, &options)?;
-    let results: PyResult<Vec<Py<PyAny>>> = evaluated
+    for (array, _) in arrays.iter().zip(&outs).filter(|(_, out)| out.is_none()) {
+        numpy::load_for(py, array.dtype())?;
+    }
+    let mut rooms = Rooms::new(py);
+    let room = &mut |n: usize, ty: &Type| rooms.make(n, ty);
+    let evaluated = evaluate(py, Wanted::Eval, arrays, &memories?, options, room)?;
+    evaluated
         .into_iter()
         .zip(outs)
-        .map(|(evaluated, out)| match out {
+        .enumerate()
+        .map(|(n, (evaluated, out))| match out {
             Some(out) => Ok(out.unbind()),
-            None => numpy::new_ndarray(py, fresh_value(evaluated)?),
+            None => rooms.result(n, evaluated),
         })
-        .collect();
-    PyTuple::new(py, results?)
+        .collect()
+}
+
+/// ndarrays that were made before a run, for small results to be computed in: NumPy's own memory is cheaper than an object
+/// that returns memory of the pool.
+pub(crate) struct Rooms<'py> {
+    py: Python<'py>,
+    made: SmallVec<[(usize, Bound<'py, PyAny>); 1]>,
+}
+
+impl<'py> Rooms<'py> {
+    pub(crate) fn new(py: Python<'py>) -> Rooms<'py> {
+        Rooms { py, made: SmallVec::new() }
+    }
+
+    /// Memory for a result, if it is small.
+    #[inline]
+    pub(crate) fn make(&mut self, result: usize, ty: &Type) -> Option<*mut u8> {
+        /// Above it the pool's warm and aligned pages are worth more.
+        const MOST_BYTES: usize = 16 << 10;
+        if ty.shape.size() * ty.dtype.size() > MOST_BYTES {
+            return None;
+        }
+        // Where NumPy has no memory, the pool may have some.
+        let (array, pointer) = numpy::uninitialized(self.py, ty).ok()?;
+        self.made.push((result, array));
+        Some(pointer)
+    }
+
+    /// The ndarray of a result.
+    pub(crate) fn result(&mut self, result: usize, evaluated: Evaluated) -> PyResult<Py<PyAny>> {
+        match evaluated {
+            Evaluated::Out => self.made(result).map(Bound::unbind),
+            evaluated => numpy::new_ndarray(self.py, fresh_value(evaluated)?),
+        }
+    }
+
+    /// The ndarray that was made for a result.
+    pub(crate) fn made(&mut self, result: usize) -> PyResult<Bound<'py, PyAny>> {
+        let position = self.made.iter().position(|(number, _)| *number == result).ok_or_else(no_result)?;
+        Ok(self.made.swap_remove(position).1)
+    }
+}
+
+/// A result as an ndarray of its own.
+pub(crate) fn new_result(py: Python<'_>, tensor: Tensor) -> PyResult<Bound<'_, PyAny>> {
+    Ok(numpy::new_ndarray(py, fresh_value(Evaluated::Tensor(tensor))?)?.into_bound(py))
+}
+
+/// An ndarray of its own over an object's memory, which holds a row-major result.
+pub(crate) fn new_over<'py>(
+    py: Python<'py>,
+    pointer: *mut u8,
+    ty: Type,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (Type { dtype, shape }, keep) = (ty, Keep(Owner::Object(object.clone().unbind())));
+    let value = Value { pointer, dtype, shape, strides: None, swapped: false, writable: true, keep };
+    Ok(numpy::new_ndarray(py, value)?.into_bound(py))
 }
 
 /// The value of an array of one element as a Python number, computed at most once.

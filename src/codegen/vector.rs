@@ -188,6 +188,10 @@ pub(crate) enum Conversion {
     FloatToSigned,
     /// Between `f32` and `f64`.
     FloatToFloat,
+    /// The bits of an `f16`, an `i16`, to the `f32` of the same value.
+    HalfToFloat,
+    /// `f32` to the bits of the nearest `f16`, an `i16`; ties to even.
+    FloatToHalf,
     /// The same bits as another type of the same size.
     Bitcast,
     /// A mask to 0 or 1 as `i8`.

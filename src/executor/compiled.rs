@@ -31,6 +31,7 @@ pub(super) unsafe fn pool(
     let entry = |entry: &PoolEntry| match *entry {
         PoolEntry::Constant(bits) => bits,
         PoolEntry::Parameter(n) => bound.scalar(n).bits() as u64,
+        PoolEntry::Part(n, part) => bound.scalar(n).part(part).bits() as u64,
         PoolEntry::Element(id) => {
             let operand = &nest.operands[id.index()];
             if operand.memory.is_of_step() && bases[id.index()] == bound.base(operand) {

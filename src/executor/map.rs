@@ -7,7 +7,7 @@ use crate::executor::Bound;
 use crate::executor::range::{RangeRunner, tile_len};
 use crate::executor::tiles::TileRunner;
 use crate::program::LoopNest;
-use crate::runtime::team;
+use crate::runtime::{team, watch};
 
 /// Runs every element of `nest`.
 ///
@@ -104,6 +104,7 @@ unsafe fn boxes(nest: &LoopNest, (along, last): (usize, usize), bound: &Bound<'_
                 let mut extent: raptors_ir::Dims = index.iter().map(|_| 1).collect();
                 extent[along] = edge.min(nest.dims[along] - index[along]);
                 while index[last] < nest.dims[last] {
+                    watch::checkpoint(band - chunk * bands_per_chunk, bands_per_chunk);
                     extent[last] = edge.min(nest.dims[last] - index[last]);
                     // SAFETY: the box is within the space, and bands are disjoint.
                     unsafe { runner.run_box(&index, &extent) };

@@ -8,6 +8,7 @@ use super::matmul::{Matrix, MatrixMut, row_major_copy};
 use super::ring::Ring;
 use crate::runtime::buffer::{Buffer, OutOfMemory};
 use crate::runtime::level::Level;
+use crate::runtime::watch;
 
 /// Rows of a tile.
 const ROWS: usize = 4;
@@ -29,6 +30,7 @@ pub(super) unsafe fn matmul<T: Ring>([m, k, n]: [usize; 3], a: Matrix, b: Matrix
     for j in (0..n).step_by(columns) {
         let width = columns.min(n - j);
         for p in (0..k.max(1)).step_by(DEPTH) {
+            watch::checkpoint(j, n);
             let depth = DEPTH.min(k - p);
             for (q, row) in panel.chunks_exact_mut(columns).take(depth).enumerate() {
                 for (l, element) in row[..width].iter_mut().enumerate() {

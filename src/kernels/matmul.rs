@@ -13,8 +13,9 @@ use raptors_ir::DType;
 use super::copy::copy;
 use super::gemv::{THIN, gemv};
 use super::integer_matmul::{matmul as integer_matmul, row_bits};
-use super::product::floats;
+use super::product::{floats, floats_by_blas};
 use super::ring::{Ring, Truth};
+use crate::accelerate::blas::Provider;
 use crate::runtime::buffer::{Buffer, OutOfMemory};
 use crate::runtime::team;
 
@@ -95,7 +96,8 @@ impl MatrixMut {
 }
 
 /// `c = a b` for `a` of `m` rows and `k` columns and `b` of `k` rows and `n` columns, `dims` being `[m, k, n]`. What `c` held is
-/// not read. Integers wrap; for `bool` it is any of all of two. A complex `dtype` computes nothing.
+/// not read. Integers wrap; for `bool` it is any of all of two. A complex or half-precision `dtype`
+/// computes nothing.
 ///
 /// # Errors
 ///
@@ -121,7 +123,7 @@ pub unsafe fn matmul(
             DType::I32 | DType::U32 => integers::<u32>(dims, a, b, c),
             DType::I64 | DType::U64 => integers::<u64>(dims, a, b, c),
             DType::F32 | DType::F64 => floats(dtype, dims, a, b, c),
-            DType::C64 | DType::C128 => Ok(()),
+            DType::F16 | DType::BF16 | DType::C64 | DType::C128 => Ok(()),
         }
     }
 }
@@ -156,6 +158,24 @@ pub unsafe fn matmul_batched(
     (b, b_strides): (Matrix, BatchStrides<'_>),
     (c, c_strides): (MatrixMut, BatchStrides<'_>),
 ) -> Result<(), OutOfMemory> {
+    // SAFETY: the contract is the caller's.
+    unsafe { batched(&Provider::Own, dtype, dims, batch, (a, a_strides), (b, b_strides), (c, c_strides)) }
+}
+
+/// As [`matmul_batched`], by what computes the product.
+///
+/// # Safety
+///
+/// As for [`matmul_batched`]; if it is CBLAS, it was selected for a product of these dimensions.
+pub(crate) unsafe fn batched(
+    provider: &Provider,
+    dtype: DType,
+    dims: [usize; 3],
+    batch: &[usize],
+    (a, a_strides): (Matrix, BatchStrides<'_>),
+    (b, b_strides): (Matrix, BatchStrides<'_>),
+    (c, c_strides): (MatrixMut, BatchStrides<'_>),
+) -> Result<(), OutOfMemory> {
     let count: usize = batch.iter().product();
     let item = dtype.size();
     let one = |index: usize| {
@@ -163,15 +183,30 @@ pub unsafe fn matmul_batched(
         let b = b.offset(batch_offset(batch, b_strides, index), item);
         let c = c.offset(batch_offset(batch, c_strides, index), item);
         // SAFETY: these are the matrices of one index of the batch.
-        unsafe { matmul(dtype, dims, a, b, c) }
+        unsafe {
+            match provider.is_blas() {
+                true => floats_by_blas(dtype, dims, a, b, c),
+                false => matmul(dtype, dims, a, b, c),
+            }
+        }
     };
     let work = work(dims);
-    if work >= PARALLEL_WORK && count < 2 * team::threads() {
-        // Few and large: each is divided.
+    if is_divided(dims, count) {
         (0..count).try_for_each(one)
     } else {
         run_in_chunks(count, (PARALLEL_WORK / work.max(1)).max(1), &|mut range| range.try_for_each(&one))
     }
+}
+
+/// Whether each of `count` products is divided over the team: they are few and large.
+pub(crate) fn is_divided(dims: [usize; 3], count: usize) -> bool {
+    work(dims) >= PARALLEL_WORK && count < 2 * team::threads()
+}
+
+/// Nanoseconds that a large product takes on one thread, roughly.
+pub(crate) fn product_ns(dtype: DType, dims: [usize; 3]) -> f64 {
+    let multiplication_ns = if dtype.is_float() { 0.02 * dtype.size() as f64 / 4.0 } else { 0.1 };
+    dims.iter().map(|&dim| dim as f64).product::<f64>() * multiplication_ns
 }
 
 /// Multiplications that are worth waking a thread for: some ten microseconds.
@@ -190,9 +225,11 @@ pub(super) fn run_in_chunks(
 ) -> Result<(), OutOfMemory> {
     /// Chunks a thread claims: a thread that is interrupted holds up that part of the work.
     const CHUNKS: usize = 4;
+    /// The longest chunk is as many of the least: after some milliseconds a run can stop.
+    const MOST: usize = 128;
     let threads = team::threads();
     let parts = if threads > 1 { threads * CHUNKS } else { 1 };
-    let step = len.div_ceil(parts).next_multiple_of(least);
+    let step = len.div_ceil(parts).min(least.saturating_mul(MOST)).next_multiple_of(least);
     team::try_run(len.div_ceil(step.max(1)), &|chunk| f(chunk * step..len.min((chunk + 1) * step)))
 }
 

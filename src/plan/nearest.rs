@@ -2,6 +2,7 @@
 //!
 //! Plans are compared by what their keys are made of: options, inputs, ops in the order of capture, and where results go.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use raptors_ir::{Graph, Layout, NodeId, NodeLine, Parameter};
@@ -89,7 +90,7 @@ fn ops(graph: &Graph) -> Vec<NodeId> {
 }
 
 fn options(found: &mut Differences, old: &Options, new: &Options) {
-    let Options { fp, max_memory } = *new;
+    let Options { fp, max_memory, threads } = *new;
     if fp != old.fp {
         found.add(10, || format!("option fp is {:?} here, {:?} there", fp.name(), old.fp.name()));
     }
@@ -98,6 +99,11 @@ fn options(found: &mut Differences, old: &Options, new: &Options) {
             |bytes: Option<usize>| bytes.map_or("no limit".to_owned(), |bytes| format!("{bytes} bytes"));
         let (here, there) = (text(max_memory), text(old.max_memory));
         found.add(10, || format!("option max_memory is {here} here, {there} there"));
+    }
+    if threads != old.threads {
+        let text = |most: Option<NonZeroUsize>| most.map_or("no limit".to_owned(), |most| most.to_string());
+        let (here, there) = (text(threads), text(old.threads));
+        found.add(1, || format!("option threads is {here} here, {there} there"));
     }
 }
 

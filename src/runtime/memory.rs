@@ -6,7 +6,7 @@
 //! finished with arrays does not crowd out its neighbours. Larger buffers, where mapping and faulting is a fifth of
 //! the time of a pass over them, are kept once [`set_limit`] makes room.
 
-use super::pool;
+use super::{pool, system_memory};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// What the pool holds and has done. Bytes are of whole blocks, whose capacity is the size class of what was asked.
@@ -58,42 +58,18 @@ pub fn set_limit(bytes: usize) {
     pool::shrink(bytes);
 }
 
+/// Whether the system would have little left if it gave `bytes` more.
+pub(super) fn is_short_of(bytes: usize) -> bool {
+    system_memory::available_bytes().is_some_and(|available| available < bytes.saturating_add(bytes / 4))
+}
+
 const UNRESOLVED: usize = usize::MAX;
 static LIMIT: AtomicUsize = AtomicUsize::new(UNRESOLVED);
 
 #[cold]
 fn resolve_default_limit() -> usize {
     const MOST: usize = 1 << 30;
-    let default = usable_memory_bytes().map_or(MOST, |bytes| (bytes / 4).min(MOST));
+    let default = system_memory::usable_bytes().map_or(MOST, |bytes| (bytes / 4).min(MOST));
     // A limit set meanwhile stays.
     LIMIT.compare_exchange(UNRESOLVED, default, Relaxed, Relaxed).map_or_else(|set| set, |_| default)
-}
-
-/// Physical memory, or what the control group allows if that is less.
-#[cfg(unix)]
-fn usable_memory_bytes() -> Option<usize> {
-    // SAFETY: `sysconf` reads a constant of the system.
-    let (pages, page) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
-    let physical = usize::try_from(pages).ok()?.checked_mul(usize::try_from(page).ok()?)?;
-    Some(control_group_bytes().map_or(physical, |allowed| allowed.min(physical)))
-}
-
-#[cfg(not(unix))]
-fn usable_memory_bytes() -> Option<usize> {
-    None
-}
-
-/// The smallest memory limit on the path of this process's control group, version 2, or of version 1's root, which
-/// is what a container sees.
-#[cfg(unix)]
-fn control_group_bytes() -> Option<usize> {
-    use std::path::Path;
-    let read = |path: &Path| std::fs::read_to_string(path).ok()?.trim().parse::<usize>().ok();
-    let root = Path::new("/sys/fs/cgroup");
-    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-    let group = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-    let up_to_root = root.join(group);
-    let up_to_root = up_to_root.ancestors().take_while(|group| group.starts_with(root));
-    let version_2 = up_to_root.filter_map(|group| read(&group.join("memory.max")));
-    version_2.chain(read(&root.join("memory/memory.limit_in_bytes"))).min()
 }

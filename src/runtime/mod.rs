@@ -3,6 +3,7 @@
 //! - [`buffer`]: owned, 64-byte aligned bytes from a pool whose pages stay warm; [`memory`] observes and bounds
 //!   that pool.
 //! - [`team`]: runs the chunks of one piece of work on a few threads, the calling one included.
+//! - [`watch`]: whether what runs has to stop, and how far it is.
 //! - [`level`]: the SIMD level kernels are chosen by, and the size of the last cache.
 //! - [`float_control`]: the rounding and the subnormal numbers that results are defined with.
 //!
@@ -10,12 +11,17 @@
 //! with their first use. A forked child may use all of it.
 
 mod affinity;
+mod board;
 pub mod buffer;
 pub(crate) mod float_control;
 mod fork;
+mod gauge;
 pub mod level;
 pub mod memory;
 mod pages;
 mod pool;
 mod size_class;
+mod sync;
+mod system_memory;
 pub mod team;
+pub mod watch;

@@ -14,6 +14,7 @@
 //! Fork: the locks are held across `fork` by the thread that forks (see [`hold`]), so the child finds them free and
 //! what they guard whole, and may go on using blocks; pages are shared with the parent until written.
 
+use super::gauge::Gauge;
 use super::pages::{self, Block};
 use super::size_class::SizeClass;
 use super::{fork, memory};
@@ -36,9 +37,8 @@ const SHARD_BYTES: usize = 256 << 10;
 static SHARD: [Shard; SHARDS] = [const { Shard(Mutex::new(Small::new())) }; SHARDS];
 static SHELVES: Mutex<Shelves> = Mutex::new(Shelves::new());
 
-/// Bytes of all blocks that are in use, and the most that has been.
-static IN_USE_BYTES: AtomicUsize = AtomicUsize::new(0);
-static PEAK_BYTES: AtomicUsize = AtomicUsize::new(0);
+/// Bytes of all blocks that are in use.
+static IN_USE_BYTES: Gauge = Gauge { now: AtomicUsize::new(0), most: AtomicUsize::new(0) };
 
 /// On its own pair of cache lines, so that two threads' shards do not share one.
 #[repr(align(128))]
@@ -76,8 +76,8 @@ struct Served {
 /// What the pool holds and has done; the fields of [`memory::MemoryStats`].
 pub(super) fn stats() -> memory::MemoryStats {
     let mut stats = memory::MemoryStats {
-        in_use_bytes: IN_USE_BYTES.load(Relaxed),
-        peak_bytes: PEAK_BYTES.load(Relaxed),
+        in_use_bytes: IN_USE_BYTES.now(),
+        peak_bytes: IN_USE_BYTES.most(),
         ..Default::default()
     };
     let mut add = |idle_bytes: usize, served: Served| {
@@ -96,7 +96,7 @@ pub(super) fn stats() -> memory::MemoryStats {
 
 /// Forgets the peak before now.
 pub(super) fn reset_peak() {
-    PEAK_BYTES.store(IN_USE_BYTES.load(Relaxed), Relaxed);
+    IN_USE_BYTES.reset();
 }
 
 /// A block of at least `bytes`, not 0; `None` when the system refuses even after it got every idle block back.
@@ -105,16 +105,13 @@ pub(super) fn take(bytes: usize) -> Option<Block> {
     let idle =
         if class <= LARGEST_SMALL { lock(this_shard()).take(class) } else { lock(&SHELVES).take(class) };
     let block = idle.or_else(|| reserve(bytes, class))?;
-    let in_use = IN_USE_BYTES.fetch_add(block.capacity(), Relaxed) + block.capacity();
-    if in_use > PEAK_BYTES.load(Relaxed) {
-        PEAK_BYTES.fetch_max(in_use, Relaxed);
-    }
+    IN_USE_BYTES.add(block.capacity());
     Some(block)
 }
 
 /// Takes back a block from [`take`].
 pub(super) fn give(block: Block) {
-    IN_USE_BYTES.fetch_sub(block.capacity(), Relaxed);
+    IN_USE_BYTES.subtract(block.capacity());
     // A block between classes was all the system had left; it is not worth keeping.
     let Some(class) = SizeClass::of_capacity(block.capacity()) else { return };
     // The limit is read under the lock: a lower one is set before its setter comes by here to evict. What is not
@@ -150,9 +147,17 @@ pub(super) fn shrink(limit: usize) -> usize {
 }
 
 /// A new block for `bytes`, of its class if the system has room for that.
+///
+/// Idle blocks go back to the system first where it is short of memory: many promise more than they have, and end a process
+/// that takes them at their word.
 #[cold]
 fn reserve(bytes: usize, class: SizeClass) -> Option<Block> {
+    /// Capacity from which looking costs little beside the page faults.
+    const LARGE: usize = 32 << 20;
     fork::install();
+    if class.capacity() >= LARGE && lock(&SHELVES).idle_bytes > 0 && memory::is_short_of(class.capacity()) {
+        shrink(0);
+    }
     Block::reserve(class.capacity()).or_else(|| {
         shrink(0);
         let whole_pages = bytes.next_multiple_of(pages::HUGE_PAGE_BYTES);

@@ -13,24 +13,24 @@
 //! The caller claims chunks from the first on, workers from the last down: in a loop of like jobs each thread then meets
 //! the memory that its own cache holds.
 //!
-//! **Protocol.** The first and the last chunk that nobody has are one atomic word, the ticket. A claim is a
-//! compare-exchange of the whole word, so whoever succeeds has a chunk of the job that is published *now*, however old the word it
-//! compared with. That job stays published until its claimed chunks are finished, so a thread may use the job from its
-//! claim until it reports the chunk finished, and not outside.
+//! Who may do what with a job is in `board`.
 //!
 //! **Limits.** One job at a time: a nested or concurrent [`run`] does its chunks on its own thread. Up to 2^32 - 1
 //! chunks are shared out, more run on the caller. Workers start with the first job that can use them, and park
 //! until the process ends, which they do not hold up. A forked child starts a team of its own; forking from
 //! inside a chunk is not supported.
 
+use super::board::{Board, Claim, From};
 use super::float_control::StandardFloats;
-use super::{affinity, fork};
+use super::{affinity, fork, watch};
 use std::any::Any;
-use std::cell::UnsafeCell;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -40,15 +40,18 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 ///
-/// When a chunk panics, with its payload, after the chunks that had started are done; others may not have run.
+/// When a chunk panics, with its payload, after the chunks that had started are done; others may not have run. So it
+/// does, without a panic, when the run has to stop ([`watch`]).
 pub fn run(chunks: usize, f: &(dyn Fn(usize) + Sync)) {
+    let job = watch::Job::begin();
     if chunks > 1 && u32::try_from(chunks).is_ok() {
         let helpers = threads().min(chunks) - 1;
-        if helpers > 0 && Team::current().try_run(chunks as u32, helpers, f) {
+        if helpers > 0 && Team::current().try_run(chunks as u32, helpers, f, &job) {
             return;
         }
     }
     for chunk in 0..chunks {
+        job.checkpoint(|| chunk, chunks);
         f(chunk);
     }
 }
@@ -107,9 +110,39 @@ const LOOKS: usize = 64;
 /// From `RAPTORS_NUM_THREADS`, else `OMP_NUM_THREADS`, else the CPUs this process may use (its affinity mask and
 /// control group), unless [`set_threads`] said otherwise.
 pub fn threads() -> usize {
-    match THREADS.load(Relaxed) {
+    let threads = match THREADS.load(Relaxed) {
         UNRESOLVED => resolve_default_threads(),
         threads => threads,
+    };
+    threads.min(LIMIT.get())
+}
+
+thread_local! {
+    /// The most threads that jobs of this thread may use.
+    static LIMIT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// While it lives, jobs of this thread use no more threads than it says.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    outer: Option<usize>,
+    /// It belongs to the thread that made it.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Limit {
+    /// A limit; `None` is none.
+    pub(crate) fn enter(most: Option<NonZeroUsize>) -> Limit {
+        let outer = most.map(|most| LIMIT.replace(most.get().min(LIMIT.get())));
+        Limit { outer, _not_send: PhantomData }
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        if let Some(outer) = self.outer {
+            LIMIT.set(outer);
+        }
     }
 }
 
@@ -151,14 +184,8 @@ const WATCH: Duration = Duration::from_micros(100);
 struct Team {
     /// Held by the caller whose job is published.
     roster: Mutex<Roster>,
-    /// What can be claimed of the published job; see [`Ticket`].
-    ticket: OwnLine<AtomicU64>,
-    /// Chunks of the published job that are not finished.
-    unfinished: OwnLine<AtomicUsize>,
-    /// Written by the holder of `roster` while no chunk is claimed or can be; read by those who have claimed one.
-    job: UnsafeCell<Job>,
-    /// Workers that may claim chunks of the published job: those of a lower number.
-    helpers: AtomicUsize,
+    /// The published job.
+    board: Board<Job>,
     /// Workers woken for the published job.
     woken: AtomicUsize,
     /// A bit for each worker that has run a chunk since [`take_helpers`]; set once, then read.
@@ -167,9 +194,6 @@ struct Team {
     caller_cpu: AtomicI32,
     panicked: AtomicBool,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    /// Whether the caller sleeps until `finished`.
-    asleep: Mutex<bool>,
-    finished: Condvar,
 }
 
 /// The workers there are.
@@ -185,15 +209,14 @@ struct Job {
     f: *const (dyn Fn(usize) + Sync),
     /// The workers that may help.
     workers: *const [Thread],
+    /// When its chunks have to stop.
+    watch: watch::Shared,
 }
 
-/// Keeps what it holds from sharing a pair of cache lines with anything else.
-#[repr(align(128))]
-struct OwnLine<T>(T);
-
-// SAFETY: all fields but `job` are `Sync` or hold `Send` values in a mutex. The pointers in `job` are of `Sync` types,
-// and they are written and read in turns: see the field, and `publish` and `execute`.
-unsafe impl Sync for Team {}
+// SAFETY: the pointers are of `Sync` types, and stay as long as the job is on the board: see `publish`.
+unsafe impl Send for Job {}
+// SAFETY: as above.
+unsafe impl Sync for Job {}
 
 static TEAM: AtomicPtr<Team> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -201,37 +224,6 @@ static TEAM: AtomicPtr<Team> = AtomicPtr::new(std::ptr::null_mut());
 pub(super) fn forget() {
     TEAM.store(std::ptr::null_mut(), Relaxed);
     LOOKING_OUT.store(0, Relaxed);
-}
-
-/// The chunks of a job that nobody has claimed, `first..end`, as one word: `end << 32 | first`.
-struct Ticket;
-
-/// The end of a job's chunks that a thread claims from.
-#[derive(Clone, Copy)]
-enum From {
-    First,
-    Last,
-}
-
-impl Ticket {
-    const fn of(chunks: u32) -> u64 {
-        (chunks as u64) << 32
-    }
-
-    const fn is_empty(word: u64) -> bool {
-        word as u32 >= (word >> 32) as u32
-    }
-
-    /// A chunk and the ticket without it, unless all are claimed.
-    const fn take(word: u64, from: From) -> Option<(u32, u64)> {
-        if Ticket::is_empty(word) {
-            return None;
-        }
-        Some(match from {
-            From::First => (word as u32, word + 1),
-            From::Last => ((word >> 32) as u32 - 1, word - (1 << 32)),
-        })
-    }
 }
 
 impl Team {
@@ -258,23 +250,24 @@ impl Team {
         let nobody: &'static [Thread] = &[];
         Team {
             roster: Mutex::new(Roster { workers: Vec::new(), complete: false }),
-            ticket: OwnLine(AtomicU64::new(Ticket::of(0))),
-            unfinished: OwnLine(AtomicUsize::new(0)),
-            job: UnsafeCell::new(Job { f: nothing, workers: nobody }),
-            helpers: AtomicUsize::new(0),
+            board: Board::new(Job { f: nothing, workers: nobody, watch: watch::Shared::NONE }),
             woken: AtomicUsize::new(0),
             helped: [const { AtomicU64::new(0) }; MOST_THREADS / 64],
             caller_cpu: AtomicI32::new(-1),
             panicked: AtomicBool::new(false),
             panic: Mutex::new(None),
-            asleep: Mutex::new(false),
-            finished: Condvar::new(),
         }
     }
 
     /// Runs the job with up to `helpers` workers, and is true; or is false when the team has another job, or nobody
     /// to help.
-    fn try_run(&'static self, chunks: u32, helpers: usize, f: &(dyn Fn(usize) + Sync)) -> bool {
+    fn try_run(
+        &'static self,
+        chunks: u32,
+        helpers: usize,
+        f: &(dyn Fn(usize) + Sync),
+        job: &watch::Job,
+    ) -> bool {
         let mut roster = match self.roster.try_lock() {
             Ok(roster) => roster,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -285,9 +278,9 @@ impl Team {
         if helpers == 0 {
             return false;
         }
-        self.publish(chunks, &roster.workers[..helpers], f);
-        let finished = self.work_as_caller();
-        if self.unfinished.0.fetch_sub(finished, AcqRel) != finished {
+        self.publish(chunks, &roster.workers[..helpers], f, job.shared());
+        let finished = self.work_as_caller(chunks, job);
+        if !self.board.finish_own(finished) {
             self.wait_for_the_rest();
         }
         // No chunk is claimed and none can be: the job, and `f` with it, is ours alone again.
@@ -312,43 +305,28 @@ impl Team {
     }
 
     /// Makes the job claimable. The caller holds the roster, so the job before is finished.
-    fn publish(&self, chunks: u32, workers: &[Thread], f: &(dyn Fn(usize) + Sync)) {
+    fn publish(&self, chunks: u32, workers: &[Thread], f: &(dyn Fn(usize) + Sync), watch: watch::Shared) {
         // SAFETY: only the lifetime changes. `execute` and `wake` use `f` for a claimed chunk that is not finished,
         // and `try_run`, which borrows `f`, returns after all are.
         let f = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(f) };
-        // SAFETY: every chunk of the job before was claimed and is finished, so nobody reads the old job; nobody
-        // reads the new one before the ticket's store below, which a claim acquires.
-        unsafe { *self.job.get() = Job { f, workers } };
-        self.helpers.store(workers.len(), Relaxed);
         self.woken.store(0, Relaxed);
         self.caller_cpu.store(affinity::current_cpu(), Relaxed);
         self.panicked.store(false, Relaxed);
-        self.unfinished.0.store(chunks as usize, Relaxed);
-        self.ticket.0.store(Ticket::of(chunks), Release);
-    }
-
-    /// The chunk this thread has to run and report finished, unless all are claimed.
-    fn claim(&self, from: From) -> Option<Claim<'_>> {
-        let mut word = self.ticket.0.load(Relaxed);
-        loop {
-            let (chunk, rest) = Ticket::take(word, from)?;
-            match self.ticket.0.compare_exchange_weak(word, rest, Acquire, Relaxed) {
-                // SAFETY: the job is not written before the chunk just claimed is finished, and the store of the
-                // ticket, which happened after the job was written, is acquired by the exchange.
-                Ok(_) => return Some(Claim { chunk, job: unsafe { &*self.job.get() } }),
-                Err(now) => word = now,
-            }
-        }
+        // SAFETY: the caller holds the roster, so it alone publishes, and the roster's workers do not change; it keeps `f`
+        // and the watch until the job's chunks are finished.
+        unsafe { self.board.publish(Job { f, workers, watch }, chunks, workers.len()) };
     }
 
     /// Claims and executes chunks until none is left; how many.
-    fn work_as_caller(&self) -> usize {
+    fn work_as_caller(&self, chunks: u32, job: &watch::Job) -> usize {
+        // Of the chunks that are claimed, this is about to run one.
+        let before = || chunks.saturating_sub(self.board.left() + 1) as usize;
         let mut finished = 0;
-        while let Some(claim) = self.claim(From::First) {
+        while let Some(claim) = self.board.claim(From::First) {
             if finished == 0 {
                 self.wake(&claim);
             }
-            self.execute(claim);
+            self.execute(claim, || job.checkpoint(before, chunks as usize));
             finished += 1;
         }
         finished
@@ -359,15 +337,15 @@ impl Team {
         // The thread has inherited the word of the one that started it.
         let _floats = StandardFloats::enter();
         loop {
-            if self.wants(number) {
+            if self.board.wants(number) {
                 let caller_cpu = self.caller_cpu.load(Relaxed);
                 if caller_cpu >= 0 && caller_cpu == affinity::current_cpu() {
                     affinity::leave(caller_cpu);
                 }
             }
             let mut woke_others = false;
-            while self.wants(number)
-                && let Some(claim) = self.claim(From::Last)
+            while self.board.wants(number)
+                && let Some(claim) = self.board.claim(From::Last)
             {
                 if !woke_others {
                     self.wake(&claim);
@@ -377,10 +355,11 @@ impl Team {
                 if helped.load(Relaxed) & bit == 0 {
                     helped.fetch_or(bit, Relaxed);
                 }
-                self.execute(claim);
-                if self.unfinished.0.fetch_sub(1, AcqRel) == 1 && *lock(&self.asleep) {
-                    self.finished.notify_one();
-                }
+                // SAFETY: the job stays until the chunk is reported finished, below.
+                let help = unsafe { claim.job.watch.help() };
+                self.execute(claim, || watch::checkpoint(0, 1));
+                drop(help);
+                self.board.finish();
             }
             if !self.look_out(number) {
                 thread::park();
@@ -395,7 +374,7 @@ impl Team {
         let mut found = false;
         while !found && start.elapsed() < LOOK_OUT {
             for _ in 0..LOOKS {
-                found = self.wants(number);
+                found = self.board.wants(number);
                 if found {
                     break;
                 }
@@ -409,18 +388,13 @@ impl Team {
         found
     }
 
-    /// Whether the published job has chunks left that worker `number` may claim.
-    fn wants(&self, number: usize) -> bool {
-        !Ticket::is_empty(self.ticket.0.load(Acquire)) && number < self.helpers.load(Relaxed)
-    }
-
     /// Wakes a few workers that no one has woken for this job, as long as there are chunks for them.
-    fn wake(&self, claim: &Claim<'_>) {
+    fn wake(&self, claim: &Claim<Job>) {
         // SAFETY: the roster's vector does not change while its lock is held, which the caller holds until the chunk
         // of `claim` is finished.
         let workers = unsafe { &*claim.job.workers };
         for _ in 0..FAN_OUT {
-            if Ticket::is_empty(self.ticket.0.load(Relaxed)) {
+            if self.board.left() == 0 {
                 break;
             }
             match workers.get(self.woken.fetch_add(1, Relaxed)) {
@@ -430,14 +404,19 @@ impl Team {
         }
     }
 
-    /// Runs a claimed chunk; after a panic the job's other chunks are claimed but not run.
-    fn execute(&self, claim: Claim<'_>) {
+    /// Runs a claimed chunk, unless it has to stop at the checkpoint before it; after that, and after a panic, the job's
+    /// other chunks are claimed but not run.
+    fn execute(&self, claim: Claim<Job>, checkpoint: impl FnOnce()) {
         if self.panicked.load(Relaxed) {
             return;
         }
         // SAFETY: `try_run` borrows the closure until the chunk of `claim` is finished.
         let f = unsafe { &*claim.job.f };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| f(claim.chunk as usize))) {
+        let run = || {
+            checkpoint();
+            f(claim.chunk as usize);
+        };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
             lock(&self.panic).get_or_insert(payload);
             self.panicked.store(true, Relaxed);
         }
@@ -445,27 +424,15 @@ impl Team {
 
     /// Returns when the chunks that workers have claimed are finished.
     fn wait_for_the_rest(&self) {
-        let is_finished = || self.unfinished.0.load(Acquire) == 0;
         let start = Instant::now();
         while start.elapsed() < WATCH {
-            if is_finished() {
+            if self.board.is_finished() {
                 return;
             }
             std::hint::spin_loop();
         }
-        let mut asleep = lock(&self.asleep);
-        *asleep = true;
-        while !is_finished() {
-            asleep = self.finished.wait(asleep).unwrap_or_else(PoisonError::into_inner);
-        }
-        *asleep = false;
+        self.board.sleep_until_finished();
     }
-}
-
-/// A chunk that the thread which has this must run and report finished; until then the job stays.
-struct Claim<'team> {
-    chunk: u32,
-    job: &'team Job,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -485,16 +452,5 @@ mod tests {
             assert_eq!(requested(ignored), None, "{ignored}");
         }
         assert_eq!(requested_threads(None), None);
-    }
-
-    #[test]
-    fn a_ticket_hands_out_every_chunk_and_then_none() {
-        let (first, word) = Ticket::take(Ticket::of(3), From::First).unwrap();
-        let (last, word) = Ticket::take(word, From::Last).unwrap();
-        let (middle, word) = Ticket::take(word, From::Last).unwrap();
-        assert_eq!([first, middle, last], [0, 1, 2]);
-        assert!(Ticket::is_empty(word));
-        assert!(Ticket::take(word, From::First).is_none() && Ticket::take(word, From::Last).is_none());
-        assert_eq!(Ticket::take(Ticket::of(u32::MAX), From::Last).unwrap().0, u32::MAX - 1);
     }
 }

@@ -7,12 +7,14 @@ import sys
 import threading
 import time
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import raptors as r
 from compare import DTYPES, assert_same, evaluate, native
+from control_group import run_in_control_group
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import LAYOUTS, arrays
@@ -491,3 +493,34 @@ def test_views_of_results_and_inputs_do_not_alias(dtype: str, data: st.DataObjec
     x = data.draw(arrays(dtype=dtype))
     for lazy in (r.lazy(x), r.lazy(x)[...], r.reshape(r.lazy(x), (-1,)), r.flip(r.lazy(x))):
         assert not np.shares_memory(lazy.eval(), x)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="control groups of Linux")
+@pytest.mark.parametrize(
+    ("own", "limit", "usage"),
+    [
+        ("0::/job", "job/memory.max", "job/memory.current"),
+        ("4:memory:/job", "memory/job/memory.limit_in_bytes", "memory/job/memory.usage_in_bytes"),
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_idle_memory_goes_back_where_the_system_is_short_of_it(
+    tmp_path: Path, own: str, limit: str, usage: str
+) -> None:
+    program = f"""
+from pathlib import Path
+import numpy as np
+import raptors as r
+
+print(r.memory.stats()["limit_bytes"])
+x = r.lazy(np.ones(1_000_000))
+def evaluate(copies):
+    r.concat([x] * copies).eval()
+    return r.memory.stats()["idle_bytes"]
+plenty = evaluate(5), evaluate(9)
+Path("/sys/fs/cgroup/{usage}").write_text(str((1 << 30) - (60 << 20)))
+print(plenty[0] < plenty[1], evaluate(14) < plenty[1])
+"""
+    printed = run_in_control_group(tmp_path, own, {limit: str(1 << 30), usage: "0"}, program)
+    # A quarter of the gibibyte may lie idle. 5, 9 and 14 million elements have blocks of different sizes.
+    assert printed == f"{1 << 28}\nTrue True"

@@ -115,7 +115,7 @@ def test_mistakes_say_what_is_allowed(y: Any) -> None:
         with pytest.raises(TypeError, match=f"^{name}: fp is int, needs one of "):
             call(fp=1)
         with pytest.raises(
-            TypeError, match=f'^{name}: there is no option "ffp", the options are: fp, max_memory$'
+            TypeError, match=f'^{name}: there is no option "ffp", the options are: fp, max_memory, threads$'
         ):
             call(ffp="fast")
 

@@ -154,7 +154,7 @@ impl Builder {
         match (inst.op, inst.ty) {
             (VectorOp::Splat(entry), ty) => match self.pool[usize::from(entry)] {
                 PoolEntry::Constant(bits) => Some(bits & low_bits(ty)),
-                PoolEntry::Parameter(_) | PoolEntry::Element(_) => None,
+                PoolEntry::Parameter(_) | PoolEntry::Part(..) | PoolEntry::Element(_) => None,
             },
             _ => None,
         }

@@ -2,6 +2,7 @@
 //!
 //! A lane's value is its bits in the low part of a word; a mask is 0 or 1.
 
+use raptors_ir::F16;
 use raptors_ir::lanes::{Lanes, Scalar};
 
 use super::{Conversion, Fma, Predicate, RareFunction, Rounding, Shift, Type, VectorOp, VectorProgram};
@@ -194,6 +195,8 @@ fn convert(conversion: Conversion, from: Type, to: Type, x: u64) -> u64 {
         (Conversion::SignedToFloat, _, _) => (signed(from, x) as f64).bits(),
         (Conversion::FloatToSigned, Type::F32, _) => truncated(f64::from(f32::of(x))).cast_unsigned(),
         (Conversion::FloatToSigned, _, _) => truncated(f64::of(x)).cast_unsigned(),
+        (Conversion::HalfToFloat, _, _) => F16::from_bits(x as u16).to_f32().bits(),
+        (Conversion::FloatToHalf, _, _) => F16::from_f32(f32::of(x)).to_bits().into(),
         (Conversion::FloatToFloat, Type::F32, Type::F64) => f64::from(f32::of(x)).bits(),
         (Conversion::FloatToFloat, Type::F64, Type::F32) => (f64::of(x) as f32).bits(),
         (Conversion::FloatToFloat, _, _) => x,

@@ -275,6 +275,9 @@ opcodes! {
     VCVTTPD2QQ = row(1, 1, 0x7a).evex_wide();
     VCVTPS2PD = row(0, 1, 0x5a).with(Tuple::Half);
     VCVTPD2PS = row(1, 1, 0x5a).evex_wide();
+    VCVTPH2PS = row(1, 2, 0x13).with(Tuple::HalfWhole);
+    // Rounds as its immediate says: 0 is to nearest.
+    VCVTPS2PH = row(1, 3, 0x1d).with(Tuple::HalfWhole);
 
     // Moves across lanes.
     VPSHUFB = row(1, 2, 0x00).whole();

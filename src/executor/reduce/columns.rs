@@ -11,7 +11,7 @@ use crate::kernels::copy::splat;
 use crate::kernels::reduce::{ReduceKernels, block, lanes, leaf_order};
 use crate::program::LoopNest;
 use crate::runtime::buffer::Buffer;
-use crate::runtime::team;
+use crate::runtime::{team, watch};
 
 /// The most bytes that the lanes of all columns may take to be accumulated side by side.
 const NARROW_BYTES: usize = 32 * 1024;
@@ -398,6 +398,7 @@ impl<'a> Unit<'a> {
             }
         }
         for row in 0..area.rows {
+            watch::checkpoint(row, area.rows);
             let start = self.element(area, row);
             // SAFETY: a row of the area.
             unsafe { self.runner.compute(start, columns) };

@@ -16,6 +16,9 @@ use crate::program::{LoopNest, Memory};
 use crate::runtime::buffer::Buffer;
 use crate::runtime::team;
 
+/// Nanoseconds of a row that is reduced in one piece, between which a run can stop.
+const LONGEST_ROW_NS: f64 = 5e6;
+
 /// Reduces the rows of `nest`.
 ///
 /// # Safety
@@ -24,8 +27,9 @@ use crate::runtime::team;
 pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
     if let Some(rows) = nest.rows(bound.engine()) {
         let blocks = nest.reduced.div_ceil(shortest_block(combiners));
-        // Rows in one piece, unless there are too few of them to share.
-        let whole = blocks == 1 || nest.outer >= 4 * team::threads();
+        // Rows in one piece, unless there are too few of them to share, or one takes long.
+        let is_long = nest.reduced as f64 * nest.element_ns > LONGEST_ROW_NS;
+        let whole = blocks == 1 || nest.outer >= 4 * team::threads() && !is_long;
         // SAFETY: as for this function.
         return unsafe {
             if whole {

@@ -122,6 +122,7 @@ fn takes_immediate(name: &str) -> bool {
             name,
             "VROUNDPS"
                 | "VROUNDPD"
+                | "VCVTPS2PH"
                 | "VGETMANTPS"
                 | "VGETMANTPD"
                 | "VPSHUFD"

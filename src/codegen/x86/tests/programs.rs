@@ -322,6 +322,9 @@ impl Builder<'_> {
     fn convert(&mut self, from: Type) {
         let to = self.rng.pick(&self.types.clone());
         let (conversion, exact) = match (from.is_float(), to.is_float()) {
+            // Halves are integers in a program, whose bits are looked at.
+            (true, false) if (from, to) == (Type::F32, Type::I16) => (Conversion::FloatToHalf, true),
+            (false, true) if (from, to) == (Type::I16, Type::F32) => (Conversion::HalfToFloat, true),
             (true, true) => (Conversion::FloatToFloat, false),
             (true, false) if from.size() == to.size() && self.rng.one_in(2) => (Conversion::Bitcast, true),
             (false, true) if from.size() == to.size() && self.rng.one_in(2) => (Conversion::Bitcast, true),
