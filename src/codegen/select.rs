@@ -75,8 +75,6 @@ pub(crate) struct Outputs {
     pub(crate) stores: Vec<(ValueId, StreamUse)>,
     /// Whether reductions are accumulated row by row, rather than left to others.
     pub(crate) accumulates: bool,
-    /// An operand that is in cache: what follows it in memory will be wanted next.
-    pub(crate) ahead: Option<OperandId>,
 }
 
 /// A vector program, and what its streams and its pool stand for.
@@ -142,9 +140,6 @@ pub(crate) fn select(
             }
         };
         selector.builder.accumulate(combine, value, StreamUse::Result(number as u16));
-    }
-    if let Some(operand) = outputs.ahead {
-        selector.builder.bring_near(StreamUse::Operand(operand));
     }
     Ok(selector.builder.finish())
 }

@@ -355,8 +355,6 @@ pub(crate) struct VectorProgram {
     pub(crate) accumulations: Vec<Accumulation>,
     pub(crate) rares: Vec<RareFunction>,
     pub(crate) tables: Vec<Table>,
-    /// A stream of unit step of which elements further ahead, by an argument of the call, are brought near.
-    pub(crate) ahead: Option<StreamId>,
     /// Entries of the pool that are used.
     pub(crate) pool: u16,
 }
@@ -420,9 +418,6 @@ impl fmt::Display for VectorProgram {
                 write!(f, "{} {arg}", if i == 0 { "" } else { "," })?;
             }
             writeln!(f, ": {}", inst.ty.name())?;
-        }
-        if let Some(stream) = self.ahead {
-            writeln!(f, "    ahead {stream}")?;
         }
         for (value, stream) in &self.stores {
             writeln!(f, "    store {value}, {stream}")?;

@@ -229,15 +229,12 @@ impl<'a> RowRunner<'a> {
             };
         let streams: SmallVec<[StreamArgs; 8]> =
             compiled.selected.streams.iter().zip(strides).map(stream).collect();
-        // What follows these rows.
-        let ahead = compiled.selected.program.ahead.and_then(|stream| strides[stream.index()].0.last());
         let args = KernelArgs {
             rows: part.rows,
             lanes: part.lanes,
             position: part.lane as i64,
             pool: self.pool.as_ptr(),
             streams: streams.as_ptr(),
-            ahead: ahead.map_or(0, |stride| part.rows as isize * stride),
         };
         // SAFETY: the elements of the part are within each operand, as the caller promises. What is written
         // is at the elements that are read, or elsewhere; the pool has what the program was selected with.

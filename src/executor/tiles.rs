@@ -217,7 +217,6 @@ impl<'a> TileRunner<'a> {
             position: start as i64,
             pool: self.pool.as_ptr(),
             streams: streams.as_ptr(),
-            ahead: 0,
         };
         // SAFETY: each stream has `len` elements: an operand that is row-major, from `start` on, or scratch memory of a
         // tile. What is written overlaps what is read at the same elements at most.

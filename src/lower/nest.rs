@@ -80,7 +80,7 @@ impl<'a> NestBuilder<'a> {
                 self.keep(id);
             }
         }
-        self.finish(&[], level)
+        self.finish(level)
     }
 
     /// Adds an elementwise node to the lane program.
@@ -220,7 +220,7 @@ impl<'a> NestBuilder<'a> {
     }
 
     /// Orders and collapses the space, and arranges the tiles.
-    pub(super) fn finish(mut self, earlier: &[LoopNest], level: Level) -> Result<LoopNest, Error> {
+    pub(super) fn finish(mut self, level: Level) -> Result<LoopNest, Error> {
         let is_reduced = |dim: usize| self.axes.contains(&dim);
         let dims: Vec<usize> = (0..self.space.len()).filter(|&dim| self.space[dim] != 1).collect();
         let first_inner = match dims.iter().rposition(|&dim| is_reduced(dim)) {
@@ -247,8 +247,7 @@ impl<'a> NestBuilder<'a> {
             return Err(self.unsupported());
         };
         let shape = [reduced_size, inner_size];
-        let ahead = self.read_before(earlier);
-        let machine = Machine::new(&self.body, &self.operands, &dims, shape, ahead, level);
+        let machine = Machine::new(&self.body, &self.operands, &dims, shape, level);
         let element_ns = element_ns(&self.body, &machine, self.space.size(), level);
         Ok(LoopNest {
             dims,
@@ -262,19 +261,6 @@ impl<'a> NestBuilder<'a> {
             accelerated: Accelerated::None,
             element_ns,
         })
-    }
-
-    /// An operand that earlier nests read too, and none of them writes.
-    fn read_before(&self, earlier: &[LoopNest]) -> Option<OperandId> {
-        let loads = self.body.insts.iter().filter_map(|inst| inst.op.loads());
-        let is_read_before = |id: &OperandId| {
-            let operand = &self.operands[id.index()];
-            let is_there = |other: &Operand| (other.memory, other.offset) == (operand.memory, operand.offset);
-            !operand.memory.is_of_step()
-                && earlier.iter().flat_map(LoopNest::loads).any(is_there)
-                && !earlier.iter().flat_map(LoopNest::targets).any(|target| target.memory == operand.memory)
-        };
-        loads.into_iter().find(is_read_before)
     }
 
     fn unsupported(&self) -> Error {

@@ -327,14 +327,6 @@ impl Builder {
         self.push(VectorOp::Lookup(number as u16), &[index], ty)
     }
 
-    /// Brings near what follows a stream, if it is read by lane.
-    pub(super) fn bring_near(&mut self, used: StreamUse) {
-        let stream = self.streams.iter().position(|&other| other == used);
-        self.program.ahead = stream
-            .filter(|&stream| self.program.streams[stream].step == Step::Unit)
-            .map(|stream| StreamId(stream as u16));
-    }
-
     /// The program without what nothing needs.
     pub(super) fn finish(self) -> Selected {
         let Builder { program, pool, streams, .. } = self;
@@ -375,7 +367,6 @@ impl Builder {
             let (value, target) = (values[value.index()], StreamId(used_streams.number(target.0)));
             new.program.accumulations.push(Accumulation { combine, value, target });
         }
-        new.program.ahead = program.ahead.and_then(|stream| used_streams.known(stream.0)).map(StreamId);
         new.pool = entries.kept(&pool);
         new.streams = used_streams.kept(&streams);
         new.program.streams = used_streams.kept(&program.streams);
@@ -402,11 +393,6 @@ impl Renumbering {
             self.met.push(old);
             self.met.len() as u16 - 1
         })
-    }
-
-    /// The new number of an item that was met.
-    fn known(&self, old: u16) -> Option<u16> {
-        self.new[usize::from(old)]
     }
 
     fn kept<T: Copy>(&self, list: &[T]) -> Vec<T> {

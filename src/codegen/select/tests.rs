@@ -186,7 +186,6 @@ fn selected(body: &LaneProgram) -> Result<Selected, NoVectorForm> {
     let outputs = Outputs {
         stores: body.stores.iter().map(|&(value, operand)| (value, StreamUse::Operand(operand))).collect(),
         accumulates: false,
-        ahead: None,
     };
     let source = |value: ValueId| match body.insts[value.index()].op {
         LaneOp::Load(operand) => Source::Lanes(StreamUse::Operand(operand)),

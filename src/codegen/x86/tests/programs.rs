@@ -354,10 +354,6 @@ impl Builder<'_> {
             let stream = StreamId(self.program.streams.len() as u16 - 1);
             self.program.stores.push((value, stream));
         }
-        if self.rng.one_in(3) {
-            let unit = self.program.streams.iter().position(|stream| stream.step == Step::Unit);
-            self.program.ahead = unit.map(|stream| StreamId(stream as u16));
-        }
         self.program
     }
 

@@ -100,9 +100,7 @@ fn run(program: &VectorProgram, code: &Code, rng: &mut Rng) -> Result<(), String
             row_stride: stream.stride,
         })
         .collect();
-    let ahead = rng.next() as i32 as isize;
-    let (pool, streams) = (pool.as_ptr(), streams.as_ptr());
-    let args = KernelArgs { rows, lanes, position, pool, streams, ahead };
+    let args = KernelArgs { rows, lanes, position, pool: pool.as_ptr(), streams: streams.as_ptr() };
     // SAFETY: the code is a kernel for a level that this machine has, and the streams have rows and lanes as
     // it needs.
     unsafe {
