@@ -8,6 +8,9 @@ FUZZ ?= 100000
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
+# What is run once more with Accelerate's lowering: values, memory and plans, not errors or interchange.
+SHIM_TESTS := accelerate elementwise expressions matmul epilogues reductions phases memory promotion views concat options
+
 RUST_SOURCES := $(shell find ir passes src python/src -name '*.rs') \
 	Cargo.toml Cargo.lock $(wildcard */Cargo.toml) pyproject.toml
 
@@ -15,7 +18,8 @@ comma := ,
 stage = @printf '==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench bench-scale bench-codegen lint fmt build rust-lint rust-test python-lint python-test clean
+.PHONY: help demo test shim-test check-macos fuzz bench bench-scale bench-codegen lint fmt build \
+	rust-lint rust-test python-lint python-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,8 +28,22 @@ demo: $(VENV)/.built ## develop a photograph with raptors and with NumPy; writes
 	$(call stage,develop a photograph)
 	@$(PY) examples/develop_photo.py
 
-test: rust-lint python-lint rust-test python-test ## everything: lints, Rust tests, pytest, README examples
+test: rust-lint python-lint rust-test python-test shim-test ## everything: lints, Rust tests, pytest, README examples
 	$(call stage,all passed)
+
+shim-test: $(VENV)/.installed ## Rust tests and part of pytest once more, through Accelerate's lowering on the shim
+	$(call stage,cargo test$(comma) Accelerate on the shim)
+	@RAPTORS_ACCELERATE=auto cargo test --workspace --all-features --lib --test raptors --test accelerate_characterize
+	$(call stage,pytest of $(words $(SHIM_TESTS)) files$(comma) Accelerate on the shim)
+	@cargo build --quiet --workspace --all-features --lib --tests
+	@mkdir -p target/shim/raptors
+	@cp python/raptors/*.py python/raptors/*.pyi target/shim/raptors/
+	@cp target/debug/lib_core.$(if $(filter Darwin,$(shell uname -s)),dylib,so) target/shim/raptors/_core.abi3.so
+	@PYTHONPATH=target/shim RAPTORS_ACCELERATE=auto $(PY) -m pytest $(SHIM_TESTS:%=tests/python/test_%.py)
+
+check-macos: ## type-check and link for macOS on Linux, with every symbol bound to Accelerate
+	$(call stage,check for macOS)
+	@.ci/check-macos
 
 fuzz: ## 100,000 random graphs, broken texts and vector programs; FUZZ=n for another number
 	$(call stage,fuzz with $(FUZZ) graphs)
@@ -74,7 +92,7 @@ rust-lint:
 
 rust-test:
 	$(call stage,cargo test)
-	@cargo test --workspace --all-features
+	@RAPTORS_ACCELERATE=off cargo test --workspace --all-features
 
 python-lint: $(VENV)/.installed
 	$(call stage,ruff)

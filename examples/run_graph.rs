@@ -23,10 +23,19 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn beginning(tensor: &Tensor) -> String {
     fn of<T: raptors::Element>(tensor: &Tensor) -> String {
         let elements = tensor.as_slice::<T>().unwrap_or_default();
-        let shown: Vec<String> = elements.iter().take(8).map(|element| format!("{element:?}")).collect();
-        let more = if elements.len() > shown.len() { ", ..." } else { "" };
-        format!("[{}{more}]", shown.join(", "))
+        list(elements.iter().map(|element| format!("{element:?}")))
+    }
+    fn of_parts<T: raptors::Element>(tensor: &Tensor) -> String {
+        let elements = tensor.as_parts::<T>().unwrap_or_default();
+        list(elements.iter().map(|[re, im]| format!("({re:?}, {im:?})")))
+    }
+    fn list(elements: impl ExactSizeIterator<Item = String>) -> String {
+        let more = if elements.len() > 8 { ", ..." } else { "" };
+        format!("[{}{more}]", elements.take(8).collect::<Vec<_>>().join(", "))
     }
     let dtype: DType = tensor.dtype();
-    ir::dispatch_dtype!(dtype, T => of::<T>(tensor), complex => "[complex]".to_owned())
+    ir::dispatch_dtype!(dtype, T => of::<T>(tensor), complex => match dtype {
+        DType::C64 => of_parts::<f32>(tensor),
+        _ => of_parts::<f64>(tensor),
+    })
 }

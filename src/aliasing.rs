@@ -209,29 +209,37 @@ fn same_strides(shape: &Shape, a: &[isize], b: &[isize]) -> bool {
 }
 
 /// The addresses that an array reaches: from the lowest byte to past the highest, elements a multiple of `step` apart.
-#[derive(Clone)]
-struct Extent {
+#[derive(Clone, Debug)]
+pub struct Extent {
     bytes: Range<usize>,
     step: usize,
     item: usize,
 }
 
-fn extent(pointer: *mut u8, shape: &Shape, strides: &[isize], item: usize) -> Extent {
-    let address = pointer as usize;
-    if shape.size() == 0 {
-        return Extent { bytes: address..address, step: 0, item };
-    }
-    let (mut low, mut high, mut step) = (0isize, 0isize, 0);
-    for (&dim, &stride) in shape.iter().zip(strides) {
-        let reach = stride * (dim as isize - 1);
-        low += reach.min(0);
-        high += reach.max(0);
-        if dim > 1 {
-            step = gcd(step, stride.unsigned_abs());
+impl Extent {
+    /// What an array of elements of `item` bytes reaches from `pointer`, its first element; strides are in bytes.
+    pub fn new(pointer: *mut u8, dims: &[usize], strides: &[isize], item: usize) -> Extent {
+        let address = pointer as usize;
+        if dims.contains(&0) {
+            return Extent { bytes: address..address, step: 0, item };
         }
+        let (mut low, mut high, mut step) = (0isize, 0isize, 0);
+        for (&dim, &stride) in dims.iter().zip(strides) {
+            let reach = stride * (dim as isize - 1);
+            low += reach.min(0);
+            high += reach.max(0);
+            if dim > 1 {
+                step = gcd(step, stride.unsigned_abs());
+            }
+        }
+        let bytes = address.wrapping_add_signed(low)..address.wrapping_add_signed(high) + item;
+        Extent { bytes, step, item }
     }
-    let bytes = address.wrapping_add_signed(low)..address.wrapping_add_signed(high) + item;
-    Extent { bytes, step, item }
+
+    /// Whether both may share a byte.
+    pub fn overlaps(&self, other: &Extent) -> bool {
+        overlaps(self, other)
+    }
 }
 
 fn gcd(a: usize, b: usize) -> usize {
@@ -239,19 +247,22 @@ fn gcd(a: usize, b: usize) -> usize {
 }
 
 fn extent_of(out: &OutMemory) -> Extent {
-    extent(out.pointer, &out.shape, &out.strides, out.dtype.size())
+    Extent::new(out.pointer, &out.shape, &out.strides, out.dtype.size())
 }
 
 fn input_extent(captured: &Captured<'_>, n: usize) -> Option<Extent> {
     let ty = &captured.parameters()[n].ty;
     match &captured.inputs[n] {
-        Input::Leaf(leaf) => Some(extent(leaf.memory.pointer(), &ty.shape, &leaf.strides, ty.dtype.size())),
-        Input::Scalar(_) => None,
+        Input::Leaf(leaf) => {
+            Some(Extent::new(leaf.memory.pointer(), &ty.shape, &leaf.strides, ty.dtype.size()))
+        }
+        // A function looks at the memory of its arguments itself.
+        Input::Scalar(_) | Input::Argument(_) | Input::ScalarArgument(..) => None,
     }
 }
 
 /// Whether two arrays may share a byte. Arrays that interleave, such as two channels of one image, do not.
-fn overlaps(a: &Extent, b: &Extent) -> bool {
+pub(crate) fn overlaps(a: &Extent, b: &Extent) -> bool {
     if a.bytes.start >= b.bytes.end || b.bytes.start >= a.bytes.end {
         return false;
     }

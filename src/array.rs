@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
-use raptors_ir::{DType, Literal, Op, Shape, Source, Strides, Type};
+use raptors_ir::{DType, Layout, Literal, Op, Shape, Source, Strides, Type};
 use smallvec::SmallVec;
 
 use crate::error::{Error, OperandNote};
@@ -134,8 +134,24 @@ pub(crate) enum Kind {
     Leaf(Arc<Leaf>),
     /// A scalar.
     Scalar(Literal),
+    /// An argument of a function that is being traced.
+    Placeholder(Placeholder),
     /// A mistake, made by an operator that cannot return it; evaluation does.
     Invalid(Box<Error>),
+}
+
+/// What stands for an argument while a [`Function`](crate::Function) is traced.
+#[derive(Debug)]
+pub(crate) enum Placeholder {
+    /// Elements in memory, whose address a call gives.
+    Memory {
+        number: u32,
+        layout: Layout,
+        /// Whether a call may overwrite it.
+        donated: bool,
+    },
+    /// A scalar, whose value a call gives. The literal is its value in the call that is traced.
+    Scalar { number: u32, literal: Literal },
 }
 
 pub(crate) struct Node {
@@ -154,7 +170,7 @@ impl Node {
     pub(crate) fn leaf(&self) -> Option<&Arc<Leaf>> {
         match &self.kind {
             Kind::Leaf(leaf) => Some(leaf),
-            Kind::Op(_) | Kind::Scalar(_) | Kind::Invalid(_) => self.value.get(),
+            Kind::Op(_) | Kind::Scalar(_) | Kind::Placeholder(_) | Kind::Invalid(_) => self.value.get(),
         }
     }
 
@@ -163,6 +179,7 @@ impl Node {
             Kind::Op(op) => op.name(),
             Kind::Leaf(_) => "lazy",
             Kind::Scalar(_) => "scalar",
+            Kind::Placeholder(_) => "argument",
             Kind::Invalid(_) => "invalid",
         }
     }
@@ -210,6 +227,25 @@ impl Array {
         Array::new(Kind::Scalar(literal), SmallVec::new(), ty, source)
     }
 
+    /// The array that stands for an argument in memory while a function is traced: the `number`-th address of a call.
+    pub fn memory_placeholder(
+        number: u32,
+        ty: Type,
+        layout: Layout,
+        donated: bool,
+        source: Option<Source>,
+    ) -> Array {
+        let kind = Kind::Placeholder(Placeholder::Memory { number, layout, donated });
+        Array::new(kind, SmallVec::new(), ty, source)
+    }
+
+    /// The 0-d array that stands for a scalar argument while a function is traced: the `number`-th scalar of a call, with
+    /// this value in the call that is traced.
+    pub fn scalar_placeholder(number: u32, literal: Literal, source: Option<Source>) -> Array {
+        let ty = Type { dtype: literal.dtype(), shape: Shape::scalar() };
+        Array::new(Kind::Placeholder(Placeholder::Scalar { number, literal }), SmallVec::new(), ty, source)
+    }
+
     /// An array that stands for a mistake: evaluating it returns the error.
     pub(crate) fn invalid(error: Error) -> Array {
         let ty = Type { dtype: DType::F64, shape: Shape::scalar() };
@@ -245,7 +281,7 @@ impl Array {
     pub(crate) fn mistake(&self) -> Option<&Error> {
         match &self.node.kind {
             Kind::Invalid(error) => Some(error),
-            Kind::Op(_) | Kind::Leaf(_) | Kind::Scalar(_) => None,
+            Kind::Op(_) | Kind::Leaf(_) | Kind::Scalar(_) | Kind::Placeholder(_) => None,
         }
     }
 
@@ -288,6 +324,28 @@ impl Array {
             stack.extend(&node.operands);
         }
         count
+    }
+
+    /// The memory of an array that is in memory already, a leaf or cached, with the layout that a plan sees; `None` for
+    /// any other.
+    ///
+    /// # Errors
+    ///
+    /// An input that was donated and has been overwritten.
+    pub fn in_memory(&self) -> Result<Option<(Arc<Leaf>, Layout)>, Error> {
+        let Some(leaf) = self.node.leaf() else { return Ok(None) };
+        match Leaf::hold(leaf) {
+            Some(leaf) => {
+                let layout = crate::capture::layout(&leaf, &self.node.ty);
+                Ok(Some((leaf, layout)))
+            }
+            None => Err(Error::Consumed { shape: self.shape().clone() }),
+        }
+    }
+
+    /// The dtype and shape.
+    pub fn ty(&self) -> &Type {
+        &self.node.ty
     }
 
     /// Whether the value is in memory already: a leaf, or cached.

@@ -2,20 +2,22 @@
 //!
 //! [`Captured`] walks the nodes under some results once, and numbers them: operands first, each node once. The key is
 //! everything that a plan depends on: ops, dtypes, shapes, strides, sharing, which inputs may be overwritten, where
-//! results go, and the options. It holds no data and no scalar value, but for the few values that rules look for.
+//! results go, and the options. It holds no data and no scalar value, but for the few values that rules look for. The
+//! arguments of a traced function are inputs as leaves and scalars are, so that its plan is the one `eval` would find.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use raptors_ir::{
-    Destination, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter, Source, Type,
+    DType, Destination, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter,
+    Source, Type,
 };
 use raptors_passes::Options;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use crate::array::{Array, Donation, Kind, Leaf, Node};
+use crate::array::{Array, Donation, Kind, Leaf, Node, Placeholder};
 use crate::error::Error;
 use crate::executor::Argument;
 use crate::{recomputed, source};
@@ -25,10 +27,59 @@ use crate::{recomputed, source};
 pub(crate) enum Input {
     Leaf(Arc<Leaf>),
     Scalar(Literal),
+    /// The argument of this number of a function.
+    Argument(u32),
+    /// The scalar argument of this number of a function.
+    ScalarArgument(u32, RuleValues),
+}
+
+/// Which scalars are part of the graph where they are used: those that rules look for.
+///
+/// A division by a power of two is none, which is worth a plan for each, and so is a product of 64-bit integers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum RuleValues {
+    /// 0, 1, -1, 2 and 0.5.
+    Small,
+    /// Also powers of two.
+    PowersOfTwo,
+    /// All: the exponent of complex numbers decides how their power is computed.
+    Any,
+}
+
+impl RuleValues {
+    /// Those of a scalar that `user` has as an operand.
+    fn of(dtype: DType, user: Option<&Node>) -> RuleValues {
+        let saves_work = match user.map(|user| &user.kind) {
+            Some(Kind::Op(Op::Elementwise(op))) => match op {
+                ElementwiseOp::Pow if dtype.is_complex() => return RuleValues::Any,
+                ElementwiseOp::FloorDivide | ElementwiseOp::Remainder => dtype.is_integer(),
+                ElementwiseOp::Divide => dtype.is_float(),
+                ElementwiseOp::Multiply => dtype.is_integer() && dtype.size() == 8,
+                _ => false,
+            },
+            _ => false,
+        };
+        if saves_work { RuleValues::PowersOfTwo } else { RuleValues::Small }
+    }
+
+    /// Whether this is one of them.
+    pub(crate) fn contain(self, literal: Literal) -> bool {
+        let dtype = literal.dtype();
+        if dtype.is_complex() {
+            return self == RuleValues::Any
+                || literal.parts().into_iter().all(|part| RuleValues::Small.contain(part));
+        }
+        let small = [0.0, 1.0, -1.0, 2.0, 0.5];
+        let is_power_of_two = || match dtype.is_float() {
+            true => literal.to_f64().is_some_and(|value| value.is_normal() && value.to_bits() << 12 == 0),
+            false => literal.bits().is_power_of_two(),
+        };
+        literal.to_f64().is_some_and(|value| small.contains(&value) && !(dtype.is_integer() && value == 0.5))
+            || (self == RuleValues::PowersOfTwo && is_power_of_two())
+    }
 }
 
 /// How a parameter of the plan is read.
-#[derive(Hash)]
 pub(crate) struct Binding<'a> {
     pub(crate) ty: &'a Type,
     pub(crate) layout: Layout,
@@ -49,7 +100,8 @@ impl Step<'_> {
     fn op(&self) -> Option<&Op> {
         match (self.parameter, &self.node.kind) {
             (None, Kind::Op(op)) => Some(op),
-            (Some(_), _) | (None, Kind::Leaf(_) | Kind::Scalar(_) | Kind::Invalid(_)) => None,
+            (Some(_), _)
+            | (None, Kind::Leaf(_) | Kind::Scalar(_) | Kind::Placeholder(_) | Kind::Invalid(_)) => None,
         }
     }
 }
@@ -61,38 +113,24 @@ pub(crate) struct Captured<'a> {
     pub(crate) inputs: SmallVec<[Input; 4]>,
     parameters: SmallVec<[Binding<'a>; 4]>,
     destinations: SmallVec<[Destination; 2]>,
+    /// The scalar arguments of a function that are part of its graph, with the values they have there.
+    pub(crate) baked: SmallVec<[(u32, Literal); 2]>,
+    arguments: Arguments,
     /// Each node's number, once there are [`LOOK_THROUGH`] of them.
     numbers: FxHashMap<*const Node, u32>,
 }
 
+/// What becomes of a function's arguments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Arguments {
+    /// They are refused: without a call they have no value.
+    Refused,
+    /// They are inputs.
+    Taken,
+}
+
 /// Fewer nodes than this are found faster by looking at each.
 const LOOK_THROUGH: usize = 24;
-
-/// The values that rules look for: these are part of the graph, any other scalar is a parameter.
-///
-/// A division by a power of two is none, which is worth a plan for each, and so is a product of 64-bit integers.
-fn is_rule_value(literal: Literal, user: Option<&Node>) -> bool {
-    let dtype = literal.dtype();
-    let small = [0.0, 1.0, -1.0, 2.0, 0.5];
-    let is_power_of_two = || match dtype.is_float() {
-        true => literal.to_f64().is_some_and(|value| value.is_normal() && value.to_bits() << 12 == 0),
-        false => literal.bits().is_power_of_two(),
-    };
-    let saves_work = || match user.map(|user| &user.kind) {
-        Some(Kind::Op(Op::Elementwise(op))) => match op {
-            ElementwiseOp::FloorDivide | ElementwiseOp::Remainder => dtype.is_integer(),
-            ElementwiseOp::Divide => dtype.is_float(),
-            ElementwiseOp::Multiply => dtype.is_integer() && dtype.size() == 8,
-            _ => false,
-        },
-        _ => false,
-    };
-    dtype.is_complex()
-        || literal
-            .to_f64()
-            .is_some_and(|value| small.contains(&value) && !(dtype.is_integer() && value == 0.5))
-        || (saves_work() && is_power_of_two())
-}
 
 impl<'a> Captured<'a> {
     /// Numbers the nodes under `results`.
@@ -106,6 +144,17 @@ impl<'a> Captured<'a> {
         Ok(captured)
     }
 
+    /// Numbers the nodes under the results of a function, whose arguments are inputs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Captured::new`].
+    pub(crate) fn of_function(results: &[&'a Array]) -> Result<Captured<'a>, Error> {
+        let mut captured = Captured { arguments: Arguments::Taken, ..Captured::empty() };
+        captured.fill(results, usize::MAX)?;
+        Ok(captured)
+    }
+
     /// Nothing yet.
     pub(crate) fn empty() -> Captured<'a> {
         Captured {
@@ -114,6 +163,8 @@ impl<'a> Captured<'a> {
             inputs: SmallVec::new(),
             parameters: SmallVec::new(),
             destinations: SmallVec::new(),
+            baked: SmallVec::new(),
+            arguments: Arguments::Refused,
             numbers: FxHashMap::default(),
         }
     }
@@ -180,10 +231,26 @@ impl<'a> Captured<'a> {
                 let (layout, donated) = (layout(&leaf, &node.ty), leaf.donation == Donation::Yes);
                 parameter = Some(self.input(Input::Leaf(leaf), layout, &node.ty, donated));
             }
-            (None, Kind::Scalar(literal)) if !is_rule_value(*literal, user) => {
+            (None, Kind::Scalar(literal)) if !RuleValues::of(node.ty.dtype, user).contain(*literal) => {
                 parameter = Some(self.input(Input::Scalar(*literal), Layout::Scalar, &node.ty, false));
             }
             (None, Kind::Invalid(error)) => return Err(Error::clone(error)),
+            (None, Kind::Placeholder(_)) if self.arguments == Arguments::Refused => {
+                return Err(Error::NoValue { op: "eval", ty: Box::new(node.ty.clone()) });
+            }
+            (None, Kind::Placeholder(Placeholder::Memory { number, layout, donated })) => {
+                let input = Input::Argument(*number);
+                parameter = Some(self.input(input, layout.clone(), &node.ty, *donated));
+            }
+            (None, Kind::Placeholder(Placeholder::Scalar { number, literal })) => {
+                let values = RuleValues::of(node.ty.dtype, user);
+                if values.contain(*literal) {
+                    self.baked.push((*number, *literal));
+                } else {
+                    let input = Input::ScalarArgument(*number, values);
+                    parameter = Some(self.input(input, Layout::Scalar, &node.ty, false));
+                }
+            }
             (None, Kind::Scalar(_) | Kind::Op(_) | Kind::Leaf(_)) => {
                 operands = node.operands.iter().map(|operand| self.number_of(&operand.node)).collect();
             }
@@ -241,19 +308,36 @@ impl<'a> Captured<'a> {
     /// Makes `key` everything that the plan depends on.
     pub(crate) fn write_key(&self, options: &Options, key: &mut Key) {
         key.0.clear();
+        key.0.push((self.steps.len() as u64) << 32 | self.results.len() as u64);
+        // The first word of a step tells how many follow.
         for step in &self.steps {
             match (step.parameter, &step.node.kind) {
-                (Some(parameter), _) => self.parameters[parameter as usize].hash(key),
-                (None, Kind::Op(op)) => op.hash(key),
-                (None, Kind::Scalar(literal)) => literal.hash(key),
-                (None, Kind::Leaf(_) | Kind::Invalid(_)) => unreachable!("inputs are parameters"),
+                (Some(parameter), _) => key.write_parameter(&self.parameters[parameter as usize]),
+                (None, Kind::Op(Op::Elementwise(op))) => {
+                    key.0.push(Key::tagged(Tag::Elementwise, *op as u64))
+                }
+                (None, Kind::Op(op)) => {
+                    key.0.push(Key::tagged(Tag::Op, step.operands.len() as u64));
+                    op.hash(key);
+                }
+                (None, Kind::Scalar(literal) | Kind::Placeholder(Placeholder::Scalar { literal, .. })) => {
+                    key.0.push(Key::tagged(Tag::Literal, literal.dtype() as u64));
+                    key.write_u128(literal.bits());
+                }
+                (None, Kind::Leaf(_) | Kind::Invalid(_) | Kind::Placeholder(Placeholder::Memory { .. })) => {
+                    unreachable!("inputs are parameters")
+                }
             }
-            step.parameter.is_some().hash(key);
-            step.operands.as_slice().hash(key);
+            for pair in step.operands.chunks(2) {
+                key.0.push(pair.iter().fold(0, |word, &operand| word << 32 | u64::from(operand)));
+            }
         }
-        self.results.as_slice().hash(key);
-        self.destinations.as_slice().hash(key);
+        for (&result, destination) in self.results.iter().zip(&self.destinations) {
+            key.0.push(u64::from(result));
+            destination.hash(key);
+        }
         options.hash(key);
+        crate::accelerate::mode::current().hash(key);
     }
 
     /// The graph, as captured.
@@ -278,8 +362,12 @@ impl<'a> Captured<'a> {
                 (None, kind) => {
                     let op = match kind {
                         Kind::Op(op) => op.clone(),
-                        Kind::Scalar(literal) => Op::Constant(*literal),
-                        Kind::Leaf(_) | Kind::Invalid(_) => unreachable!("inputs are parameters"),
+                        Kind::Scalar(literal) | Kind::Placeholder(Placeholder::Scalar { literal, .. }) => {
+                            Op::Constant(*literal)
+                        }
+                        Kind::Leaf(_) | Kind::Invalid(_) | Kind::Placeholder(Placeholder::Memory { .. }) => {
+                            unreachable!("inputs are parameters")
+                        }
                     };
                     let operands: SmallVec<[NodeId; 3]> =
                         step.operands.iter().map(|&operand| ids[operand as usize]).collect();
@@ -332,13 +420,16 @@ impl<'a> Captured<'a> {
             .map(|input| match input {
                 Input::Leaf(leaf) => Argument::Memory(leaf.memory.pointer()),
                 Input::Scalar(literal) => Argument::Scalar(*literal),
+                Input::Argument(_) | Input::ScalarArgument(..) => {
+                    unreachable!("a function binds its arguments itself")
+                }
             })
             .collect()
     }
 }
 
 /// How a leaf's elements lie in memory.
-fn layout(leaf: &Leaf, ty: &Type) -> Layout {
+pub(crate) fn layout(leaf: &Leaf, ty: &Type) -> Layout {
     let item = ty.dtype.size();
     // A power of two, so one set bit below it is one too many anywhere.
     let below = alignment(ty) - 1;
@@ -370,36 +461,97 @@ fn alignment(ty: &Type) -> usize {
     ty.dtype.size() / parts
 }
 
-/// Everything that a plan depends on, as bytes: two keys are equal exactly when a plan for one serves the other.
+/// Everything that a plan depends on, as words: two keys are equal exactly when a plan for one serves the other.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub(crate) struct Key(Vec<u8>);
+pub(crate) struct Key(Vec<u64>);
+
+/// What the first word of a step is about.
+#[derive(Clone, Copy)]
+#[repr(u64)]
+enum Tag {
+    Parameter,
+    Elementwise,
+    Op,
+    Literal,
+}
 
 impl Key {
     pub(crate) const fn new() -> Key {
         Key(Vec::new())
     }
 
-    /// Its bytes.
+    /// Its words.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
+
+    const fn tagged(tag: Tag, word: u64) -> u64 {
+        word << 8 | tag as u64
+    }
+
+    fn write_parameter(&mut self, Binding { ty, layout, donated }: &Binding<'_>) {
+        let (layout, strides) = match layout {
+            Layout::RowMajor => (0, &[][..]),
+            Layout::Scalar => (1, &[][..]),
+            Layout::Strided { strides, encoding } => (2 + *encoding as u64, &strides[..]),
+        };
+        let facts = ty.shape.len() as u64 | layout << 8 | u64::from(*donated) << 16 | (ty.dtype as u64) << 24;
+        self.0.push(Key::tagged(Tag::Parameter, facts));
+        self.0.extend(ty.shape.iter().map(|&dim| dim as u64));
+        self.0.extend(strides.iter().map(|&stride| stride as u64));
+    }
 }
 
-/// Bytes are kept, not mixed: the hash of the whole key is taken once.
+/// Words are kept, not mixed: the hash of the whole key is taken once.
 impl Hasher for Key {
     fn write(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+        // With their number behind, so that a zero at the end is not the end.
+        for bytes in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            self.0.push(u64::from_le_bytes(word));
+        }
+        self.0.push(bytes.len() as u64);
+    }
+
+    fn write_u8(&mut self, word: u8) {
+        self.0.push(word.into());
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.0.push(word.into());
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0.push(word);
+    }
+
+    fn write_u128(&mut self, word: u128) {
+        self.0.extend([word as u64, (word >> 64) as u64]);
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.0.push(word as u64);
+    }
+
+    fn write_isize(&mut self, word: isize) {
+        self.0.push(word as u64);
     }
 
     fn finish(&self) -> u64 {
-        let mut hasher = rustc_hash::FxHasher::default();
-        hasher.write(&self.0);
-        hasher.finish()
+        // Two streams, so that a product need not wait for the one before.
+        let mut hash = [self.0.len() as u64, 0];
+        for pair in self.0.chunks(2) {
+            for (hash, word) in hash.iter_mut().zip(pair) {
+                *hash = (hash.rotate_left(26) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            }
+        }
+        (hash[0] ^ hash[1].rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.0);
+        state.write_u64(self.finish());
     }
 }

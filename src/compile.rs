@@ -3,8 +3,9 @@
 //! 1. [`Captured`] numbers the nodes under the results, and makes the key ([`capture`](crate::capture)).
 //! 2. The key is looked up; a known structure is not compiled again ([`cache`]).
 //! 3. The captured nodes become a graph.
-//! 4. The passes rewrite it: simplify, share, fuse, place (`raptors_passes::PASSES`).
+//! 4. The passes rewrite it: legalize, simplify, share, fuse, place (`raptors_passes::PASSES`).
 //! 5. The placed graph is lowered to steps over buffers ([`lower`](crate::lower)).
+//! 6. What Accelerate computes better is left to it, where there is one ([`accelerate`](crate::accelerate)).
 //!
 //! What runs the program is in [`eval`](crate::eval) and [`executor`](crate::executor).
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use raptors_ir::Graph;
 use raptors_passes::{Ledger, Options, PassRun};
 
+use crate::accelerate::select::select;
 use crate::cache;
 use crate::capture::{Captured, Key};
 use crate::error::Error;
@@ -68,8 +70,8 @@ thread_local! {
 
 /// The program for what has been captured if it is known, or else its key.
 pub(crate) fn known(captured: &Captured<'_>, options: &Options) -> Result<Arc<Compiled>, Key> {
-    /// Bytes of a key beyond which its memory is not kept.
-    const LONGEST_SPARE: usize = 4096;
+    /// Words of a key beyond which its memory is not kept.
+    const LONGEST_SPARE: usize = 512;
     let mut key = SPARE.try_with(Cell::take).unwrap_or_default();
     captured.write_key(options, &mut key);
     let Some(known) = cache::get(&key) else { return Err(key) };
@@ -97,7 +99,8 @@ pub(crate) fn compile(
     let mut ledger = Ledger::default();
     let (optimized, passes) = raptors_passes::run(&graph, options, &mut ledger);
     let placed = Instant::now();
-    let program = lower(&optimized, Level::current())?;
+    let mut program = lower(&optimized, Level::current())?;
+    select(&mut program, options.fp);
     let is_brief = program.is_brief();
     let compiled = Arc::new(Compiled {
         captured: graph,

@@ -58,18 +58,20 @@ pub fn arange(
             op(ElementwiseOp::Add, &scaled, &Array::scalar(Literal::new(exact(start)), source), source)?;
         return ops::cast(&moved, dtype, source);
     }
-    let start = Literal::from_f64(dtype, first);
-    let second = Literal::from_f64(dtype, first + distance);
-    let Some(delta) = raptors_ir::scalar::evaluate(ElementwiseOp::Subtract, &[second, start]) else {
+    // The first two numbers are rounded to the dtype; from there NumPy goes on in `f32` where that is a half.
+    let real = dtype.part();
+    let computed = if real.is_half() { DType::F32 } else { real };
+    let rounded = |value: f64| raptors_ir::scalar::cast(Literal::from_f64(real, value), computed);
+    let (Some(start), Some(second)) = (rounded(first), rounded(first + distance)) else {
         return Err(Error::Unsupported { dtype });
     };
-    let scaled = op(
-        ElementwiseOp::Multiply,
-        &ops::cast(&index, dtype, source)?,
-        &Array::scalar(delta, source),
-        source,
-    )?;
-    op(ElementwiseOp::Add, &scaled, &Array::scalar(start, source), source)
+    let Some(delta) = raptors_ir::scalar::evaluate(ElementwiseOp::Subtract, &[second, start]) else {
+        unreachable!("floats have a difference")
+    };
+    let delta = Array::scalar(delta, source);
+    let scaled = op(ElementwiseOp::Multiply, &ops::cast(&index, computed, source)?, &delta, source)?;
+    let moved = op(ElementwiseOp::Add, &scaled, &Array::scalar(start, source), source)?;
+    ops::cast(&moved, dtype, source)
 }
 
 /// Whether a range contains its end.

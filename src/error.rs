@@ -60,8 +60,8 @@ pub enum Error {
         /// What is in memory when most is, largest first.
         alive: Vec<AliveValue>,
     },
-    /// A dtype that no kernel computes with yet.
-    #[error("eval: no kernel computes with {}: complex arrays can be reshaped, sliced and joined", dtype.numpy_name())]
+    /// A dtype that no kernel computes with.
+    #[error("eval: no kernel computes with {}", dtype.numpy_name())]
     Unsupported {
         /// The dtype.
         dtype: DType,
@@ -131,6 +131,38 @@ pub enum Error {
         /// Its type.
         given: Box<Type>,
         /// The parameter's type.
+        needed: Box<Type>,
+    },
+    /// The value of an array was asked for that depends on arguments of a function that is being traced.
+    #[error(
+        "{op}: there is no value here: it depends on an argument of a compiled function, {} {}, and the function is run \
+         once for all values of it. Choose elements by a condition with where, steer the function by Python numbers, or \
+         compute the value outside and pass it in", ty.dtype.numpy_name(), ty.shape
+    )]
+    NoValue {
+        /// What asked for it.
+        op: &'static str,
+        /// The argument's type.
+        ty: Box<Type>,
+    },
+    /// A function was called with another number of arguments than it was traced with.
+    #[error("call: {given} arguments for a function of {needed}")]
+    ArgumentCount {
+        /// Number given.
+        given: usize,
+        /// Number needed.
+        needed: usize,
+    },
+    /// An argument of another dtype or shape than the function was traced with.
+    #[error(
+        "call: argument {number} is {given}, the function was traced for {needed}: trace it for that type too"
+    )]
+    ArgumentMismatch {
+        /// The argument, from 0.
+        number: usize,
+        /// Its type.
+        given: Box<Type>,
+        /// The type that was traced.
         needed: Box<Type>,
     },
     /// An array that is no single value was asked for one.

@@ -41,7 +41,7 @@ pub enum Evaluated {
     Tensor(Tensor),
     /// In the memory of this donated leaf, which is no longer an input.
     Donated(Arc<Leaf>, Type),
-    /// In the memory the caller gave.
+    /// In the memory the caller gave, as `out` or as room.
     Out,
 }
 
@@ -69,7 +69,7 @@ pub fn eval_with(arrays: &[&Array], options: &Options) -> Result<Vec<Tensor>, Er
     }
     begun.find(&no_outs, options)?;
     // SAFETY: no memory is given.
-    let evaluated = unsafe { begun.run(&no_outs, options)? };
+    let evaluated = unsafe { begun.run(&no_outs, options, &mut |_, _| None)? };
     let tensors = evaluated.into_iter().map(|evaluated| match evaluated {
         Evaluated::Tensor(tensor) => tensor,
         Evaluated::Donated(..) | Evaluated::Out => unreachable!("nothing was donated or given"),
@@ -132,6 +132,25 @@ impl<'a> Prepared<'a> {
     /// Each `OutMemory` that says so is writable wherever its shape and strides reach, and nothing else uses it during
     /// the call.
     pub unsafe fn run(self) -> Result<Results, Error> {
+        // SAFETY: as for this function; there is no other room.
+        unsafe { self.run_in(&mut |_, _| None) }
+    }
+
+    /// As [`run`](Prepared::run), with memory for results where `room` has some: it is asked with the number of a result
+    /// that has no `OutMemory`, and its type, once at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prepared::new`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`run`](Prepared::run). What `room` gives is aligned to the elements and writable for the result's row-major
+    /// bytes, and nothing else uses it during the call.
+    pub unsafe fn run_in(
+        self,
+        room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
+    ) -> Result<Results, Error> {
         let Prepared { arrays, outs, options, begun } = self;
         let begun = match begun {
             Some(begun) => begun,
@@ -143,7 +162,7 @@ impl<'a> Prepared<'a> {
             }
         };
         // SAFETY: as for this function.
-        unsafe { begun.run(outs, options) }
+        unsafe { begun.run(outs, options, room) }
     }
 }
 
@@ -217,21 +236,27 @@ impl<'a> Begun<'a> {
 
     /// # Safety
     ///
-    /// As for [`Prepared::run`].
-    unsafe fn run(self: Box<Self>, outs: &[Option<OutMemory>], options: &Options) -> Result<Results, Error> {
+    /// As for [`Prepared::run_in`].
+    unsafe fn run(
+        self: Box<Self>,
+        outs: &[Option<OutMemory>],
+        options: &Options,
+        room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
+    ) -> Result<Results, Error> {
         // SAFETY: as for this function.
-        watch::catch(|| unsafe { self.run_to_the_end(outs, options) })?
+        watch::catch(|| unsafe { self.run_to_the_end(outs, options, room) })?
     }
 
     /// Or until it unwinds because it has to stop.
     ///
     /// # Safety
     ///
-    /// As for [`Prepared::run`].
+    /// As for [`Prepared::run_in`].
     unsafe fn run_to_the_end(
         mut self: Box<Self>,
         outs: &[Option<OutMemory>],
         options: &Options,
+        room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
     ) -> Result<Results, Error> {
         let Begun { captured, pointers, known } = &mut *self;
         let compiled = loop {
@@ -251,7 +276,13 @@ impl<'a> Begun<'a> {
         let _limit = team::Limit::enter(options.threads);
         // SAFETY: leaves promise readable memory, and writable if donated; outs are checked above, and writable by this
         // function's contract.
-        let outcomes = unsafe { executor::run(program, &arguments, pointers)? };
+        let outcomes = unsafe {
+            executor::run(program, &arguments, pointers, &mut |n, bytes| {
+                let ty = captured.result_type(n);
+                let is_free = outs[n].is_none() && bytes == ty.shape.size() * ty.dtype.size();
+                is_free.then(|| room(n, ty)).flatten()
+            })?
+        };
         captured.note_computed();
         let mut evaluated = Results::with_capacity(outs.len());
         for (n, outcome) in outcomes.into_iter().enumerate() {
@@ -267,7 +298,9 @@ impl<'a> Begun<'a> {
                 (Outcome::Parameter(_), Some(_)) | (Outcome::Provided, _) => Evaluated::Out,
                 (Outcome::Parameter(parameter), None) => match &captured.inputs[parameter as usize] {
                     Input::Leaf(leaf) => Evaluated::Donated(leaf.clone(), ty),
-                    Input::Scalar(_) => unreachable!("a scalar has no memory"),
+                    Input::Scalar(_) | Input::Argument(_) | Input::ScalarArgument(..) => {
+                        unreachable!("only a leaf is overwritten")
+                    }
                 },
             });
         }
@@ -352,7 +385,10 @@ impl Array {
         if self.size() != 1 {
             return Err(Error::NotAScalar { op, shape: self.shape().clone() });
         }
-        let leaf = self.cached_leaf(options)?;
+        let leaf = self.cached_leaf(options).map_err(|error| match error {
+            Error::NoValue { ty, .. } => Error::NoValue { op, ty },
+            error => error,
+        })?;
         let size = self.dtype().size();
         let mut bytes = [0u8; 16];
         // SAFETY: the leaf has one element of this size, at its first address.

@@ -3,9 +3,11 @@
 //! A step's work is cut into chunks of consecutive elements, rows or blocks. Where the cuts fall changes no result:
 //! elementwise work does not see them, and reductions follow a tree that depends on their length alone.
 
+mod accelerate;
 mod bind;
 mod blocks;
 mod compiled;
+mod library;
 mod map;
 mod matmul;
 mod range;
@@ -23,7 +25,7 @@ use crate::runtime::buffer::Buffer;
 use crate::runtime::float_control::StandardFloats;
 use crate::runtime::watch;
 
-pub(crate) use bind::{Argument, Bound, Engine};
+pub(crate) use bind::{Argument, Bound, Engine, Room};
 
 /// Memory of one result after a run.
 pub(crate) enum Outcome {
@@ -31,27 +33,29 @@ pub(crate) enum Outcome {
     Buffer(Buffer),
     /// The memory of a donated parameter.
     Parameter(u32),
-    /// The memory the caller gave.
+    /// Memory that the caller gave.
     Provided,
 }
 
 /// Memory of the results, in their order.
 pub(crate) type Outcomes = SmallVec<[Outcome; 1]>;
 
-/// Runs `program` on `arguments`, one per parameter, storing provided results at `outputs`.
+/// Runs `program` on `arguments`, one per parameter, storing provided results at `outputs`, and others where `room` says.
 ///
 /// # Safety
 ///
 /// Each argument's memory is readable wherever the parameter's shape and strides reach, and writable if the program
 /// overwrites that parameter. Each pointer of `outputs` that the program uses is writable for the result's
-/// row-major bytes. No other thread writes any of it during the call, nor reads what is written.
+/// row-major bytes, and what `room` gives for the bytes it was asked for. No other thread writes any of it during the call,
+/// nor reads what is written.
 pub(crate) unsafe fn run(
     program: &Program,
     arguments: &[Argument],
     outputs: &[Option<*mut u8>],
+    room: Room<'_>,
 ) -> Result<Outcomes, Error> {
     // SAFETY: as for this function.
-    unsafe { run_watched(program, arguments, outputs, || {}) }
+    unsafe { run_watched(program, arguments, outputs, room, || {}) }
 }
 
 /// [`run`], with `after` called at the end of each step.
@@ -63,10 +67,11 @@ pub(crate) unsafe fn run_watched(
     program: &Program,
     arguments: &[Argument],
     outputs: &[Option<*mut u8>],
+    room: Room<'_>,
     mut after: impl FnMut(),
 ) -> Result<Outcomes, Error> {
     let _floats = StandardFloats::enter();
-    let mut bound = Bound::new(program, arguments, outputs)?;
+    let mut bound = Bound::new(program, arguments, outputs, room)?;
     let verifies = jit::mode() == Jit::Verify;
     let mut shares = watch::is_looked_at().then(|| Shares::of(program));
     for (number, step) in program.steps.iter().enumerate() {
@@ -84,7 +89,7 @@ pub(crate) unsafe fn run_watched(
         .results
         .iter()
         .map(|result| match result.slot {
-            Slot::Buffer(id) => Outcome::Buffer(bound.take_buffer(id)),
+            Slot::Buffer(id) => bound.take_buffer(id).map_or(Outcome::Provided, Outcome::Buffer),
             Slot::Arena(_) => unreachable!("a result outlives the arena"),
             Slot::Parameter(n) => Outcome::Parameter(n),
             Slot::Output(_) => Outcome::Provided,
@@ -125,6 +130,7 @@ unsafe fn step(step: &Step, bound: &Bound<'_>) -> Result<(), Error> {
             Step::Loop(nest) => reduce::run(nest, bound),
             Step::Blocks(step) => blocks::run(step, bound),
             Step::Matmul(product) => matmul::run(product, bound),
+            Step::Library(call) => library::run(call, bound),
         }
     }
 }

@@ -22,10 +22,18 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/compile.md")]
+struct CompiledFunctions;
+
 pub mod array;
 pub mod ops;
 pub mod views;
 pub mod creation;
+pub mod pad;
+pub mod sorting;
+pub mod indexing;
+pub mod searching;
 mod operators;
 mod into_array;
 pub mod source;
@@ -33,6 +41,7 @@ mod capture;
 pub mod compile;
 mod cache;
 pub mod eval;
+pub mod function;
 mod aliasing;
 mod peak;
 pub mod recomputed;
@@ -40,6 +49,7 @@ mod run;
 mod lower;
 mod program;
 pub mod jit;
+pub mod accelerate;
 mod codegen;
 mod executor;
 pub mod kernels;
@@ -52,11 +62,12 @@ pub use array::Array;
 pub use cache::{CacheInfo, clear as clear_plan_cache, info as cache_info};
 pub use error::{Difference, Error, OperandNote};
 pub use eval::{eval, eval_with};
+pub use function::Function;
 pub use into_array::{IntoArray, lazy};
 pub use operators::Term;
 pub use plan::Plan;
 pub use raptors_ir as ir;
-pub use raptors_ir::{DType, Element, Shape};
+pub use raptors_ir::{BF16, DType, Element, F16, Order, Shape, Side, Type, Write};
 pub use raptors_passes::{FpMode, Options};
 pub use run::{apply_graph, random_inputs, run_graph};
 pub use runtime::watch::CancelToken;

@@ -3,10 +3,11 @@
 //! A region becomes a loop nest ([`nest`]): nodes become a lane program, views under its operands become offsets and
 //! strides. A region that uses its own reductions becomes several, which run in turn on each block of rows
 //! ([`blocks`]); a concat a nest per part ([`concat`]). A matrix product takes the elementwise work of its region
-//! as its epilogue ([`product`]).
+//! as its epilogue ([`product`]); a library op is a step by itself ([`library`]).
 
 mod blocks;
 mod concat;
+mod library;
 mod nest;
 mod product;
 
@@ -57,6 +58,10 @@ fn lower_region(graph: &Graph, nodes: &[NodeId], level: Level, steps: &mut Vec<S
     }
     if let Some(&product) = nodes.iter().find(|&&node| *graph.op(node) == Op::Matmul) {
         steps.push(Step::Matmul(Box::new(product::matrix_product(graph, product, nodes, level)?)));
+    } else if let [id] = *nodes
+        && let Op::Library(op) = graph.op(id)
+    {
+        steps.push(Step::Library(Box::new(library::library_call(graph, id, op))));
     } else if let Some(&last) = nodes.last().filter(|&&last| matches!(graph.op(last), Op::Concat(_))) {
         let nests = concat::concat(graph, last, nodes, level)?;
         steps.extend(nests.into_iter().map(|nest| Step::Loop(Box::new(nest))));

@@ -6,12 +6,17 @@
 use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Rem, Shl, Shr, Sub};
 use std::panic::Location;
 
-use raptors_ir::{DType, Element, ElementwiseOp, Literal, ReduceOp, Source, for_each_elementwise_op};
+use raptors_ir::{
+    DType, Element, ElementwiseOp, Literal, Order, ReduceOp, Side, Source, for_each_elementwise_op,
+};
 
 use crate::array::Array;
 use crate::error::Error;
+use crate::indexing::{self, Bounds};
 use crate::into_array::IntoArray;
 use crate::ops::{self, Axes, Operand, Weak};
+use crate::searching;
+use crate::sorting::{self, Start};
 use crate::source;
 use crate::views::{self, Index};
 
@@ -268,6 +273,72 @@ impl Array {
     pub fn clip(&self, low: impl Into<Term>, high: impl Into<Term>) -> Array {
         let (low, high) = (low.into(), high.into());
         or_invalid(ops::clip(Operand::Array(self), Some(low.operand()), Some(high.operand()), here()))
+    }
+
+    /// The sum of each element and those before it along `axis`; flattened first without one. Integers and `bool` are summed
+    /// in 64 bits.
+    #[must_use]
+    #[track_caller]
+    pub fn cumulative_sum(&self, axis: impl Into<Option<isize>>) -> Array {
+        or_invalid(sorting::cumulative_sum(self, axis.into(), None, Start::First, here()))
+    }
+
+    /// The product of each element and those before it along `axis`, as [`Array::cumulative_sum`].
+    #[must_use]
+    #[track_caller]
+    pub fn cumulative_prod(&self, axis: impl Into<Option<isize>>) -> Array {
+        or_invalid(sorting::cumulative_prod(self, axis.into(), None, Start::First, here()))
+    }
+
+    /// Each row along `axis` in order; flattened first without one. NaN is last, equal elements keep their order.
+    #[must_use]
+    #[track_caller]
+    pub fn sort(&self, axis: impl Into<Option<isize>>, order: Order) -> Array {
+        or_invalid(sorting::sort(self, axis.into(), order, here()))
+    }
+
+    /// The positions that put each row along `axis` in order, as [`Array::sort`].
+    #[must_use]
+    #[track_caller]
+    pub fn argsort(&self, axis: impl Into<Option<isize>>, order: Order) -> Array {
+        or_invalid(sorting::argsort(self, axis.into(), order, here()))
+    }
+
+    /// Each row along `axis` rearranged so that the elements at the positions `kth` are those of the sorted row.
+    #[must_use]
+    #[track_caller]
+    pub fn partition(&self, kth: &[isize], axis: impl Into<Option<isize>>) -> Array {
+        or_invalid(sorting::partition(self, kth, axis.into(), here()))
+    }
+
+    /// The positions that partition each row along `axis`, as [`Array::partition`].
+    #[must_use]
+    #[track_caller]
+    pub fn argpartition(&self, kth: &[isize], axis: impl Into<Option<isize>>) -> Array {
+        or_invalid(sorting::argpartition(self, kth, axis.into(), here()))
+    }
+
+    /// The elements at `positions` along `axis`; of the flattened array without one. Negative positions count from the end;
+    /// those out of bounds are an error of the evaluation.
+    #[must_use]
+    #[track_caller]
+    pub fn take(&self, positions: &Array, axis: impl Into<Option<isize>>) -> Array {
+        or_invalid(indexing::take(self, positions, axis.into(), Bounds::Checked, here()))
+    }
+
+    /// For each of `positions`, the element there along `axis`, at the same index otherwise.
+    #[must_use]
+    #[track_caller]
+    pub fn take_along_axis(&self, positions: &Array, axis: isize) -> Array {
+        or_invalid(indexing::take_along_axis(self, positions, Some(axis), here()))
+    }
+
+    /// Where each of the values would be inserted in this array, which ascends.
+    #[must_use]
+    #[track_caller]
+    pub fn searchsorted(&self, values: impl Into<Term>, side: Side) -> Array {
+        let values = values.into();
+        or_invalid(searching::searchsorted(self, values.operand(), side, None, here()))
     }
 
     /// The matrix product.

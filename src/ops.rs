@@ -6,11 +6,15 @@
 //! Promotion is NumPy 2's (NEP 50): arrays are strong; a plain number is weak, and takes the arrays' dtype when its kind
 //! allows.
 
+mod joins;
+
 use raptors_ir::{Class, DType, ElementwiseOp, IrError, Kind, Literal, Op, ReduceOp, Shape, Source, Type};
 use smallvec::SmallVec;
 
 use crate::array::{Array, Kind as NodeKind};
 use crate::error::Error;
+
+pub use joins::{concat, stack};
 
 /// A number without a dtype.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -66,6 +70,7 @@ impl Weak {
         match (self, dtype) {
             (Weak::Float(value), DType::F64) => Some(Literal::new(value)),
             (Weak::Float(value), DType::F32) => Some(Literal::new(value as f32)),
+            (Weak::Float(value), DType::F16 | DType::BF16) => Some(Literal::from_f64(dtype, value)),
             (Weak::Int(value), DType::F64) => Some(Literal::new(i64::try_from(value).ok()? as f64)),
             (Weak::Int(value), DType::F32) => Some(Literal::new(i64::try_from(value).ok()? as f32)),
             (Weak::Int(value), DType::I64) if op.class() != Class::Quotient && op != ElementwiseOp::Pow => {
@@ -83,6 +88,9 @@ impl Weak {
             Weak::Int(value) if dtype == DType::F32 => Ok(Literal::new(value as f32)),
             Weak::Int(value) => Ok(Literal::from_f64(dtype, value as f64)),
             Weak::Float(value) => Ok(Literal::from_f64(dtype, value)),
+            Weak::Complex(real, imag) if dtype == DType::Bool => {
+                Ok(Literal::new(raptors_ir::Bool::from(real != 0.0 || imag != 0.0)))
+            }
             Weak::Complex(real, imag) => Ok(Literal::complex(dtype.to_complex(), real, imag)),
         }
     }
@@ -133,13 +141,24 @@ fn convert(
     }
 }
 
+/// An operand that becomes part of an array of `dtype`, converted as NumPy converts what is written into one.
+pub(crate) fn converted(
+    op: &'static str,
+    operand: Operand<'_>,
+    dtype: DType,
+    source: Option<Source>,
+) -> Result<Array, Error> {
+    convert(op, operand, dtype, source)
+}
+
 /// `array` converted to `dtype`; the same array where it has that dtype.
+///
+/// # Errors
+///
+/// Complex numbers as real ones, other than `bool`.
 pub fn cast(array: &Array, dtype: DType, source: Option<Source>) -> Result<Array, Error> {
     if array.dtype() == dtype {
         return Ok(array.clone());
-    }
-    if array.dtype().is_complex() || dtype.is_complex() {
-        return Err(Error::Unsupported { dtype: if dtype.is_complex() { dtype } else { array.dtype() } });
     }
     Array::apply(Op::Cast(dtype), &[array], source)
 }
@@ -186,7 +205,9 @@ pub fn elementwise(
             Operand::Array(_) => convert(name, operand, dtype, source)?,
             Operand::Scalar(weak) => {
                 let literal = weak.to_literal(name, weak_dtype)?;
-                let literal = raptors_ir::scalar::cast(literal, dtype).ok_or(Error::Unsupported { dtype })?;
+                let Some(literal) = raptors_ir::scalar::cast(literal, dtype) else {
+                    unreachable!("{name} computes complex numbers as complex")
+                };
                 Array::scalar(literal, source)
             }
         };
@@ -341,7 +362,8 @@ pub fn clip(
 }
 
 /// `base ** exponent` as NumPy's operator computes it: exponents 2, 1, 0.5 and -1 of float arrays are `square`, the
-/// base, `sqrt` and `reciprocal`; 2 of integer arrays is `square`.
+/// base, `sqrt` and `reciprocal`; so they are of complex arrays, the whole ones as integers alone; 2 of integer arrays is
+/// `square`.
 pub fn power(base: &Array, exponent: Operand<'_>, source: Option<Source>) -> Result<Array, Error> {
     let x = Operand::Array(base);
     let number = match exponent {
@@ -350,19 +372,28 @@ pub fn power(base: &Array, exponent: Operand<'_>, source: Option<Source>) -> Res
         _ => None,
     };
     let weak_float = matches!(exponent, Operand::Scalar(Weak::Float(_)));
+    let (is_float, is_complex) = (base.dtype().is_float(), base.dtype().is_complex());
+    let takes_whole = is_float || (is_complex && !weak_float);
     let shortcut = match number {
-        Some(2.0) if base.dtype().is_float() || (base.dtype().is_integer() && !weak_float) => {
-            Some(ElementwiseOp::Square)
-        }
-        Some(1.0) if base.dtype().is_float() => Some(ElementwiseOp::Positive),
-        Some(0.5) if base.dtype().is_float() => Some(ElementwiseOp::Sqrt),
-        Some(-1.0) if base.dtype().is_float() => Some(ElementwiseOp::Reciprocal),
+        Some(2.0) if takes_whole || (base.dtype().is_integer() && !weak_float) => Some(ElementwiseOp::Square),
+        Some(1.0) if takes_whole => Some(ElementwiseOp::Positive),
+        Some(0.5) if is_float || is_complex => Some(ElementwiseOp::Sqrt),
+        Some(-1.0) if takes_whole => Some(ElementwiseOp::Reciprocal),
         _ => None,
     };
     match shortcut {
         Some(op) => elementwise(op, &[x], source),
         None => elementwise(ElementwiseOp::Pow, &[x, exponent], source),
     }
+}
+
+/// The angle of each number in the complex plane, in radians in [-pi, pi]; integers and `bool` are computed as floats.
+pub fn angle(x: Operand<'_>, source: Option<Source>) -> Result<Array, Error> {
+    let dtype = result_dtype(&[x]).unwrap_or(DType::F64);
+    let x = convert("angle", x, dtype.to_float(), source)?;
+    let part = |op| elementwise(op, &[Operand::Array(&x)], source);
+    let (re, im) = (part(ElementwiseOp::Real)?, part(ElementwiseOp::Imag)?);
+    elementwise(ElementwiseOp::Atan2, &[Operand::Array(&im), Operand::Array(&re)], source)
 }
 
 /// An array of `shape` that is `literal` everywhere.
@@ -436,7 +467,8 @@ pub fn arg_reduce(
     }
 }
 
-/// The arithmetic mean over `axes`: the sum divided by the count. Integers and `bool` are computed as `f64`.
+/// The arithmetic mean over `axes`: the sum divided by the count. Integers and `bool` are computed as `f64`;
+/// half-precision floats as `f32`, rounded at the end.
 pub fn mean(
     x: &Array,
     axes: Option<&[isize]>,
@@ -444,17 +476,22 @@ pub fn mean(
     dtype: Option<DType>,
     source: Option<Source>,
 ) -> Result<Array, Error> {
+    let half = x.dtype();
+    if half.is_half() && dtype.is_none() {
+        let mean = mean(x, axes, kept, Some(DType::F32), source)?;
+        return cast(&mean, half, source);
+    }
     let x = cast(x, dtype.unwrap_or(mean_dtype(x.dtype())), source)?;
     let count = reduced_count("mean", &x, axes)?;
     let sum = reduce(ReduceOp::Sum, &x, axes, kept, None, source)?;
-    elementwise(
-        ElementwiseOp::Divide,
-        &[Operand::Array(&sum), Operand::Scalar(Weak::Int(count as i128))],
-        source,
-    )
+    divided(&sum, count as f64, source)
 }
 
-/// The variance over `axes`: the mean of squared distances from the mean, divided by the count less `correction`.
+/// The variance over `axes`: the mean of squared distances from the mean, divided by the count less `correction`. That
+/// of complex numbers is real.
+///
+/// As in NumPy, each step of it is rounded to `f16`, and sums beyond 65504 are infinite; `bf16` is computed as `f32`,
+/// rounded at the end.
 pub fn var(
     x: &Array,
     axes: Option<&[isize]>,
@@ -462,15 +499,39 @@ pub fn var(
     correction: f64,
     source: Option<Source>,
 ) -> Result<Array, Error> {
+    if x.dtype() == DType::BF16 {
+        let var = var(&cast(x, DType::F32, source)?, axes, kept, correction, source)?;
+        return cast(&var, DType::BF16, source);
+    }
     let x = cast(x, mean_dtype(x.dtype()), source)?;
     let count = reduced_count("var", &x, axes)?;
-    let center = mean(&x, axes, Axes::Keep, None, source)?;
+    let sum = reduce(ReduceOp::Sum, &x, axes, Axes::Keep, None, source)?;
+    let center = divided(&sum, count as f64, source)?;
     let distance =
         elementwise(ElementwiseOp::Subtract, &[Operand::Array(&x), Operand::Array(&center)], source)?;
-    let squared = elementwise(ElementwiseOp::Square, &[Operand::Array(&distance)], source)?;
+    let squared = |part: &Array| elementwise(ElementwiseOp::Square, &[Operand::Array(part)], source);
+    let squared = match distance.dtype().is_complex() {
+        false => squared(&distance)?,
+        true => {
+            let part = |op| elementwise(op, &[Operand::Array(&distance)], source);
+            let squares = [squared(&part(ElementwiseOp::Real)?)?, squared(&part(ElementwiseOp::Imag)?)?];
+            let [re, im] = &squares;
+            elementwise(ElementwiseOp::Add, &[Operand::Array(re), Operand::Array(im)], source)?
+        }
+    };
     let sum = reduce(ReduceOp::Sum, &squared, axes, kept, None, source)?;
-    let divisor = Weak::Float((count as f64 - correction).max(0.0));
-    elementwise(ElementwiseOp::Divide, &[Operand::Array(&sum), Operand::Scalar(divisor)], source)
+    divided(&sum, (count as f64 - correction).max(0.0), source)
+}
+
+/// A sum divided by a count, which may be none that a half-precision float has.
+fn divided(sum: &Array, count: f64, source: Option<Source>) -> Result<Array, Error> {
+    let count = Operand::Scalar(Weak::Float(count));
+    if sum.dtype().is_half() {
+        let wide = cast(sum, DType::F64, source)?;
+        let quotient = elementwise(ElementwiseOp::Divide, &[Operand::Array(&wide), count], source)?;
+        return cast(&quotient, sum.dtype(), source);
+    }
+    elementwise(ElementwiseOp::Divide, &[Operand::Array(sum), count], source)
 }
 
 /// The square root of the variance.
@@ -537,49 +598,4 @@ pub fn matmul(x: &Array, y: &Array, source: Option<Source>) -> Result<Array, Err
         return Ok(product);
     }
     Array::apply(Op::Reshape(product.shape().without(&dropped)), &[&product], source)
-}
-
-/// Arrays joined along an axis (`None`: flattened first), promoted to one dtype.
-pub fn concat(arrays: &[&Array], axis: Option<isize>, source: Option<Source>) -> Result<Array, Error> {
-    let op = "concat";
-    let Some(dtype) = arrays.iter().map(|array| array.dtype()).reduce(DType::promote) else {
-        return Err(Array::mistaken(IrError::Arity { op, given: 0, needed: 1 }, arrays));
-    };
-    let mut operands: Vec<Array> = Vec::with_capacity(arrays.len());
-    for array in arrays {
-        let array = cast(array, dtype, source)?;
-        operands.push(match axis {
-            Some(_) => array,
-            None => {
-                let flat = Shape::new(&[array.size()]).map_err(|error| Array::mistaken(error, arrays))?;
-                Array::apply(Op::Reshape(flat), &[&array], source)?
-            }
-        });
-    }
-    let axis = raptors_ir::normalize_axis(op, axis.unwrap_or(0), operands[0].ndim())
-        .map_err(|error| Array::mistaken(error, arrays))?;
-    let references: Vec<&Array> = operands.iter().collect();
-    Array::apply(Op::Concat(axis), &references, source)
-}
-
-/// Arrays of one shape joined along a new axis.
-pub fn stack(arrays: &[&Array], axis: isize, source: Option<Source>) -> Result<Array, Error> {
-    let op = "stack";
-    let Some(first) = arrays.first() else {
-        return Err(Array::mistaken(IrError::Arity { op, given: 0, needed: 1 }, arrays));
-    };
-    if let Some(other) = arrays.iter().find(|array| array.shape() != first.shape()) {
-        let problem = format!("all arrays need one shape: {} and {} differ", first.shape(), other.shape());
-        return Err(Array::mistaken(IrError::Attribute { op, problem }, arrays));
-    }
-    let axis = raptors_ir::normalize_axis(op, axis, first.ndim() + 1)
-        .map_err(|error| Array::mistaken(error, arrays))?;
-    let mut dims = raptors_ir::Dims::from_slice(first.shape());
-    dims.insert(axis, 1);
-    let shape = Shape::from_dims(dims).map_err(|error| Array::mistaken(error, arrays))?;
-    let expanded: Result<Vec<Array>, Error> =
-        arrays.iter().map(|array| Array::apply(Op::Reshape(shape.clone()), &[array], source)).collect();
-    let expanded = expanded?;
-    let references: Vec<&Array> = expanded.iter().collect();
-    concat(&references, Some(axis as isize), source)
 }

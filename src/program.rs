@@ -2,11 +2,15 @@
 //!
 //! A program is made once for a structure, and holds no data: memory is named by [`Memory`] and bound at each run.
 
+mod library;
+
 use std::fmt;
 use std::ops::Range;
 
 use raptors_ir::{BufferId, DType, Dims, Shape, Slot, Strides, Type};
 
+use crate::accelerate::blas::Provider;
+use crate::accelerate::select::{Accelerated, Call};
 use crate::codegen::compiled::{Machine, Rows};
 use crate::codegen::lane::{LaneOp, LaneProgram, OperandId};
 use crate::codegen::tile::TileProgram;
@@ -14,6 +18,8 @@ use crate::executor::Engine;
 use crate::kernels::matmul::{is_divided, product_ns};
 use crate::kernels::product::grid;
 use crate::runtime::team;
+
+pub(crate) use library::{Around, LibraryCall, Spread};
 
 /// Memory a step touches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,8 +81,24 @@ impl Operand {
         self.memory == other.memory && a.start < b.end && b.start < a.end
     }
 
+    /// Whether this and `other` are the real and the imaginary parts of row-major complex numbers.
+    pub(crate) fn begins_pairs_with(&self, other: &Operand, dims: &[usize]) -> bool {
+        let item = self.dtype.size() as isize;
+        let mut expected = 2 * item;
+        let mut dims = dims.iter().zip(&self.strides).rev();
+        self.memory == other.memory
+            && self.dtype == other.dtype
+            && self.offset + item == other.offset
+            && self.strides == other.strides
+            && dims.all(|(&dim, &stride)| {
+                let fits = dim == 1 || stride == expected;
+                expected *= dim as isize;
+                fits
+            })
+    }
+
     /// Whether both are the same elements of the same memory.
-    fn is_at(&self, other: &Operand) -> bool {
+    pub(crate) fn is_at(&self, other: &Operand) -> bool {
         self.memory == other.memory && self.offset == other.offset && self.strides == other.strides
     }
 
@@ -119,6 +141,8 @@ pub(crate) struct LoopNest {
     pub(crate) tile: TileProgram,
     /// What runs it otherwise.
     pub(crate) machine: Machine,
+    /// What of it is left to Accelerate, in place of both.
+    pub(crate) accelerated: Accelerated,
     /// Nanoseconds an element takes on one thread, roughly.
     pub(crate) element_ns: f64,
 }
@@ -126,19 +150,31 @@ pub(crate) struct LoopNest {
 impl LoopNest {
     /// How `engine` cuts it to tiles.
     pub(crate) fn tile(&self, engine: Engine) -> &TileProgram {
-        match (engine, &self.machine) {
-            (Engine::Machine, Machine::Tiles(tile)) => tile,
-            (Engine::Machine, Machine::Rows(_) | Machine::Interpreter(_)) | (Engine::Interpreter, _) => {
+        match (engine, &self.accelerated, &self.machine) {
+            (Engine::Interpreter, ..) => &self.tile,
+            (Engine::Accelerated | Engine::Machine, Accelerated::Tiles { tile, .. }, _) => tile,
+            (Engine::Machine, _, Machine::Tiles(tile)) => tile,
+            (Engine::Accelerated, ..) | (Engine::Machine, _, Machine::Rows(_) | Machine::Interpreter(_)) => {
                 &self.tile
             }
         }
     }
 
+    /// The call of Accelerate that `engine` makes of it, if it does.
+    pub(crate) fn call(&self, engine: Engine) -> Option<&Call> {
+        match (engine, &self.accelerated) {
+            (Engine::Accelerated | Engine::Machine, Accelerated::Call(call)) => Some(call),
+            (Engine::Accelerated | Engine::Machine, _) | (Engine::Interpreter, _) => None,
+        }
+    }
+
     /// The kernel that `engine` runs over rows, if it does.
     pub(crate) fn rows(&self, engine: Engine) -> Option<&Rows> {
-        match (engine, &self.machine) {
-            (Engine::Machine, Machine::Rows(rows)) => Some(rows),
-            (Engine::Machine, Machine::Tiles(_) | Machine::Interpreter(_)) | (Engine::Interpreter, _) => None,
+        match (engine, &self.accelerated, &self.machine) {
+            (Engine::Interpreter | Engine::Accelerated, ..)
+            | (Engine::Machine, Accelerated::Tiles { .. }, _) => None,
+            (Engine::Machine, _, Machine::Rows(rows)) => Some(rows),
+            (Engine::Machine, _, Machine::Tiles(_) | Machine::Interpreter(_)) => None,
         }
     }
 
@@ -259,6 +295,8 @@ pub(crate) struct MatrixProduct {
     pub(crate) result: Option<Operand>,
     /// Elementwise work over the product's elements, in their row-major order.
     pub(crate) epilogue: Option<LoopNest>,
+    /// What computes the product.
+    pub(crate) provider: Provider,
 }
 
 /// One unit of a program, run to its end before the next.
@@ -270,6 +308,8 @@ pub(crate) enum Step {
     Blocks(Box<Blocks>),
     /// A matrix product.
     Matmul(Box<MatrixProduct>),
+    /// An algorithm over whole rows.
+    Library(Box<LibraryCall>),
 }
 
 impl Step {
@@ -279,6 +319,7 @@ impl Step {
             Step::Loop(nest) => std::slice::from_ref(nest),
             Step::Blocks(blocks) => &blocks.nests,
             Step::Matmul(product) => product.epilogue.as_slice(),
+            Step::Library(_) => &[],
         }
     }
 
@@ -287,6 +328,7 @@ impl Step {
         match self {
             Step::Loop(nest) => merged(nest.loaded().collect()),
             Step::Blocks(blocks) => merged(blocks.loaded().collect()),
+            Step::Library(call) => merged(call.operands.iter().map(Spread::access).collect()),
             Step::Matmul(product) => {
                 let [rows, inner, columns] = product.dims;
                 let lhs = product.lhs.access(&product.over(rows, inner));
@@ -306,6 +348,7 @@ impl Step {
         match self {
             Step::Loop(nest) => merged(nest.stored().collect()),
             Step::Blocks(blocks) => merged(blocks.nests.iter().flat_map(LoopNest::stored).collect()),
+            Step::Library(call) => merged(vec![call.result.access()]),
             Step::Matmul(product) => {
                 let [rows, _, columns] = product.dims;
                 let result = product.result.iter().map(|result| result.access(&product.over(rows, columns)));
@@ -321,6 +364,7 @@ impl Step {
         let nests = self.nests().iter().map(|nest| nest.size() as f64 * nest.element_ns).sum::<f64>();
         match self {
             Step::Loop(_) | Step::Blocks(_) => nests,
+            Step::Library(call) => call.one_thread_ns(),
             Step::Matmul(_) => nests + self.lane_ops() as f64 * MULTIPLICATION_NS,
         }
     }
@@ -328,7 +372,7 @@ impl Step {
     /// How much of a long run the step is, in nanoseconds that it takes on one thread, roughly.
     pub(crate) fn share_ns(&self) -> f64 {
         match self {
-            Step::Loop(_) | Step::Blocks(_) => self.one_thread_ns(),
+            Step::Loop(_) | Step::Blocks(_) | Step::Library(_) => self.one_thread_ns(),
             Step::Matmul(product) => {
                 let nests: f64 = self.nests().iter().map(|nest| nest.size() as f64 * nest.element_ns).sum();
                 let count: usize = product.batch.iter().product();
@@ -340,7 +384,7 @@ impl Step {
     /// How many jobs of the thread team it takes, one after the other.
     pub(crate) fn jobs(&self) -> usize {
         match self {
-            Step::Loop(_) | Step::Blocks(_) => 1,
+            Step::Loop(_) | Step::Blocks(_) | Step::Library(_) => 1,
             Step::Matmul(product) => {
                 let count: usize = product.batch.iter().product();
                 let each = match product.epilogue {
@@ -363,11 +407,12 @@ impl Step {
     }
 
     /// Elementwise ops, conversions and combining steps of reductions, each counted once per element; for a matrix
-    /// product, multiplications and additions.
+    /// product, multiplications and additions; for a library op, the elements of its result.
     pub(crate) fn lane_ops(&self) -> usize {
         match self {
             Step::Loop(nest) => nest.lane_ops(),
             Step::Blocks(blocks) => blocks.nests.iter().map(LoopNest::lane_ops).sum(),
+            Step::Library(call) => call.result.len(),
             Step::Matmul(product) => {
                 2 * product.dims.iter().product::<usize>() * product.batch.iter().product::<usize>()
                     + product.epilogue.as_ref().map_or(0, LoopNest::lane_ops)
@@ -468,6 +513,7 @@ impl fmt::Display for Step {
                 writeln!(f, "{} rows, blocks of {}", blocks.rows, blocks.rows_per_block)?;
                 return blocks.nests.iter().try_for_each(|nest| write!(f, "  on each block: {nest}"));
             }
+            Step::Library(call) => return call.fmt(f),
             Step::Matmul(product) => product,
         };
         let [m, k, n] = product.dims;
@@ -475,6 +521,9 @@ impl fmt::Display for Step {
         writeln!(f, "    m0 = {}\n    m1 = {}", product.lhs, product.rhs)?;
         if let Some(result) = &product.result {
             writeln!(f, "    m2 = {result}")?;
+        }
+        if let Some(line) = product.provider.line(product.dtype, product.dims) {
+            writeln!(f, "    {line}")?;
         }
         if let Some(epilogue) = &product.epilogue {
             write!(f, "  on each block: {epilogue}")?;
@@ -527,7 +576,11 @@ impl fmt::Display for LoopNest {
         for (m, operand) in self.operands.iter().enumerate() {
             writeln!(f, "    m{m} = {operand}")?;
         }
-        writeln!(f, "{}{}    {}", self.body, InPlace(self), self.machine)
+        write!(f, "{}{}", self.body, InPlace(self))?;
+        if let Some(line) = self.accelerated.line(self) {
+            writeln!(f, "    {line}")?;
+        }
+        writeln!(f, "    {}", self.machine)
     }
 }
 

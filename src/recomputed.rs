@@ -71,7 +71,8 @@ pub(crate) fn record(op: &'static str, source: Option<Source>, ops: u64) {
 /// Whether an op makes new values, rather than name or move some.
 pub(crate) fn computes(op: &Op) -> bool {
     match op {
-        Op::Elementwise(_) | Op::Where | Op::Cast(_) | Op::Reduce(..) | Op::Matmul => true,
+        Op::Elementwise(_) | Op::Where | Op::Cast(_) | Op::Reduce(..) | Op::Matmul | Op::Library(_) => true,
+        Op::Complex | Op::Part(_) => false,
         Op::Parameter(_) | Op::Constant(_) | Op::Iota(_) | Op::Copy | Op::Concat(_) => false,
         Op::Slice(_) | Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) => false,
     }

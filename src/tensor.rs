@@ -49,9 +49,24 @@ impl Tensor {
         Some(unsafe { std::slice::from_raw_parts(self.buffer.as_ptr().cast(), self.ty.shape.size()) })
     }
 
+    /// The real and imaginary parts of the elements in row-major order, if they are complex and `T` is the type of parts.
+    pub fn as_parts<T: Element>(&self) -> Option<&[[T; 2]]> {
+        if !self.ty.dtype.is_complex() || T::DTYPE != self.ty.dtype.part() {
+            return None;
+        }
+        // SAFETY: the buffer is 64-byte aligned, holds this many initialised pairs, and every bit pattern is a value of an
+        // `Element`.
+        Some(unsafe { std::slice::from_raw_parts(self.buffer.as_ptr().cast(), self.ty.shape.size()) })
+    }
+
     /// A copy of the elements in row-major order, if `T` is their type.
     pub fn to_vec<T: Element>(&self) -> Option<Vec<T>> {
         self.as_slice().map(<[T]>::to_vec)
+    }
+
+    /// The address of the first element.
+    pub(crate) fn address(&self) -> *const u8 {
+        self.buffer.as_ptr()
     }
 
     /// The memory.

@@ -4,11 +4,23 @@
 
 use raptors::array::{Array, Donation, Leaf, Memory};
 use raptors::eval::{Evaluated, OutMemory, eval_into};
+use raptors::indexing::{self, Key};
 use raptors::ir::Literal;
-use raptors::{DType, Error, Index, Options, Plan, Shape, lazy};
+use raptors::{BF16, DType, Error, F16, Index, Options, Order, Plan, Shape, Side, lazy};
 
 fn floats(array: &Array) -> Vec<f32> {
     array.eval().unwrap().to_vec().unwrap()
+}
+
+#[test]
+fn halves_are_elements_like_others() {
+    let half = |value: f32| F16::from_f32(value);
+    let x = lazy(&[1.0, 2.0, 300.0].map(half));
+    let y = (&x * &x + 0.5).eval().unwrap();
+    assert_eq!(y.as_slice::<F16>(), Some(&[1.5, 4.5, f32::INFINITY].map(half)[..]));
+    let y = lazy(&[BF16::from_f32(3.0)]) / 7.0;
+    assert_eq!(y.eval().unwrap().as_slice::<BF16>(), Some(&[BF16::from_f32(3.0 / 7.0)][..]));
+    assert_eq!(lazy(&[1i8]).sqrt().dtype(), DType::F16);
 }
 
 #[test]
@@ -189,4 +201,28 @@ fn ndarray_arrays_come_and_go() {
     let x = ndarray::arr2(&[[1.0f64, 2.0], [3.0, 4.0]]);
     let doubled = (lazy(x.t().to_owned()) * 2.0).eval().unwrap().to_ndarray::<f64>().unwrap();
     assert_eq!(doubled, ndarray::arr2(&[[2.0, 6.0], [4.0, 8.0]]).into_dyn());
+}
+
+#[test]
+fn rows_are_sorted_accumulated_selected_and_searched() {
+    let x = lazy(&[3.0f32, 1.0, f32::NAN, 2.0]);
+    let sorted = x.sort(0, Order::Ascending).eval().unwrap();
+    assert_eq!(sorted.as_slice::<f32>().unwrap()[..3], [1.0, 2.0, 3.0]);
+    assert!(sorted.as_slice::<f32>().unwrap()[3].is_nan());
+    let order = x.argsort(0, Order::Descending);
+    assert_eq!(order.eval().unwrap().as_slice::<i64>(), Some(&[2, 0, 3, 1][..]));
+    assert_eq!(x.take(&order, 0).cumulative_sum(None).shape().dims(), [4]);
+    let sums = lazy(&[1i32, 2, 3]).cumulative_sum(0).eval().unwrap();
+    assert_eq!(sums.as_slice::<i64>(), Some(&[1, 3, 6][..]));
+    let found = lazy(&[1.0f64, 2.0, 2.0]).searchsorted(2.0, Side::Right).eval().unwrap();
+    assert_eq!(found.as_slice::<i64>(), Some(&[3][..]));
+    let positive = indexing::select(&x, &[Key::Array(x.greater(1.5))], &Options::default(), None).unwrap();
+    assert_eq!(positive.eval().unwrap().as_slice::<f32>(), Some(&[3.0, 2.0][..]));
+}
+
+#[test]
+fn positions_out_of_bounds_are_an_error_of_the_evaluation() {
+    let y = lazy(&[1.0f32, 2.0]).take(&lazy(&[0i64, -3]), 0) * 2.0;
+    let message = y.eval().unwrap_err().to_string();
+    assert_eq!(message, "gather: index -3 is out of bounds for axis 0 with length 2");
 }

@@ -37,7 +37,8 @@ pub(crate) fn leaf(parameter: &Parameter, elements: &[Literal]) -> Array {
         }
         let mut bytes = element.bits().to_le_bytes()[..item].to_vec();
         if swapped {
-            bytes.reverse();
+            let part = ty.dtype.part().size();
+            bytes.chunks_mut(part).for_each(<[u8]>::reverse);
         }
         memory[at as usize..][..item].copy_from_slice(&bytes);
     }
@@ -89,13 +90,20 @@ pub(crate) fn elements(tensor: &Tensor) -> Vec<Literal> {
     fn of<T: raptors::Element>(tensor: &Tensor) -> Vec<Literal> {
         tensor.as_slice::<T>().unwrap().iter().map(|&value| Literal::new(value)).collect()
     }
-    raptors::ir::dispatch_dtype!(tensor.dtype(), T => of::<T>(tensor), complex => unreachable!("no complex graphs"))
+    fn of_parts<T: raptors::Element>(tensor: &Tensor) -> Vec<Literal> {
+        let parts = tensor.as_parts::<T>().unwrap();
+        parts.iter().map(|&parts| Literal::of_parts(parts.map(Literal::new))).collect()
+    }
+    raptors::ir::dispatch_dtype!(tensor.dtype(), T => of::<T>(tensor), complex => match tensor.dtype() {
+        DType::C64 => of_parts::<f32>(tensor),
+        _ => of_parts::<f64>(tensor),
+    })
 }
 
 /// Whether a node's bits depend on the order in which elements are combined.
 pub(crate) fn order_matters(graph: &Graph, id: NodeId) -> bool {
     let own = matches!(graph.op(id), Op::Reduce(ReduceOp::Sum | ReduceOp::Prod, _))
-        && graph.node(id).ty.dtype.is_float();
+        && !graph.node(id).ty.dtype.is_integer();
     own || graph.operands(id).iter().any(|&operand| order_matters(graph, operand))
 }
 

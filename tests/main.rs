@@ -1,11 +1,14 @@
 //! The integration tests of raptors, in one binary.
 
+#[cfg(all(feature = "accelerate-shim", not(target_os = "macos")))]
+mod accelerate;
 mod api;
 mod cancel;
 mod codegen;
 mod donation;
 mod eval;
 mod explain;
+mod function;
 mod fuzz;
 mod huge;
 mod kernels;

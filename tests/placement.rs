@@ -11,7 +11,7 @@ use raptors_ir::{
     BufferId, DType, Destination, Graph, Layout, NodeId, Op, Output, Parameter, Placement, Shape, Slot, Type,
     parse, verify,
 };
-use raptors_passes::access::root_of;
+use raptors_passes::access::{part_of, root_of};
 use raptors_passes::{Ledger, Options, check_place, place};
 
 use crate::support::{Random, random_graph};
@@ -64,7 +64,7 @@ fn source(graph: &Graph, id: NodeId, flat: usize) -> (NodeId, usize) {
             let at = |(&i, &dim): (&usize, &usize)| if dim == 1 { 0 } else { i };
             flat_of(shape, &index[lead..].iter().zip(shape.iter()).map(at).collect::<Vec<_>>())
         }
-        Op::Reshape(_) => flat,
+        Op::Reshape(_) | Op::Part(_) => flat,
         _ => return (id, flat),
     };
     source(graph, operand, flat)
@@ -104,7 +104,7 @@ fn is_sound(graph: &Graph) -> bool {
         // For each byte that is read, the elements it is read for: `None` where that is not one element.
         let mut read_for: HashMap<Address, Vec<Option<usize>>> = HashMap::new();
         for &node in nodes {
-            for operand in graph.operands(node) {
+            for (n, operand) in graph.operands(node).into_iter().enumerate() {
                 let elements = graph.shape(operand).size();
                 for flat in 0..elements {
                     let (root, element) = source(graph, operand, flat);
@@ -119,9 +119,17 @@ fn is_sound(graph: &Graph) -> bool {
                     };
                     let same_space = match graph.op(node) {
                         Op::Reduce(..) => true,
-                        op => op.is_elementwise() && graph.shape(operand) == graph.shape(node),
+                        // Of a library op's operands, the first is what it works on in place.
+                        Op::Library(_) if n > 0 => false,
+                        op => op.runs_in_place() && graph.shape(operand) == graph.shape(node),
                     };
-                    for byte in bytes_of(root, element) {
+                    let mut bytes = bytes_of(root, element);
+                    if let Some(part) = part_of(graph, operand) {
+                        let dtype = graph.node(root).ty.dtype;
+                        let start = bytes.start + part.offset(dtype);
+                        bytes = start..start + dtype.part().size();
+                    }
+                    for byte in bytes {
                         let address = address(slot, byte);
                         if memory.get(&address) != Some(&(root, byte)) {
                             return false;
@@ -141,7 +149,7 @@ fn is_sound(graph: &Graph) -> bool {
             for flat in 0..ty.shape.size() {
                 for byte in bytes_of(node, flat) {
                     let address = address(slot, byte);
-                    let own = graph.op(node).is_elementwise().then_some(flat);
+                    let own = graph.op(node).runs_in_place().then_some(flat);
                     let readers = read_for.get(&address);
                     let disturbs = |readers: &Vec<Option<usize>>| {
                         let last = nodes.iter().map(|&node| passes(graph, nodes, node)).max();

@@ -7,7 +7,7 @@
 
 use raptors_ir::{DType, Graph, Kind, Literal, NodeId, Op, Parameter, parse, scalar, verify};
 use raptors_passes::simplify::{self, RULES, Rule};
-use raptors_passes::{FpMode, Ledger, Options};
+use raptors_passes::{FpMode, Ledger, Options, legalize};
 
 use crate::support::{Random, RirFile, blessing, diff, evaluate, files, root, same};
 
@@ -39,7 +39,7 @@ fn cases_of(file: &RirFile) -> Vec<Case> {
 
 const SIGNED: [&str; 4] = ["i8", "i16", "i32", "i64"];
 const UNSIGNED: [&str; 4] = ["u8", "u16", "u32", "u64"];
-const FLOATS: [&str; 2] = ["f32", "f64"];
+const FLOATS: [&str; 4] = ["f16", "bf16", "f32", "f64"];
 
 /// The graph in other dtypes: its integers in each integer dtype, its floats in each float dtype. A graph that mixes
 /// dtypes of a family is taken as it is.
@@ -57,9 +57,11 @@ fn retyped(text: &str) -> Vec<Graph> {
     graphs.filter(|graph| verify(graph).is_ok()).collect()
 }
 
+/// What `simplify` makes of a graph in which kernels can compute.
 fn simplified(graph: &Graph, fp: FpMode) -> (Graph, Vec<&'static str>) {
     let mut ledger = Ledger::default();
-    let new = simplify::run(graph, &Options::from(fp), &mut ledger);
+    let legal = legalize::run(graph, &Options::from(fp), &mut Ledger::default());
+    let new = simplify::run(&legal, &Options::from(fp), &mut ledger);
     (new, ledger.records.iter().map(|record| record.rule).collect())
 }
 
@@ -149,6 +151,8 @@ fn is_pointwise(graph: &Graph) -> bool {
         | Op::Elementwise(_)
         | Op::Where
         | Op::Cast(_)
+        | Op::Complex
+        | Op::Part(_)
         | Op::Broadcast(_) => true,
         Op::Iota(_)
         | Op::Reduce(..)
@@ -157,6 +161,7 @@ fn is_pointwise(graph: &Graph) -> bool {
         | Op::Permute(_)
         | Op::Matmul
         | Op::Concat(_)
+        | Op::Library(_)
         | Op::Copy => false,
     })
 }
@@ -172,6 +177,8 @@ fn at_point(graph: &Graph, arguments: &[Literal]) -> Vec<Literal> {
             Op::Elementwise(op) => scalar::evaluate(*op, &operands),
             Op::Where => Some(operands[if operands[0].bits() != 0 { 1 } else { 2 }]),
             Op::Cast(to) => scalar::cast(operands[0], *to),
+            Op::Complex => Some(Literal::of_parts([operands[0], operands[1]])),
+            Op::Part(part) => Some(operands[0].part(*part)),
             Op::Broadcast(_) => Some(operands[0]),
             op => panic!("{} is not pointwise", op.name()),
         };
@@ -214,7 +221,7 @@ fn values(dtype: DType, count: usize) -> Vec<Literal> {
     match (dtype, count) {
         (DType::Bool, _) => vec![Literal::zero(dtype), Literal::one(dtype)],
         (DType::I8 | DType::U8, ..=2) => all(8),
-        (DType::I16 | DType::U16, 1) => all(16),
+        (DType::I16 | DType::U16 | DType::F16 | DType::BF16, 1) => all(16),
         // A float of each sign, each exponent, and as many first digits as 16 bits have room for.
         (DType::F32 | DType::F64, 1) => {
             let lower = 8 * dtype.size() as u32 - 16;
@@ -242,7 +249,12 @@ fn boundaries(dtype: DType, random: usize) -> Vec<Literal> {
     let width = 8 * dtype.size() as u32;
     let mut bits: Vec<u128> = match dtype.kind() {
         Kind::Float => {
-            let fraction = if dtype == DType::F32 { 23 } else { 52 };
+            let fraction = match dtype {
+                DType::F16 => 10,
+                DType::BF16 => 7,
+                DType::F32 => 23,
+                _ => 52,
+            };
             let infinity = ((1u128 << (width - 1 - fraction)) - 1) << fraction;
             let of = |value: f64| Literal::from_f64(dtype, value).bits();
             let numbers = [0.0, 0.1, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 10.0, 1e10, 4503599627370495.5].map(of);
@@ -257,7 +269,7 @@ fn boundaries(dtype: DType, random: usize) -> Vec<Literal> {
                 infinity + (1 << (fraction - 1)),
             ];
             let powers = [-100.0, -30.0, -24.0, -1.0, 1.0, 23.0, 24.0, 53.0, 100.0].map(|k| of(f64::exp2(k)));
-            let neighbours = powers.iter().flat_map(|bits| [bits - 1, *bits, bits + 1]);
+            let neighbours = powers.iter().flat_map(|bits| [bits.saturating_sub(1), *bits, bits + 1]);
             let positive: Vec<u128> = numbers.into_iter().chain(edges).chain(neighbours).collect();
             positive.iter().flat_map(|&bits| [bits, bits | 1 << (width - 1)]).collect()
         }

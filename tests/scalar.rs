@@ -25,11 +25,8 @@ fn values(dtype: DType) -> Vec<Literal> {
         values.extend([f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN].map(of));
         // The smallest subnormals, and the largest.
         let sign = 1u128 << (8 * dtype.size() - 1);
-        let largest = Literal::from_f64(
-            dtype,
-            if dtype == DType::F32 { f32::MIN_POSITIVE.into() } else { f64::MIN_POSITIVE },
-        );
-        values.extend([1, sign | 1, largest.bits() - 1].map(|bits| Literal::from_bits(dtype, bits)));
+        let smallest_normal = 1u128 << (digits(dtype) - 1);
+        values.extend([1, sign | 1, smallest_normal - 1].map(|bits| Literal::from_bits(dtype, bits)));
     } else {
         let bits = 8 * dtype.size();
         values.extend(
@@ -39,6 +36,16 @@ fn values(dtype: DType) -> Vec<Literal> {
     values.extend((0..12).map(|_| Literal::from_bits(dtype, random.bits().into())));
     values.extend((0..6).map(|_| of(random.below(200) as f64 - 100.0)));
     values
+}
+
+/// The digits of a float.
+fn digits(dtype: DType) -> usize {
+    match dtype {
+        DType::F16 => 11,
+        DType::BF16 => 8,
+        DType::F32 => 24,
+        _ => 53,
+    }
 }
 
 fn evaluate(op: ElementwiseOp, operands: &[Literal]) -> Literal {
@@ -72,6 +79,13 @@ fn an_op_is_defined_for_the_dtypes_its_row_accepts() {
     for &op in ElementwiseOp::ALL {
         for dtype in real_dtypes() {
             let expected = op.accepts(dtype).then(|| (dtype, op.result_dtype(dtype), op.arity()));
+            if dtype.is_half() {
+                // Defined by `f32`, where there is a definition to visit.
+                let one = vec![Literal::one(dtype); op.arity()];
+                let found = scalar::evaluate(op, &one).map(|value| value.dtype());
+                assert_eq!(found, expected.map(|(_, result, _)| result), "{} of {dtype}", op.name());
+                continue;
+            }
             assert_eq!(scalar::visit(op, dtype, Signature), expected, "{} of {dtype}", op.name());
         }
     }
@@ -159,13 +173,12 @@ fn promotion_is_a_least_upper_bound() {
 
 #[test]
 fn casts_to_a_dtype_that_holds_all_values_go_back() {
-    let float_digits = |dtype: DType| if dtype == DType::F32 { 24 } else { 53 };
     for from in real_dtypes() {
         for to in real_dtypes() {
             // NumPy promotes to the smallest dtype that holds both, except that 64-bit integers go to f64.
             let integer_digits = if from.is_integer() { 8 * from.size() } else { 1 };
-            let holds = from.promote(to) == to
-                && (!to.is_float() || from.is_float() || integer_digits <= float_digits(to));
+            let holds =
+                from.promote(to) == to && (!to.is_float() || from.is_float() || integer_digits <= digits(to));
             if !holds {
                 continue;
             }
@@ -213,6 +226,70 @@ fn casts_of_floats_to_integers_give_numpys_results() {
             }
         }
     }
+}
+
+/// `f64` holds the exact result of most of these, and rounds the others where it makes no difference to a half.
+#[test]
+fn arithmetic_of_halves_is_the_exact_result_rounded_once() {
+    use ElementwiseOp::{Add, Divide, Multiply, Remainder, Sqrt, Subtract};
+    let exact = |op, x: f64, y: f64| match op {
+        Add => x + y,
+        Subtract => x - y,
+        Multiply => x * y,
+        Divide => x / y,
+        _ => x.sqrt(),
+    };
+    let mut random = Random::new(17);
+    let draw: Vec<Literal> = (0..700)
+        .map(|_| Literal::from_bits(DType::F16, random.bits().into()))
+        .chain(values(DType::F16))
+        .collect();
+    let of = |value: Literal| value.to_f64().unwrap();
+    for [x, y] in pairs(&draw) {
+        for op in [Add, Subtract, Multiply, Divide] {
+            let expected = Literal::new(raptors_ir::F16::from_f64(exact(op, of(x), of(y))));
+            let found = evaluate(op, &[x, y]);
+            assert!(same(found, expected), "{} of {x:?}, {y:?}: {found:?}, not {expected:?}", op.name());
+        }
+        let found = of(evaluate(Remainder, &[x, y]));
+        assert!(found.is_nan() || found == 0.0 || (found < 0.0) == (of(y) < 0.0), "{x:?} % {y:?}: {found}");
+    }
+    for bits in 0..1 << 16 {
+        let x = Literal::from_bits(DType::F16, bits);
+        let expected = Literal::new(raptors_ir::F16::from_f64(exact(Sqrt, of(x), 0.0)));
+        assert!(same(evaluate(Sqrt, &[x]), expected), "sqrt of {x:?}");
+    }
+}
+
+/// `legalize` writes it in `f32`; here it is the neighbour in the order of the bits.
+#[test]
+fn nextafter_of_halves_is_the_neighbour() {
+    for (dtype, infinity) in [(DType::F16, 0x7c00), (DType::BF16, 0x7f80)] {
+        let of = |bits: u128| Literal::from_bits(dtype, bits);
+        let next = |x, y| evaluate(ElementwiseOp::Nextafter, &[of(x), of(y)]).bits();
+        for bits in 1..infinity {
+            assert_eq!(next(bits, infinity), bits + 1);
+            assert_eq!(next(bits, 0x8000 | bits), bits - 1);
+            assert_eq!(next(0x8000 | bits, 0x8000 | infinity), 0x8000 | (bits + 1));
+            assert_eq!(next(0x8000 | bits, 0), 0x8000 | (bits - 1));
+        }
+        assert_eq!([next(0, 0x8005), next(0x8000, 5), next(infinity, 0)], [0x8001, 1, infinity - 1]);
+        assert_eq!(next(0, 0x8000), if dtype == DType::F16 { 0 } else { 0x8000 });
+        assert!(
+            of(next(0x7fff, 0)).to_f64().unwrap().is_nan() && of(next(0, 0x7fff)).to_f64().unwrap().is_nan()
+        );
+    }
+}
+
+#[test]
+fn casts_of_halves_go_through_f32_but_that_of_f64_to_f16() {
+    let cast = |value: f64, to| scalar::cast(Literal::new(value), to).unwrap().bits();
+    // Just above the middle of 1 and the next number: f32 has no room for the difference.
+    assert_eq!(cast(1.0 + 2f64.powi(-11) + 2f64.powi(-40), DType::F16), 0x3c01);
+    assert_eq!(cast(1.0 + 2f64.powi(-8) + 2f64.powi(-40), DType::BF16), 0x3f80);
+    let integer = |value: i64, to| scalar::cast(Literal::new(value), to).unwrap().bits();
+    assert_eq!([integer(65519, DType::F16), integer(65520, DType::F16)], [0x7bff, 0x7c00]);
+    assert_eq!([integer(0x0101_0001, DType::BF16), integer(-3, DType::BF16)], [0x4b80, 0xc040]);
 }
 
 #[test]

@@ -77,6 +77,11 @@ impl GraphBuilder {
         self.push(Op::Cast(dtype), &[x])
     }
 
+    /// Complex numbers of these parts.
+    pub fn complex(&mut self, real: NodeId, imag: NodeId) -> Result<NodeId, IrError> {
+        self.push(Op::Complex, &[real, imag])
+    }
+
     /// Reduction over ascending `axes`, which stay with length 1.
     pub fn reduce(&mut self, op: crate::ReduceOp, x: NodeId, axes: &[usize]) -> Result<NodeId, IrError> {
         self.push(Op::Reduce(op, Dims::from_slice(axes)), &[x])
@@ -85,6 +90,11 @@ impl GraphBuilder {
     /// Matrix product.
     pub fn matmul(&mut self, x: NodeId, y: NodeId) -> Result<NodeId, IrError> {
         self.push(Op::Matmul, &[x, y])
+    }
+
+    /// An algorithm over whole rows.
+    pub fn library(&mut self, op: crate::LibraryOp, operands: &[NodeId]) -> Result<NodeId, IrError> {
+        self.push(Op::Library(op), operands)
     }
 
     /// Ends the graph with these results.

@@ -1,10 +1,14 @@
 //! Element types: names, sizes, classes, NumPy's promotion.
 //!
-//! [`DType`] is a closed set: the Python array API's thirteen types. Complex types can be named, promoted and
-//! printed; no kernel computes with them yet. [`Element`] ties a Rust type to its `DType`, and
+//! [`DType`] is a closed set: the Python array API's thirteen types, and two half-precision floats. No kernel computes with
+//! these, nor with complex types: halves are computed with as `f32` ([`half`](crate::half)), and complex numbers are pairs of
+//! real ones in memory, of which [`complex`](crate::complex) says what ops do to them. [`Element`] ties a Rust type to its
+//! `DType`, and
 //! [`dispatch_dtype!`](crate::dispatch_dtype) turns a run-time `DType` into a generic call.
 
 use std::fmt;
+
+use crate::{BF16, F16};
 
 /// The type of one array element.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -27,6 +31,10 @@ pub enum DType {
     U32,
     /// Unsigned 64-bit integer.
     U64,
+    /// IEEE 754 binary16.
+    F16,
+    /// The upper half of an `f32`: 8 significant bits, its range.
+    BF16,
     /// IEEE 754 binary32.
     F32,
     /// IEEE 754 binary64.
@@ -46,7 +54,7 @@ pub enum Kind {
     Signed,
     /// `u8` to `u64`.
     Unsigned,
-    /// `f32`, `f64`.
+    /// `f16`, `bf16`, `f32`, `f64`.
     Float,
     /// `c64`, `c128`.
     Complex,
@@ -54,7 +62,7 @@ pub enum Kind {
 
 impl DType {
     /// Every dtype, in declaration order.
-    pub const ALL: [DType; 13] = [
+    pub const ALL: [DType; 15] = [
         DType::Bool,
         DType::I8,
         DType::I16,
@@ -64,6 +72,8 @@ impl DType {
         DType::U16,
         DType::U32,
         DType::U64,
+        DType::F16,
+        DType::BF16,
         DType::F32,
         DType::F64,
         DType::C64,
@@ -74,7 +84,7 @@ impl DType {
     pub const fn size(self) -> usize {
         match self {
             DType::Bool | DType::I8 | DType::U8 => 1,
-            DType::I16 | DType::U16 => 2,
+            DType::I16 | DType::U16 | DType::F16 | DType::BF16 => 2,
             DType::I32 | DType::U32 | DType::F32 => 4,
             DType::I64 | DType::U64 | DType::F64 | DType::C64 => 8,
             DType::C128 => 16,
@@ -87,7 +97,7 @@ impl DType {
             DType::Bool => Kind::Bool,
             DType::I8 | DType::I16 | DType::I32 | DType::I64 => Kind::Signed,
             DType::U8 | DType::U16 | DType::U32 | DType::U64 => Kind::Unsigned,
-            DType::F32 | DType::F64 => Kind::Float,
+            DType::F16 | DType::BF16 | DType::F32 | DType::F64 => Kind::Float,
             DType::C64 | DType::C128 => Kind::Complex,
         }
     }
@@ -97,9 +107,14 @@ impl DType {
         matches!(self.kind(), Kind::Signed | Kind::Unsigned)
     }
 
-    /// Whether this is `f32` or `f64`.
+    /// Whether this is `f16`, `bf16`, `f32` or `f64`.
     pub const fn is_float(self) -> bool {
         matches!(self.kind(), Kind::Float)
+    }
+
+    /// Whether this is `f16` or `bf16`, which are computed with as `f32`.
+    pub const fn is_half(self) -> bool {
+        matches!(self, DType::F16 | DType::BF16)
     }
 
     /// Whether this is `c64` or `c128`.
@@ -119,6 +134,8 @@ impl DType {
             DType::U16 => "u16",
             DType::U32 => "u32",
             DType::U64 => "u64",
+            DType::F16 => "f16",
+            DType::BF16 => "bf16",
             DType::F32 => "f32",
             DType::F64 => "f64",
             DType::C64 => "c64",
@@ -126,7 +143,7 @@ impl DType {
         }
     }
 
-    /// NumPy's name: `float32`.
+    /// NumPy's name: `float32`. That of `bf16` is `ml_dtypes`'.
     pub const fn numpy_name(self) -> &'static str {
         match self {
             DType::Bool => "bool",
@@ -138,6 +155,8 @@ impl DType {
             DType::U16 => "uint16",
             DType::U32 => "uint32",
             DType::U64 => "uint64",
+            DType::F16 => "float16",
+            DType::BF16 => "bfloat16",
             DType::F32 => "float32",
             DType::F64 => "float64",
             DType::C64 => "complex64",
@@ -150,7 +169,8 @@ impl DType {
         DType::ALL.into_iter().find(|dtype| dtype.name() == name || dtype.numpy_name() == name)
     }
 
-    /// NumPy's `result_type` of two array dtypes (NEP 50: both strong).
+    /// NumPy's `result_type` of two array dtypes (NEP 50: both strong). `bf16` promotes as `ml_dtypes` has it: it holds
+    /// `bool` and 8-bit integers, and what it has in common with `f16` is `f32`.
     ///
     /// ```
     /// use raptors_ir::DType::*;
@@ -164,31 +184,53 @@ impl DType {
             (_, Kind::Bool) => a,
             (Kind::Signed, Kind::Signed)
             | (Kind::Unsigned, Kind::Unsigned)
-            | (Kind::Float, Kind::Float)
             | (Kind::Complex, Kind::Complex) => wider(a, b),
+            (Kind::Float, Kind::Float) => floats(a, b),
             (Kind::Signed, Kind::Unsigned) => signed_and_unsigned(a, b),
             (Kind::Unsigned, Kind::Signed) => signed_and_unsigned(b, a),
-            (Kind::Float, Kind::Signed | Kind::Unsigned) => wider(a, b.to_float()),
-            (Kind::Signed | Kind::Unsigned, Kind::Float) => wider(a.to_float(), b),
+            (Kind::Float, Kind::Signed | Kind::Unsigned) => float_and_integer(a, b),
+            (Kind::Signed | Kind::Unsigned, Kind::Float) => float_and_integer(b, a),
             (Kind::Complex, _) => wider(a, b.to_float().to_complex()),
             (_, Kind::Complex) => wider(a.to_float().to_complex(), b),
         }
     }
 
-    /// The float type that functions such as `sqrt` compute in: integers of up to 16 bits and `bool` go to `f32`,
-    /// wider ones to `f64`. NumPy uses `float16` for 8-bit operands; raptors has no `f16`, and uses `f32`.
+    /// The float type that functions such as `sqrt` compute in: `bool` and integers of 8 bits go to `f16`, of 16 bits to
+    /// `f32`, wider ones to `f64`.
     pub const fn to_float(self) -> DType {
         match self {
-            DType::Bool | DType::I8 | DType::I16 | DType::U8 | DType::U16 | DType::F32 => DType::F32,
-            DType::I32 | DType::I64 | DType::U32 | DType::U64 | DType::F64 => DType::F64,
-            DType::C64 | DType::C128 => self,
+            DType::Bool | DType::I8 | DType::U8 => DType::F16,
+            DType::I16 | DType::U16 => DType::F32,
+            DType::I32 | DType::I64 | DType::U32 | DType::U64 => DType::F64,
+            DType::F16 | DType::BF16 | DType::F32 | DType::F64 | DType::C64 | DType::C128 => self,
         }
     }
 
-    /// The complex type whose parts are this float type.
+    /// The dtype of the parts of a complex number; any other dtype itself.
+    pub const fn part(self) -> DType {
+        match self {
+            DType::C64 => DType::F32,
+            DType::C128 => DType::F64,
+            DType::Bool
+            | DType::I8
+            | DType::I16
+            | DType::I32
+            | DType::I64
+            | DType::U8
+            | DType::U16
+            | DType::U32
+            | DType::U64
+            | DType::F16
+            | DType::BF16
+            | DType::F32
+            | DType::F64 => self,
+        }
+    }
+
+    /// The complex type whose parts are this float type, or hold it.
     pub const fn to_complex(self) -> DType {
         match self {
-            DType::F32 | DType::C64 => DType::C64,
+            DType::F16 | DType::BF16 | DType::F32 | DType::C64 => DType::C64,
             _ => DType::C128,
         }
     }
@@ -196,6 +238,21 @@ impl DType {
 
 const fn wider(a: DType, b: DType) -> DType {
     if a.size() >= b.size() { a } else { b }
+}
+
+const fn floats(a: DType, b: DType) -> DType {
+    match (a, b) {
+        (DType::F16, DType::BF16) | (DType::BF16, DType::F16) => DType::F32,
+        _ => wider(a, b),
+    }
+}
+
+const fn float_and_integer(float: DType, integer: DType) -> DType {
+    match (float, integer.to_float()) {
+        // Eight bits hold any of them.
+        (DType::BF16, DType::F16) => DType::BF16,
+        (float, other) => floats(float, other),
+    }
 }
 
 const fn signed_and_unsigned(signed: DType, unsigned: DType) -> DType {
@@ -270,15 +327,32 @@ elements! {
     u16, U16, |x| x as u64, |bits| bits as u16;
     u32, U32, |x| x as u64, |bits| bits as u32;
     u64, U64, |x| x, |bits| bits;
+    F16, F16, |x| x.to_bits() as u64, |bits| F16::from_bits(bits as u16);
+    BF16, BF16, |x| x.to_bits() as u64, |bits| BF16::from_bits(bits as u16);
     f32, F32, |x| x.to_bits() as u64, |bits| f32::from_bits(bits as u32);
     f64, F64, |x| x.to_bits(), |bits| f64::from_bits(bits);
 }
 
-/// Evaluates `$body` with `$T` bound to the Rust type of a real `DType`; `$complex` for the complex ones.
+/// Evaluates `$body` with `$T` bound to the Rust type of a real `DType`; `$complex` for the complex ones, and `$half`, where
+/// it is given, for the half-precision floats.
 #[macro_export]
 macro_rules! dispatch_dtype {
     ($dtype:expr, $T:ident => $body:expr, complex => $complex:expr) => {
         match $dtype {
+            $crate::DType::F16 => {
+                type $T = $crate::F16;
+                $body
+            }
+            $crate::DType::BF16 => {
+                type $T = $crate::BF16;
+                $body
+            }
+            dtype => $crate::dispatch_dtype!(dtype, $T => $body, half => unreachable!(), complex => $complex),
+        }
+    };
+    ($dtype:expr, $T:ident => $body:expr, half => $half:expr, complex => $complex:expr) => {
+        match $dtype {
+            $crate::DType::F16 | $crate::DType::BF16 => $half,
             $crate::DType::Bool => {
                 type $T = $crate::Bool;
                 $body

@@ -1,5 +1,7 @@
 //! The typing rules: the dtype and shape of every op's result, or what is wrong with its operands.
 
+mod library;
+
 use crate::{DType, DimSlice, Dims, ElementwiseOp, IrError, Op, ReduceOp, Shape};
 
 /// The dtype and shape of a value.
@@ -18,7 +20,16 @@ pub fn infer(op: &Op, operands: &[&Type]) -> Result<Type, IrError> {
         (Op::Iota(len), []) => Ok(Type { dtype: DType::I64, shape: Shape::new(&[*len])? }),
         (Op::Elementwise(op), operands) => elementwise(*op, operands),
         (Op::Where, [condition, x, y]) => choose(condition, x, y),
+        (Op::Cast(dtype), [x]) if x.dtype.is_complex() && !dtype.is_complex() && *dtype != DType::Bool => {
+            let needed = "a real dtype: take `real` of it, `imag` or `abs`";
+            Err(IrError::DType { op: "cast", dtype: x.dtype, needed })
+        }
         (Op::Cast(dtype), [x]) => Ok(Type { dtype: *dtype, shape: x.shape.clone() }),
+        (Op::Complex, [real, imag]) => complex(real, imag),
+        (Op::Part(_), [x]) if !x.dtype.is_complex() => {
+            Err(IrError::DType { op: "part", dtype: x.dtype, needed: "a complex dtype" })
+        }
+        (Op::Part(_), [x]) => Ok(Type { dtype: x.dtype.part(), shape: x.shape.clone() }),
         (Op::Reduce(op, axes), [x]) => reduce(*op, axes, x),
         (Op::Slice(dims), [x]) => slice(dims, x),
         (Op::Reshape(shape), [x]) if shape.size() != x.shape.size() => {
@@ -32,6 +43,7 @@ pub fn infer(op: &Op, operands: &[&Type]) -> Result<Type, IrError> {
         (Op::Broadcast(shape), [x]) => Ok(Type { dtype: x.dtype, shape: shape.clone() }),
         (Op::Matmul, [x, y]) => matmul(x, y),
         (Op::Concat(axis), operands) => concat(*axis, operands),
+        (Op::Library(op), operands) => library::library(op, operands),
         (Op::Copy, [x]) => Ok((*x).clone()),
         (op, operands) => {
             Err(IrError::Arity { op: op.name(), given: operands.len(), needed: arity(op).unwrap_or(1) })
@@ -45,7 +57,9 @@ pub fn arity(op: &Op) -> Option<usize> {
         Op::Parameter(_) | Op::Constant(_) | Op::Iota(_) => Some(0),
         Op::Elementwise(op) => Some(op.arity()),
         Op::Where => Some(3),
+        Op::Complex => Some(2),
         Op::Cast(_)
+        | Op::Part(_)
         | Op::Reduce(..)
         | Op::Slice(_)
         | Op::Reshape(_)
@@ -53,6 +67,7 @@ pub fn arity(op: &Op) -> Option<usize> {
         | Op::Broadcast(_)
         | Op::Copy => Some(1),
         Op::Matmul => Some(2),
+        Op::Library(op) => Some(op.arity()),
         Op::Concat(_) => None,
     }
 }
@@ -91,6 +106,18 @@ fn choose(condition: &Type, x: &Type, y: &Type) -> Result<Type, IrError> {
     Ok(Type { dtype: x.dtype, shape })
 }
 
+fn complex(real: &Type, imag: &Type) -> Result<Type, IrError> {
+    let op = "complex";
+    if real.dtype != imag.dtype {
+        return Err(IrError::DTypeMismatch { op, lhs: real.dtype, rhs: imag.dtype });
+    }
+    if real.dtype.to_complex().part() != real.dtype {
+        return Err(IrError::DType { op, dtype: real.dtype, needed: "float32 or float64" });
+    }
+    let shape = broadcast(op, &real.shape, &imag.shape)?;
+    Ok(Type { dtype: real.dtype.to_complex(), shape })
+}
+
 fn reduce(op: ReduceOp, axes: &Dims, x: &Type) -> Result<Type, IrError> {
     let name = op.name();
     let ndim = x.shape.len();
@@ -100,12 +127,16 @@ fn reduce(op: ReduceOp, axes: &Dims, x: &Type) -> Result<Type, IrError> {
     if let Some(pair) = axes.windows(2).find(|pair| pair[0] >= pair[1]) {
         return Err(IrError::RepeatedAxis { op: name, axis: pair[1] });
     }
-    if x.dtype.is_complex() {
-        return Err(IrError::DType { op: name, dtype: x.dtype, needed: "a real dtype" });
-    }
     match op {
+        ReduceOp::Min | ReduceOp::Max | ReduceOp::Argmin | ReduceOp::Argmax if x.dtype.is_complex() => {
+            return Err(IrError::DType { op: name, dtype: x.dtype, needed: "a real dtype" });
+        }
         ReduceOp::Sum | ReduceOp::Prod if x.dtype == DType::Bool => {
-            return Err(IrError::DType { op: name, dtype: x.dtype, needed: "an integer or float dtype" });
+            return Err(IrError::DType {
+                op: name,
+                dtype: x.dtype,
+                needed: "an integer, float or complex dtype",
+            });
         }
         ReduceOp::Any | ReduceOp::All if x.dtype != DType::Bool => {
             return Err(IrError::DType { op: name, dtype: x.dtype, needed: "bool" });
@@ -164,9 +195,6 @@ fn matmul(x: &Type, y: &Type) -> Result<Type, IrError> {
     let op = "matmul";
     if x.dtype != y.dtype {
         return Err(IrError::DTypeMismatch { op, lhs: x.dtype, rhs: y.dtype });
-    }
-    if x.dtype.is_complex() {
-        return Err(IrError::DType { op, dtype: x.dtype, needed: "a real dtype" });
     }
     if let Some(short) = [x, y].into_iter().find(|operand| operand.shape.len() < 2) {
         return Err(IrError::TooFewDims { op, shape: short.shape.clone(), needed: 2 });

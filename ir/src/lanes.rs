@@ -22,6 +22,18 @@ pub trait Real: Copy + PartialOrd + Debug + Send + Sync + 'static {
     const MAGIC: Self;
     /// -0.0.
     const NEG_ZERO: Self;
+    /// The smallest number that is not subnormal.
+    const SMALLEST_NORMAL: Self;
+    /// Infinity.
+    const INFINITY: Self;
+    /// NaN.
+    const NAN: Self;
+    /// As many numbers as [`Lanes::lookup`] chooses from: 16 or 8.
+    type Table: Debug + Send + Sync + 'static;
+    /// The entry that the low bits of an index name.
+    fn entry(table: &Self::Table, index: Self::Int) -> Self;
+    /// The number of a small integer.
+    fn number(x: i32) -> Self;
     /// The integer of a small number.
     fn int(x: i64) -> Self::Int;
     /// The number's bits.
@@ -34,6 +46,16 @@ impl Real for f32 {
     const BIAS: i32 = 127;
     const MAGIC: f32 = 12_582_912.0;
     const NEG_ZERO: f32 = -0.0;
+    const SMALLEST_NORMAL: f32 = f32::MIN_POSITIVE;
+    const INFINITY: f32 = f32::INFINITY;
+    const NAN: f32 = f32::NAN;
+    type Table = [f32; 16];
+    fn entry(table: &[f32; 16], index: i32) -> f32 {
+        table[(index & 15) as usize]
+    }
+    fn number(x: i32) -> f32 {
+        x as f32
+    }
     fn int(x: i64) -> i32 {
         x as i32
     }
@@ -48,6 +70,16 @@ impl Real for f64 {
     const BIAS: i32 = 1023;
     const MAGIC: f64 = 6_755_399_441_055_744.0;
     const NEG_ZERO: f64 = -0.0;
+    const SMALLEST_NORMAL: f64 = f64::MIN_POSITIVE;
+    const INFINITY: f64 = f64::INFINITY;
+    const NAN: f64 = f64::NAN;
+    type Table = [f64; 8];
+    fn entry(table: &[f64; 8], index: i64) -> f64 {
+        table[(index & 7) as usize]
+    }
+    fn number(x: i32) -> f64 {
+        f64::from(x)
+    }
     fn int(x: i64) -> i64 {
         x
     }
@@ -152,6 +184,9 @@ pub trait Lanes: Copy {
     /// `x` where the mask holds, else `y`.
     fn int_select(self, mask: Self::Mask, x: Self::Int, y: Self::Int) -> Self::Int;
 
+    /// The entry of a table that the low bits of `index` name: four for `f32`, three for `f64`.
+    fn lookup(self, table: &'static <Self::Elem as Real>::Table, index: Self::Int) -> Self::Float;
+
     /// `rare.function(x, y)` in the lanes where the mask holds, else `value`. Costs a test where no lane does.
     fn rare(
         self,
@@ -196,6 +231,52 @@ pub trait Lanes: Copy {
     fn nearest_int(self, x: Self::Float) -> Self::Int {
         let magic = self.float(Self::Elem::MAGIC);
         self.int_sub(self.bits(self.add(x, magic)), self.int(Self::Elem::MAGIC.bits()))
+    }
+
+    /// The largest integer not above `log2 |x|`: -inf for 0, infinite or NaN with `x`.
+    #[inline(always)]
+    fn exponent(self, x: Self::Float) -> Self::Float {
+        let size = self.abs(x);
+        let (tiny, normal) = self.normal(size);
+        let biased = self.float_of_int(self.shr(self.bits(normal), Self::Elem::FRACTION_BITS));
+        let bias = Self::Elem::BIAS;
+        let lifted = self.float(Self::Elem::number(bias + Self::Elem::FRACTION_BITS as i32));
+        let exponent = self.sub(biased, self.select(tiny, lifted, self.float(Self::Elem::number(bias))));
+        let infinity = self.float(Self::Elem::INFINITY);
+        let exponent = self.select(self.lt(size, infinity), exponent, size);
+        self.select(self.eq(size, self.float(Self::Elem::number(0))), self.neg(infinity), exponent)
+    }
+
+    /// `x` over a power of two, from 3/4 to below 3/2: 1 for zeros and infinity, NaN where `x` is negative or NaN.
+    #[inline(always)]
+    fn mantissa(self, x: Self::Float) -> Self::Float {
+        let (_, normal) = self.normal(x);
+        let begin = self.three_quarters();
+        let one = self.int(Self::Elem::int(1));
+        let fraction = self.int_sub(self.shl(one, Self::Elem::FRACTION_BITS), one);
+        let offset = self.int_and(self.int_sub(self.bits(normal), begin), fraction);
+        let mantissa = self.float_of_bits(self.int_add(offset, begin));
+        let is_size = self.le(self.float(Self::Elem::number(0)), x);
+        self.select(is_size, mantissa, self.float(Self::Elem::NAN))
+    }
+
+    /// The bits of 3/4.
+    #[inline(always)]
+    fn three_quarters(self) -> Self::Int {
+        let one = self.int(Self::Elem::int(1));
+        let half_exponent = self.int(Self::Elem::int(i64::from(Self::Elem::BIAS - 1)));
+        let half = self.shl(half_exponent, Self::Elem::FRACTION_BITS);
+        self.int_or(half, self.shl(one, Self::Elem::FRACTION_BITS - 1))
+    }
+
+    /// Whether `x` is below all normal numbers, and `x`, times 2^FRACTION_BITS if it is.
+    #[inline(always)]
+    fn normal(self, x: Self::Float) -> (Self::Mask, Self::Float) {
+        let tiny = self.lt(x, self.float(Self::Elem::SMALLEST_NORMAL));
+        let units =
+            self.int(Self::Elem::int(i64::from(Self::Elem::BIAS) + i64::from(Self::Elem::FRACTION_BITS)));
+        let units = self.float_of_bits(self.shl(units, Self::Elem::FRACTION_BITS));
+        (tiny, self.select(tiny, self.mul(x, units), x))
     }
 
     /// The float of an integer below 2^(FRACTION_BITS - 1) in magnitude.
@@ -361,6 +442,10 @@ macro_rules! scalar_lanes {
             fn int_gt(self, x: $int, y: $int) -> bool { x > y }
             #[inline(always)]
             fn int_select(self, mask: bool, x: $int, y: $int) -> $int { if mask { x } else { y } }
+            #[inline(always)]
+            fn lookup(self, table: &'static <$t as Real>::Table, index: $int) -> $t {
+                <$t as Real>::entry(table, index)
+            }
             #[inline(always)]
             fn rare(self, rare: &'static Rare<$t>, mask: bool, value: $t, x: $t, y: $t) -> $t {
                 if mask { (rare.function)(x, y) } else { value }

@@ -6,12 +6,15 @@
 #![forbid(unsafe_code)]
 
 mod dtype;
+pub mod half;
 mod shape;
 mod literal;
 mod op;
+mod library;
 pub mod lanes;
 pub mod math;
 pub mod scalar;
+pub mod complex;
 mod infer;
 mod graph;
 mod builder;
@@ -30,9 +33,11 @@ pub use graph::{
     BufferId, Destination, Encoding, Graph, Layout, Node, NodeId, Operands, Output, Parameter, Placement,
     RegionId, Slot, Source,
 };
+pub use half::{BF16, F16};
 pub use infer::{Type, arity, infer};
+pub use library::{LibraryOp, Order, Side, Write};
 pub use literal::Literal;
-pub use op::{Class, DimSlice, ElementwiseOp, Fact, Op, ReduceOp, ResultRule};
+pub use op::{Class, DimSlice, ElementwiseOp, Fact, OnComplex, Op, Part, ReduceOp, ResultRule};
 pub use parse::{load, parse};
 pub use print::NodeLine;
 pub use rows::Rows;

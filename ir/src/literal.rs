@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{DType, Element, dispatch_dtype};
+use crate::{BF16, DType, Element, F16, Part, dispatch_dtype};
 
 /// A scalar of any dtype.
 ///
@@ -27,6 +27,26 @@ impl Literal {
             _ => unreachable!("a complex literal has a complex dtype, not {dtype}"),
         };
         Literal { dtype, bits }
+    }
+
+    /// A complex literal of parts, which have one float dtype.
+    pub fn of_parts([real, imag]: [Literal; 2]) -> Literal {
+        let dtype = real.dtype.to_complex();
+        Literal { dtype, bits: real.bits | imag.bits << (4 * dtype.size()) }
+    }
+
+    /// The real and the imaginary part; of a real literal, itself and zero.
+    pub fn parts(self) -> [Literal; 2] {
+        let part = self.dtype.part();
+        match self.dtype.is_complex() {
+            true => [self.bits, self.bits >> (8 * part.size())].map(|bits| Literal::from_bits(part, bits)),
+            false => [self, Literal::zero(part)],
+        }
+    }
+
+    /// One of the [`parts`](Literal::parts).
+    pub fn part(self, part: Part) -> Literal {
+        self.parts()[part as usize]
     }
 
     /// The literal of `dtype` with these low bits.
@@ -80,14 +100,14 @@ impl fmt::Display for Literal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.dtype {
             DType::Bool => write!(f, "{}", self.bits != 0),
+            DType::F16 => write_float(f, f64::from(F16::from_bits64(self.bits as u64)), *self, 0x7e00),
+            DType::BF16 => write_float(f, f64::from(BF16::from_bits64(self.bits as u64)), *self, 0x7fc0),
             DType::F32 => {
                 write_float(f, f64::from(f32::from_bits64(self.bits as u64)), *self, f32::NAN.to_bits64())
             }
             DType::F64 => write_float(f, f64::from_bits64(self.bits as u64), *self, f64::NAN.to_bits64()),
             DType::C64 | DType::C128 => {
-                let part = if self.dtype == DType::C64 { DType::F32 } else { DType::F64 };
-                let real = Literal::from_bits(part, self.bits);
-                let imag = Literal::from_bits(part, self.bits >> (8 * part.size()));
+                let [real, imag] = self.parts();
                 write!(f, "({real}, {imag})")
             }
             _ => {
@@ -109,6 +129,8 @@ fn write_float(f: &mut fmt::Formatter<'_>, value: f64, literal: Literal, usual_n
         return f.write_str(if value > 0.0 { "inf" } else { "-inf" });
     }
     match literal.dtype {
+        DType::F16 => write!(f, "{}", F16::from_f64(value)),
+        DType::BF16 => write!(f, "{}", BF16::from_f64(value)),
         DType::F32 => write!(f, "{:?}", value as f32),
         _ => write!(f, "{value:?}"),
     }

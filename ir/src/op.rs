@@ -12,26 +12,26 @@
 //! *domain* is where tests draw ordinary inputs from. *ulp* is the promised distance to the exact result: 0 means
 //! NumPy's bits. *facts* ([`Fact`]) are what `simplify` and `cse` may rely on; tests check each of them.
 
-use crate::{DType, Dims, Kind, Literal, Shape};
+use crate::{DType, Dims, Kind, LibraryOp, Literal, Shape};
 
 /// Hands every row of the elementwise table to the macro `$mac`.
 #[macro_export]
 macro_rules! for_each_elementwise_op {
     ($mac:ident) => {
         $mac! {
-            /// Absolute value.
+            /// Absolute value; that of a complex number is real.
             abs = Abs(x): Numeric -> Same, domain (-100.0, 100.0), ulp 0, [Idempotent];
             /// The operand, negated; integers wrap.
             negative = Negative(x): Signed -> Same, domain (-100.0, 100.0), ulp 0, [];
             /// The operand itself.
             positive = Positive(x): Numeric -> Same, domain (-100.0, 100.0), ulp 0, [Idempotent];
-            /// -1, 0 or 1 by the operand's sign; NaN stays NaN.
+            /// -1, 0 or 1 by the operand's sign; NaN stays NaN. A complex number divided by its absolute value.
             sign = Sign(x): Numeric -> Same, domain (-2.0, 2.0), ulp 0, [Idempotent];
             /// The operand times itself; integers wrap.
             square = Square(x): Numeric -> Same, domain (-100.0, 100.0), ulp 0, [];
             /// One divided by the operand; integers truncate, and 1/0 is 0.
             reciprocal = Reciprocal(x): Numeric -> Same, domain (0.1, 100.0), ulp 0, [];
-            /// Square root, correctly rounded.
+            /// Square root, correctly rounded for real numbers.
             sqrt = Sqrt(x): Float -> Same, domain (0.0, 100.0), ulp 0, [];
             /// The largest integer not above the operand.
             floor = Floor(x): Any -> Same, domain (-100.0, 100.0), ulp 0, [Idempotent];
@@ -54,7 +54,7 @@ macro_rules! for_each_elementwise_op {
             subtract = Subtract(x, y): Numeric -> Same, domain (-100.0, 100.0), ulp 0, [];
             /// Product; integers wrap, `bool` is "and".
             multiply = Multiply(x, y): Any -> Same, domain (-100.0, 100.0), ulp 0, [Commutative];
-            /// Quotient, correctly rounded; integers are divided as `f64`.
+            /// Quotient, correctly rounded for real numbers; integers are divided as `f64`.
             divide = Divide(x, y): Quotient -> Same, domain (0.1, 100.0), ulp 0, [];
             /// Quotient rounded towards minus infinity; integer division by zero is 0.
             floor_divide = FloorDivide(x, y): Numeric -> Same, domain (0.1, 100.0), ulp 0, [];
@@ -197,6 +197,19 @@ pub enum Class {
     Integer,
 }
 
+/// What an op makes of complex operands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnComplex {
+    /// A number of the operands' dtype.
+    Complex,
+    /// A real number, of the dtype of their parts.
+    Real,
+    /// A truth value.
+    Bool,
+    /// Nothing: it has no meaning, or only for numbers with an order.
+    Refused,
+}
+
 /// How the dtype of an elementwise op's result follows from that of its operands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ResultRule {
@@ -288,7 +301,7 @@ impl ElementwiseOp {
     /// The dtype the op computes in when its operands promote to `dtype`; `None` where it is refused.
     pub fn compute_dtype(self, dtype: DType) -> Option<DType> {
         if dtype.is_complex() {
-            return None;
+            return (self.on_complex() != OnComplex::Refused).then_some(dtype);
         }
         let boolean = dtype == DType::Bool;
         match self.class() {
@@ -297,7 +310,7 @@ impl ElementwiseOp {
             Class::Numeric if boolean => match self {
                 ElementwiseOp::Subtract | ElementwiseOp::Positive | ElementwiseOp::Sign => None,
                 ElementwiseOp::Abs => Some(DType::Bool),
-                ElementwiseOp::Round => Some(DType::F32),
+                ElementwiseOp::Round => Some(DType::F16),
                 _ => Some(DType::I8),
             },
             Class::Numeric => Some(dtype),
@@ -316,9 +329,27 @@ impl ElementwiseOp {
         self.compute_dtype(dtype) == Some(dtype)
     }
 
+    /// What the op makes of complex operands.
+    pub const fn on_complex(self) -> OnComplex {
+        use ElementwiseOp::*;
+        match self {
+            Negative | Positive | Sign | Square | Reciprocal | Sqrt | Round | Conj | Add | Subtract
+            | Multiply | Divide | Pow | Exp | Exp2 | Expm1 | Log | Log1p | Log2 | Log10 | Sin | Cos | Tan
+            | Asin | Acos | Atan | Sinh | Cosh | Tanh | Asinh | Acosh | Atanh => OnComplex::Complex,
+            Abs | Real | Imag => OnComplex::Real,
+            Equal | NotEqual | Isnan | Isinf | Isfinite | LogicalAnd | LogicalOr | LogicalXor
+            | LogicalNot => OnComplex::Bool,
+            Floor | Ceil | Trunc | FloorDivide | Remainder | Minimum | Maximum | Copysign | Nextafter
+            | Hypot | Logaddexp | Fma | Atan2 | Sigmoid | Cbrt | Erf | Erfc | Gamma | Lgamma | Less
+            | LessEqual | Greater | GreaterEqual | Signbit | BitwiseAnd | BitwiseOr | BitwiseXor
+            | BitwiseInvert | BitwiseLeftShift | BitwiseRightShift => OnComplex::Refused,
+        }
+    }
+
     /// The result's dtype when the op is computed in `dtype`.
     pub fn result_dtype(self, dtype: DType) -> DType {
         match self.result_rule() {
+            ResultRule::Same if self.on_complex() == OnComplex::Real => dtype.part(),
             ResultRule::Same => dtype,
             ResultRule::Bool => DType::Bool,
         }
@@ -416,6 +447,36 @@ impl ReduceOp {
     }
 }
 
+/// A part of a complex number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Part {
+    /// The real part, which comes first in memory.
+    Real,
+    /// The imaginary part.
+    Imag,
+}
+
+impl Part {
+    /// Both, in memory order.
+    pub const ALL: [Part; 2] = [Part::Real, Part::Imag];
+
+    /// The name in the text form.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Part::Real => "real",
+            Part::Imag => "imag",
+        }
+    }
+
+    /// The bytes before it in an element of `dtype`, which is complex.
+    pub const fn offset(self, dtype: DType) -> usize {
+        match self {
+            Part::Real => 0,
+            Part::Imag => dtype.size() / 2,
+        }
+    }
+}
+
 /// What a slice keeps of one dimension: `len` elements from `start`, `step` apart. A step may be negative.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct DimSlice {
@@ -440,8 +501,12 @@ pub enum Op {
     Elementwise(ElementwiseOp),
     /// `where(condition, x, y)`: elementwise choice; `x` and `y` have one dtype, the condition is `bool`.
     Where,
-    /// Conversion to a dtype, with NumPy's wrap and truncation rules.
+    /// Conversion to a dtype, with NumPy's wrap and truncation rules. A complex number becomes no real one.
     Cast(DType),
+    /// Elementwise: complex numbers from their real and imaginary parts, which have one float dtype and broadcast.
+    Complex,
+    /// One part of complex numbers. A view: every other number in memory.
+    Part(Part),
     /// Reduction over axes, ascending; a reduced axis stays with length 1.
     Reduce(ReduceOp, Dims),
     /// A strided part of each dimension. A view.
@@ -456,6 +521,8 @@ pub enum Op {
     Matmul,
     /// Operands joined along an axis; one dtype.
     Concat(usize),
+    /// An algorithm over whole rows.
+    Library(LibraryOp),
     /// The operand's elements in memory of their own, row-major.
     Copy,
 }
@@ -470,6 +537,8 @@ impl Op {
             Op::Elementwise(op) => op.name(),
             Op::Where => "where",
             Op::Cast(_) => "cast",
+            Op::Complex => "complex",
+            Op::Part(_) => "part",
             Op::Reduce(op, _) => op.name(),
             Op::Slice(_) => "slice",
             Op::Reshape(_) => "reshape",
@@ -477,17 +546,29 @@ impl Op {
             Op::Broadcast(_) => "broadcast",
             Op::Matmul => "matmul",
             Op::Concat(_) => "concat",
+            Op::Library(op) => op.name(),
             Op::Copy => "copy",
         }
     }
 
     /// Whether the result can be a differently strided look at the operand's memory.
     pub fn is_view(&self) -> bool {
-        matches!(self, Op::Slice(_) | Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_))
+        matches!(self, Op::Part(_) | Op::Slice(_) | Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_))
     }
 
     /// Whether each result element depends on the operands' elements at the same (broadcast) position alone.
     pub fn is_elementwise(&self) -> bool {
-        matches!(self, Op::Elementwise(_) | Op::Where | Op::Cast(_) | Op::Copy)
+        matches!(self, Op::Elementwise(_) | Op::Where | Op::Cast(_) | Op::Complex | Op::Copy)
+    }
+
+    /// Whether the result may be written over its (first, for a library op) operand of its shape, whose element `i` lies where element `i` of the
+    /// result goes: elementwise ops, and algorithms that rearrange or rewrite their operand.
+    pub fn runs_in_place(&self) -> bool {
+        self.is_elementwise() || matches!(self, Op::Library(op) if op.runs_in_place())
+    }
+
+    /// Whether values of the operands may turn out not to be what the op takes.
+    pub fn can_fail(&self) -> bool {
+        matches!(self, Op::Library(op) if op.can_fail())
     }
 }

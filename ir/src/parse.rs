@@ -12,12 +12,13 @@ mod literal;
 
 use rustc_hash::FxHashMap;
 
-use self::cursor::{Cursor, suggestion};
+pub(crate) use self::cursor::Cursor;
+use self::cursor::suggestion;
 use self::lexer::Token;
 pub(crate) use self::lexer::is_word_char;
 use crate::{
-    Destination, Dims, ElementwiseOp, Encoding, Graph, Layout, NodeId, Op, Operands, Output, Parameter,
-    ParseError, Placement, ReduceOp, RegionId, Slot, Source, Strides, Type, verify,
+    Destination, Dims, ElementwiseOp, Encoding, Graph, Layout, LibraryOp, NodeId, Op, Operands, Output,
+    Parameter, ParseError, Part, Placement, ReduceOp, RegionId, Slot, Source, Strides, Type, verify,
 };
 
 type Result<T> = std::result::Result<T, ParseError>;
@@ -65,6 +66,16 @@ const FORMS: &[(&str, Form)] = &[
     ("cast", |text, cursor| {
         let operands = text.operands(cursor)?;
         Ok((Op::Cast(cursor.dtype()?), operands))
+    }),
+    ("complex", |text, cursor| Ok((Op::Complex, text.operands(cursor)?))),
+    ("part", |text, cursor| {
+        let operands = text.operands(cursor)?;
+        for part in Part::ALL {
+            if cursor.accept_word(part.name())? {
+                return Ok((Op::Part(part), operands));
+            }
+        }
+        Err(cursor.unexpected("`real` or `imag`"))
     }),
     ("slice", |text, cursor| {
         let operands = text.operands(cursor)?;
@@ -245,9 +256,16 @@ impl GraphText {
             cursor.expect_word("axes")?;
             return Ok((Op::Reduce(op, Dims::from_vec(cursor.list(Cursor::unsigned)?)), operands));
         }
+        if LibraryOp::NAMES.contains(&name) {
+            let operands = self.operands(cursor)?;
+            if let Some(op) = LibraryOp::read(name, cursor) {
+                return Ok((Op::Library(op?), operands));
+            }
+        }
         let names = FORMS.iter().map(|(form, _)| *form);
         let names = names.chain(ElementwiseOp::ALL.iter().map(|op| op.name()));
         let names = names.chain(ReduceOp::ALL.iter().map(|op| op.name()));
+        let names = names.chain(LibraryOp::NAMES.iter().copied());
         Err(cursor.error_at(offset, format!("`{name}` is not an op{}", suggestion(name, names))))
     }
 

@@ -94,6 +94,7 @@ fn write_node(
         Op::Constant(literal) => write!(f, " {literal}: {}", Literal::dtype(*literal))?,
         Op::Iota(len) => write!(f, " {len}")?,
         Op::Cast(dtype) => write!(f, " {dtype}")?,
+        Op::Part(part) => write!(f, " {}", part.name())?,
         Op::Reduce(_, axes) => write!(f, " axes {}", List(axes))?,
         Op::Slice(dims) => {
             let dims: Vec<String> =
@@ -103,7 +104,8 @@ fn write_node(
         Op::Reshape(shape) | Op::Broadcast(shape) => write!(f, " {}", List(shape))?,
         Op::Permute(axes) => write!(f, " {}", List(axes))?,
         Op::Concat(axis) => write!(f, " axis {axis}")?,
-        Op::Parameter(_) | Op::Elementwise(_) | Op::Where | Op::Matmul | Op::Copy => {}
+        Op::Library(op) => write!(f, "{op}")?,
+        Op::Parameter(_) | Op::Elementwise(_) | Op::Where | Op::Complex | Op::Matmul | Op::Copy => {}
     }
     if f.alternate() {
         write!(f, ": {}", node.ty)?;

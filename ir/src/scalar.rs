@@ -8,11 +8,15 @@
 //! Sources: integer division, remainder, shifts and the float remainder follow NumPy's `npy_math` and `loops`
 //! definitions; conversions follow x86-64's truncating instructions, which NumPy's results show there.
 
+mod half;
+
 use smallvec::SmallVec;
+
+pub use half::{half_computed_in, is_direct_cast, prefers_first_of_equals};
 
 use crate::lanes::Scalar;
 use crate::math::Function;
-use crate::{Bool, DType, Element, ElementwiseOp, Literal, dispatch_dtype};
+use crate::{Bool, DType, Element, ElementwiseOp, Literal, complex, dispatch_dtype};
 
 /// An op of one operand, for one element type.
 pub trait Unary<T: Element> {
@@ -54,7 +58,8 @@ pub trait Visitor {
     fn f64_function<F: Function<f64, N>, const N: usize>(self) -> Self::Output;
 }
 
-/// Calls `visitor` with the definition of `op` for `dtype`; `None` where there is none.
+/// Calls `visitor` with the definition of `op` for `dtype`; `None` where there is none, and for half-precision floats,
+/// which [`evaluate`] defines by `f32`.
 pub fn visit<V: Visitor>(op: ElementwiseOp, dtype: DType, visitor: V) -> Option<V::Output> {
     definitions::visit(op, dtype, visitor)
 }
@@ -502,17 +507,24 @@ pub fn evaluate(op: ElementwiseOp, operands: &[Literal]) -> Option<Literal> {
         let numbers: SmallVec<[T; 2]> = operands.iter().map(|x| x.get()).collect::<Option<_>>()?;
         numbers.as_slice().try_into().ok()
     }
-    visit(op, operands.first()?.dtype(), Evaluate(operands)).flatten()
+    match operands.first()?.dtype() {
+        dtype if dtype.is_half() => half::evaluate_half(op, dtype, operands),
+        dtype if dtype.is_complex() => complex::evaluate(op, operands),
+        dtype => visit(op, dtype, Evaluate(operands)).flatten(),
+    }
 }
 
-/// The literal converted to `dtype`; `None` where either is complex.
+/// The literal converted to `dtype`; `None` for a complex number and a real dtype other than `bool`.
 pub fn cast(literal: Literal, dtype: DType) -> Option<Literal> {
+    if literal.dtype().is_complex() || dtype.is_complex() {
+        return complex::cast(literal, dtype);
+    }
     fn to<T: CastTo<U>, U: Element>(literal: Literal) -> Option<Literal> {
         Some(Literal::new(literal.get::<T>()?.cast_to()))
     }
     dispatch_dtype!(
         literal.dtype(),
         T => dispatch_dtype!(dtype, U => to::<T, U>(literal), complex => None),
-        complex => (literal.dtype() == dtype).then_some(literal)
+        complex => None
     )
 }

@@ -15,6 +15,7 @@
 //!    reductions, each at its own row. Instead of reductions there may be one matmul, whose result the others use
 //!    element by element: directly, or reshaped to the space. Or it is a concat, and elementwise nodes and further
 //!    concats that nothing else uses; what a concat uses of them, it uses directly or with other dimensions of length 1.
+//!    A library op is alone in its region.
 //! 8. Regions are in execution order: what a region uses from elsewhere, directly or through views, is computed by
 //!    an earlier one.
 //! 9. A value's slot exists and has room for the value. A parameter has none: its memory is the caller's.
@@ -187,6 +188,9 @@ fn check_region(graph: &Graph, region: RegionId, roots: &Roots) -> Result {
     let nodes = &graph.regions()[region.0 as usize];
     let mut space: Option<&Shape> = None;
     let mut reduced_axes = None;
+    if let Some(&id) = nodes.iter().find(|&&id| matches!(graph.op(id), Op::Library(_))) {
+        return require(nodes.len() == 1, id, || format!("{} shares region {region}", graph.op(id).name()));
+    }
     if nodes.iter().any(|&id| matches!(graph.op(id), Op::Concat(_))) {
         return check_concat(graph, region, roots);
     }

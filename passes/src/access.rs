@@ -1,6 +1,6 @@
 //! How a value is read: the memory under a chain of views, an offset, and a stride per dimension.
 
-use raptors_ir::{DimSlice, Graph, Layout, NodeId, Op, Shape, Strides};
+use raptors_ir::{DimSlice, Graph, Layout, NodeId, Op, Part, Shape, Strides};
 
 /// What stands at the end of a chain of views.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -40,6 +40,10 @@ pub fn access(graph: &Graph, id: NodeId) -> Option<Access> {
     let mut shape = graph.shape(root);
     for &view in chain.iter().rev() {
         access.strides = match graph.op(view) {
+            Op::Part(part) => {
+                access.offset += part.offset(graph.node(graph.operands(view)[0]).ty.dtype) as isize;
+                continue;
+            }
             Op::Slice(dims) => slice(&mut access, dims),
             Op::Permute(axes) => axes.iter().map(|&axis| access.strides[axis]).collect(),
             Op::Broadcast(target) => broadcast_strides(shape, &access.strides, target),
@@ -57,6 +61,17 @@ pub fn root_of(graph: &Graph, mut id: NodeId) -> NodeId {
         id = graph.operands(id)[0];
     }
     id
+}
+
+/// The part of complex numbers that the views of `id` leave, if one of them does.
+pub fn part_of(graph: &Graph, mut id: NodeId) -> Option<Part> {
+    while graph.op(id).is_view() {
+        if let Op::Part(part) = *graph.op(id) {
+            return Some(part);
+        }
+        id = graph.operands(id)[0];
+    }
+    None
 }
 
 fn root_access(graph: &Graph, root: NodeId) -> Access {

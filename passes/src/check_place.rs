@@ -4,8 +4,8 @@
 //! each parameter and of each result's memory, whose value it holds. Objections:
 //!
 //! - a read of bytes that hold another value, or that nothing has written;
-//! - a store over bytes that its region reads, unless every such read is elementwise and finds each element where the
-//!   element computed from it goes, and nothing in the region still waits for a reduction that the store does not;
+//! - a store over bytes that its region reads, unless every such read is elementwise, or of a library op that works in
+//!   place, and finds each element where the element computed from it goes, and nothing in the region still waits for a reduction that the store does not;
 //! - two stores of one region that overlap;
 //! - a store past the end of its memory, or not aligned to its elements;
 //! - a store into a parameter that was neither donated nor given for this result;
@@ -128,7 +128,7 @@ impl Region<'_> {
     fn replay_reads(&mut self, memory: &Memory) -> Result<(), VerifyError> {
         let graph = self.graph;
         for &node in self.nodes {
-            for operand in graph.operands(node) {
+            for (n, operand) in graph.operands(node).into_iter().enumerate() {
                 let root = root_of(graph, operand);
                 let slot = match *graph.op(root) {
                     Op::Constant(_) | Op::Iota(_) => continue,
@@ -146,6 +146,7 @@ impl Region<'_> {
                 }
                 let over = match graph.op(node) {
                     Op::Reduce(..) => Some(operand),
+                    Op::Library(op) => (n == 0 && op.runs_in_place()).then_some(node),
                     op if op.is_elementwise() => Some(node),
                     _ => None,
                 };
@@ -178,21 +179,22 @@ impl Region<'_> {
         Ok(())
     }
 
-    /// Whether `node`, stored from byte `start` on, is elementwise, and its element `i` lies where the read finds its own.
+    /// Whether `node`, stored from byte `start` on, may be in place, and its element `i` lies where the read finds its own.
     fn is_read_where_stored(&self, read: &Read, node: NodeId, start: usize) -> bool {
         let graph = self.graph;
         let (stored, loaded) = (&graph.node(node).ty, &graph.node(read.operand).ty);
         let Some(access) = access(graph, read.operand) else { return false };
         let mut step = stored.dtype.size() as isize;
+        let first = read.base as isize + access.offset - start as isize;
         let mut aligned = access.strides.len() == stored.shape.len()
-            && read.base as isize + access.offset == start as isize
-            && loaded.dtype.size() == stored.dtype.size();
+            && first >= 0
+            && first + loaded.dtype.size() as isize <= step;
         for (&dim, &stride) in stored.shape.iter().zip(&access.strides).rev() {
             aligned &= dim == 1 || stride == step;
             step *= dim as isize;
         }
         aligned
-            && graph.op(node).is_elementwise()
+            && graph.op(node).runs_in_place()
             && loaded.shape == stored.shape
             && read.over.is_some_and(|over| graph.shape(over) == &stored.shape)
             && self.is_in_last_pass(node)

@@ -3,8 +3,8 @@
 //! - An output is memory of its own. One that is a parameter, a constant, a view, or already another output is copied. A
 //!   computed value that is only reshaped is returned as it is: its elements are those of the output, in order.
 //! - A reshape that strides cannot express reads a row-major copy.
-//! - A matrix product reads memory in native byte order; an operand that is a scalar, computed on the fly (iota), or
-//!   stored with the other byte order is copied.
+//! - A matrix product or a library op reads memory in native byte order; an operand that is a scalar, computed on the
+//!   fly (iota), unaligned, or stored with the other byte order is copied.
 //!
 //! Each copy is in the ledger: `plan.copies` counts them.
 
@@ -37,10 +37,10 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
             };
             new.push_node(node.clone(), &[operand])
         }
-        Op::Matmul => {
+        Op::Matmul | Op::Library(_) => {
             let operands: Operands = operands
                 .iter()
-                .map(|&operand| match memory_problem(new, operand) {
+                .map(|&operand| match memory_problem(new, operand).or_else(|| gaps(new, &node.op, operand)) {
                     None => operand,
                     Some(problem) => {
                         ledger.applied("copies", "operand", graph, id, problem);
@@ -93,7 +93,7 @@ fn copy(graph: &mut Graph, x: NodeId) -> NodeId {
     graph.push_node(Node { op: Op::Copy, ty, source }, &[x])
 }
 
-/// Why a matrix product cannot read this operand as it is.
+/// Why a matrix product or a library op cannot read this operand as it is.
 fn memory_problem(graph: &Graph, operand: NodeId) -> Option<&'static str> {
     match access(graph, operand)?.root {
         Root::Iota(_) => Some("an iota has no memory to read"),
@@ -107,6 +107,20 @@ fn memory_problem(graph: &Graph, operand: NodeId) -> Option<&'static str> {
         },
         Root::Value(_) => None,
     }
+}
+
+/// Why an op that reads elements side by side cannot read this operand as it is.
+fn gaps(graph: &Graph, op: &Op, operand: NodeId) -> Option<&'static str> {
+    if !matches!(op, Op::Library(op) if op.reads_row_major()) {
+        return None;
+    }
+    let ty = &graph.node(operand).ty;
+    let expected = ty.shape.row_major_strides(ty.dtype.size());
+    let access = access(graph, operand)?;
+    let mut dims = ty.shape.iter().zip(&access.strides).zip(&expected);
+    let side_by_side =
+        ty.shape.size() == 0 || dims.all(|((&dim, stride), expected)| dim == 1 || stride == expected);
+    (!side_by_side).then_some("its elements do not lie side by side")
 }
 
 /// Why this node's value cannot itself be an output.

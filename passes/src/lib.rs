@@ -16,6 +16,7 @@ mod dependence;
 pub mod diff;
 pub mod fuse;
 mod ledger;
+pub mod legalize;
 mod manager;
 mod options;
 pub mod phases;
@@ -51,6 +52,12 @@ pub const PASSES: &[Pass] = &[
         about: "move views towards inputs, and join them",
         required: false,
         run: views::run,
+    },
+    Pass {
+        name: "legalize",
+        about: "compute in dtypes that kernels have",
+        required: true,
+        run: legalize::run,
     },
     Pass {
         name: "simplify",

@@ -1,15 +1,19 @@
 //! Views: joined, dropped where they change nothing, and moved towards inputs.
 //!
 //! A slice of elementwise work computes elements that nobody reads; `slice(f(x))` becomes `f(slice(x))` when the slice
-//! is the only user. A permutation moves the same way, so that it costs a stride instead of a pass over memory, and a
+//! is the only user. Where all users are joins, as in padding, a small slice moves too: what it reads is computed twice, so
+//! that nothing is stored for it (`joins`). A permutation moves the same way, so that it costs a stride instead of a pass over memory, and a
 //! reshape does where the operands can be reshaped without a copy. A slice also moves before other views and before
 //! joins. A broadcast moves the other way: work on operands that are all repeated is done once, and its result
 //! repeated, where that saves more than the step it takes. All of it is exact: an elementwise op gives the same value
 //! wherever its element stands.
 
+mod joins;
 mod slice;
 
 use raptors_ir::{DimSlice, Dims, Graph, Node, NodeId, Op, Operands, Shape, Source};
+
+use joins::Repeats;
 
 use crate::access::access;
 use crate::rewrite::{WORTH_A_STEP, rewrite};
@@ -29,12 +33,18 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
     }
     // Whether a node of the new graph has users other than the one being built.
     let mut pinned: Vec<bool> = Vec::with_capacity(graph.len());
+    let joined = joins::joined(graph);
+    let mut repeats = Repeats::default();
     rewrite(graph, |new, id, node, operands| {
         pinned.resize(new.len(), false);
+        repeats.grow(new);
         for (old, &mapped) in graph.operands(id).iter().zip(operands) {
             pinned[mapped.index()] |= shared[old.index()];
+            repeats.note_user(mapped, joined[old.index()]);
         }
-        let mut builder = Builder { new, pinned: &mut pinned, ledger, source: node.source };
+        repeats.is_for_join = joined[id.index()];
+        let mut builder =
+            Builder { new, pinned: &mut pinned, repeats: &mut repeats, ledger, source: node.source };
         if node.op.is_view() {
             builder.view(&node.op, operands[0], MAX_DEPTH)
         } else if node.op.is_elementwise() {
@@ -48,6 +58,7 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
 struct Builder<'a> {
     new: &'a mut Graph,
     pinned: &'a mut Vec<bool>,
+    repeats: &'a mut Repeats,
     ledger: &'a mut Ledger,
     source: Option<Source>,
 }
@@ -69,7 +80,7 @@ impl Builder<'_> {
             return moved;
         }
         if depth > 0
-            && !self.is_pinned(x)
+            && (!self.is_pinned(x) || self.may_repeat(op, x))
             && let Some(moved) = self.move_up(op, x, depth - 1)
         {
             return moved;

@@ -28,5 +28,5 @@ __all__ = ["AxisError", "e", "inf", "memory", "nan", "newaxis", "num_threads", "
 __all__ += [
     name
     for name in vars(_core)["__all__"]
-    if not name.startswith(("_", "memory_", "op_table", "show_progress", "Request"))
+    if not name.startswith(("_", "accelerate_", "memory_", "op_table", "show_progress", "Request"))
 ]

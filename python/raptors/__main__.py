@@ -1,7 +1,9 @@
 """`python -m raptors run graph.rir`: runs a graph saved as text, as `RAPTORS_DUMP` prints it.
+`python -m raptors calibrate`: measures Apple's Accelerate beside raptors' own loops, for plans to choose by.
 
-Inputs are .npy files or numbers, one for each parameter, or drawn at random in the layouts the graph states.
-Results are printed, or written to .npy files. Mistakes in the text begin with `file:line:column`.
+Inputs of a graph are .npy files or numbers, one for each parameter, or drawn at random in the layouts that
+the graph states. Results are printed, or written to .npy files. Mistakes in the text begin with
+`file:line:column`.
 """
 
 import argparse
@@ -10,12 +12,13 @@ import sys
 from pathlib import Path
 
 import raptors as r
+from raptors import _core
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        _run(options)
+        options.command(options)
     except (OSError, ValueError, TypeError, OverflowError, MemoryError) as error:
         print(f"raptors: {error}", file=sys.stderr)
         return 1
@@ -36,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
         "--out", nargs="+", type=Path, metavar="y.npy", help="a file for each result, instead of printing it"
     )
     run.add_argument("--explain", action="store_true", help="print what is done to the graph, and the plan")
+    run.set_defaults(command=_run)
+    calibrate = commands.add_parser(
+        "calibrate", help="measure Accelerate and raptors' own loops on this machine"
+    )
+    calibrate.add_argument("--print", action="store_true", help="print the table instead of keeping it")
+    calibrate.set_defaults(command=_calibrate)
     return parser
 
 
@@ -57,6 +66,24 @@ def _run(options: argparse.Namespace) -> None:
             _numpy().save(options.out[number], value)
         else:
             print(f"result {number}: {value.dtype} {value.shape}\n{value}")
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    if not _core.accelerate_is_present():
+        print("raptors: nothing to calibrate: Accelerate is on macOS alone, and nothing else stands for it")
+        return
+    path = _core.accelerate_calibration_path()
+    if path is None and not options.print:
+        raise ValueError("calibrate: no folder to keep the table in; set RAPTORS_CALIBRATION to a file")
+    table = _core.accelerate_calibrate(lambda entry: print(f"measuring {entry}", file=sys.stderr))
+    if options.print:
+        print(table, end="")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(table, encoding="utf-8")
+    rows = [row.split("\t") for row in table.splitlines()[1:]]
+    faster = sum(float(entry) <= float(own) for _, _, entry, own in rows)
+    print(f"{path}: {len(rows)} measurements, Accelerate is faster in {faster}; new processes choose by them")
 
 
 def _input(given: str, dtype: r.DType | None) -> r.Array:

@@ -1,12 +1,14 @@
 """Types of the extension module: what `raptors` exports."""
 
 import builtins
-from collections.abc import Coroutine, Generator, Iterable, Iterator, Sequence
-from types import EllipsisType, TracebackType
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import EllipsisType, MethodType, TracebackType
 from typing import (
     Any,
     Final,
     Literal,
+    NamedTuple,
     Protocol,
     Self,
     SupportsIndex,
@@ -21,6 +23,8 @@ import numpy as np
 from numpy.typing import DTypeLike as _NumPyDType
 from numpy.typing import NDArray
 from typing_extensions import Buffer, CapsuleType
+
+from raptors.results import UniqueAll, UniqueCounts, UniqueInverse
 
 __version__: str
 
@@ -39,7 +43,10 @@ _Nested: TypeAlias = complex | Sequence[_Nested]
 _DType: TypeAlias = DType | _NumPyDType
 _Axes: TypeAlias = SupportsIndex | Sequence[SupportsIndex] | None
 _Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
-_Index: TypeAlias = SupportsIndex | slice | EllipsisType | None
+_Positions: TypeAlias = _Operand | Sequence[_Positions]
+_Index: TypeAlias = SupportsIndex | slice | EllipsisType | _Positions | None
+_Side: TypeAlias = Literal["left", "right"]
+_Mode: TypeAlias = Literal["raise", "wrap", "clip"]
 _Out: TypeAlias = NDArray[Any]
 _Level: TypeAlias = Literal["plan", "lane", "asm"]
 
@@ -59,6 +66,13 @@ class options:
         traceback: TracebackType | None,
         /,
     ) -> None: ...
+
+class _At:
+    def __getitem__(self, key: _Index | tuple[_Index, ...], /) -> _AtIndex: ...
+
+class _AtIndex:
+    def set(self, values: _Positions) -> Array: ...
+    def add(self, values: _Positions) -> Array: ...
 
 @final
 class DType:
@@ -130,6 +144,29 @@ class Graph:
     def random_inputs(self, seed: int, /) -> list[Array]: ...
     def __call__(self, *inputs: Array) -> list[Array]: ...
 
+class _CacheInfo(NamedTuple):
+    hits: int
+    misses: int
+    maxsize: int | None
+    currsize: int
+
+@final
+class CompiledFunction:
+    __wrapped__: Callable[..., Any]
+    __name__: str
+    __qualname__: str
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    @overload
+    def __get__(self, instance: None, owner: type | None = None, /) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None, /) -> MethodType: ...
+    def plan(self, *args: Any, analyze: _bool = False, **kwargs: Any) -> Plan: ...
+    def explain(self, *args: Any, level: _Level = "plan", analyze: _bool = False, **kwargs: Any) -> str: ...
+    def cache_info(self) -> _CacheInfo: ...
+    def cache_clear(self) -> None: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: Any, /) -> Self: ...
+
 @final
 class Array:
     __array_priority__: float
@@ -147,6 +184,11 @@ class Array:
     def nbytes(self) -> int: ...
     @property
     def device(self) -> str: ...
+    @property
+    def real(self) -> Array: ...
+    @property
+    def imag(self) -> Array: ...
+    def conj(self) -> Array: ...
     @property
     def T(self) -> Array: ...
     @property
@@ -167,6 +209,28 @@ class Array:
     def squeeze(self, axis: _Axes = None) -> Array: ...
     def flatten(self) -> Array: ...
     def ravel(self) -> Array: ...
+    @property
+    def at(self) -> _At: ...
+    def argsort(
+        self,
+        axis: SupportsIndex | None = -1,
+        kind: str | None = None,
+        order: None = None,
+        *,
+        stable: _bool | None = None,
+        descending: _bool = False,
+    ) -> Array: ...
+    def argpartition(
+        self,
+        kth: SupportsIndex | Sequence[SupportsIndex],
+        axis: SupportsIndex | None = -1,
+        kind: str = "introselect",
+        order: None = None,
+    ) -> Array: ...
+    def nonzero(self) -> tuple[Array, ...]: ...
+    def searchsorted(
+        self, v: _Positions, side: _Side = "left", sorter: _Positions | None = None
+    ) -> Array: ...
 
     # Each of these computes into `out`, and returns it, if it is given.
     @overload
@@ -234,6 +298,38 @@ class Array:
     @overload
     def argmax(
         self, axis: SupportsIndex | None = None, *, out: _Out, keepdims: _bool = False
+    ) -> NDArray[Any]: ...
+    @overload
+    def cumsum(
+        self, axis: SupportsIndex | None = None, dtype: _DType | None = None, out: None = None
+    ) -> Array: ...
+    @overload
+    def cumsum(
+        self, axis: SupportsIndex | None = None, dtype: _DType | None = None, *, out: _Out
+    ) -> NDArray[Any]: ...
+    @overload
+    def cumprod(
+        self, axis: SupportsIndex | None = None, dtype: _DType | None = None, out: None = None
+    ) -> Array: ...
+    @overload
+    def cumprod(
+        self, axis: SupportsIndex | None = None, dtype: _DType | None = None, *, out: _Out
+    ) -> NDArray[Any]: ...
+    @overload
+    def take(
+        self, indices: _Positions, axis: SupportsIndex | None = None, out: None = None, mode: _Mode = "raise"
+    ) -> Array: ...
+    @overload
+    def take(
+        self, indices: _Positions, axis: SupportsIndex | None = None, *, out: _Out, mode: _Mode = "raise"
+    ) -> NDArray[Any]: ...
+    @overload
+    def compress(
+        self, condition: _Positions, axis: SupportsIndex | None = None, out: None = None
+    ) -> Array: ...
+    @overload
+    def compress(
+        self, condition: _Positions, axis: SupportsIndex | None = None, *, out: _Out
     ) -> NDArray[Any]: ...
     @overload
     def var(
@@ -363,10 +459,14 @@ uint8: Final[DType]
 uint16: Final[DType]
 uint32: Final[DType]
 uint64: Final[DType]
+float16: Final[DType]
+bfloat16: Final[DType]
 float32: Final[DType]
 float64: Final[DType]
 complex64: Final[DType]
 complex128: Final[DType]
+
+def angle(z: _Operand, /) -> Array: ...
 
 # The elementwise ops, in the order of the op table.
 def abs(x: _Operand, /) -> Array: ...
@@ -479,6 +579,71 @@ def std(
     keepdims: _bool = False,
     ddof: float | None = None,
 ) -> Array: ...
+def cumulative_sum(
+    x: _Operand,
+    /,
+    *,
+    axis: SupportsIndex | None = None,
+    dtype: _DType | None = None,
+    include_initial: _bool = False,
+) -> Array: ...
+def cumulative_prod(
+    x: _Operand,
+    /,
+    *,
+    axis: SupportsIndex | None = None,
+    dtype: _DType | None = None,
+    include_initial: _bool = False,
+) -> Array: ...
+def cumsum(x: _Operand, /, axis: SupportsIndex | None = None, dtype: _DType | None = None) -> Array: ...
+def cumprod(x: _Operand, /, axis: SupportsIndex | None = None, dtype: _DType | None = None) -> Array: ...
+def sort(
+    x: _Operand,
+    /,
+    axis: SupportsIndex | None = -1,
+    *,
+    descending: _bool = False,
+    stable: _bool | None = True,
+) -> Array: ...
+def argsort(
+    x: _Operand,
+    /,
+    axis: SupportsIndex | None = -1,
+    *,
+    descending: _bool = False,
+    stable: _bool | None = True,
+) -> Array: ...
+def partition(
+    x: _Operand, kth: SupportsIndex | Sequence[SupportsIndex], /, axis: SupportsIndex | None = -1
+) -> Array: ...
+def argpartition(
+    x: _Operand, kth: SupportsIndex | Sequence[SupportsIndex], /, axis: SupportsIndex | None = -1
+) -> Array: ...
+def take(
+    x: _Operand, indices: _Positions, /, axis: SupportsIndex | None = None, *, mode: _Mode = "raise"
+) -> Array: ...
+def take_along_axis(x: _Operand, indices: _Positions, /, axis: SupportsIndex | None = -1) -> Array: ...
+def put_along_axis(
+    x: _Operand, indices: _Positions, values: _Positions, /, axis: SupportsIndex | None = -1
+) -> Array: ...
+def nonzero(x: _Operand, /) -> tuple[Array, ...]: ...
+def compress(condition: _Positions, x: _Operand, /, axis: SupportsIndex | None = None) -> Array: ...
+def searchsorted(
+    x1: _Operand, x2: _Positions, /, *, side: _Side = "left", sorter: _Positions | None = None
+) -> Array: ...
+def bincount(x: _Positions, /, weights: _Positions | None = None, minlength: int = 0) -> Array: ...
+def histogram(
+    x: _Positions,
+    /,
+    bins: int | _Positions = 10,
+    range: tuple[float, float] | None = None,
+    density: _bool | None = None,
+    weights: _Positions | None = None,
+) -> tuple[Array, Array]: ...
+def unique_values(x: _Operand, /) -> Array: ...
+def unique_all(x: _Operand, /) -> UniqueAll: ...
+def unique_counts(x: _Operand, /) -> UniqueCounts: ...
+def unique_inverse(x: _Operand, /) -> UniqueInverse: ...
 def reshape(x: _Operand, /, shape: _Shape, *, copy: _bool | None = None) -> Array: ...
 def permute_dims(x: _Operand, /, axes: _Shape) -> Array: ...
 def matrix_transpose(x: _Operand, /) -> Array: ...
@@ -488,6 +653,19 @@ def expand_dims(x: _Operand, /, axis: _Axes = None) -> Array: ...
 def flip(x: _Operand, /, *, axis: _Axes = None) -> Array: ...
 def matmul(x1: _Operand, x2: _Operand, /) -> Array: ...
 def concat(arrays: Iterable[_Operand], /, *, axis: int | None = 0) -> Array: ...
+def pad(
+    array: _Operand,
+    /,
+    pad_width: SupportsIndex
+    | Sequence[SupportsIndex]
+    | Sequence[Sequence[SupportsIndex]]
+    | NDArray[Any]
+    | dict[int, int | tuple[int, int]],
+    mode: Literal[
+        "constant", "edge", "empty", "maximum", "mean", "minimum", "reflect", "symmetric", "wrap"
+    ] = "constant",
+    **kwargs: Any,
+) -> Array: ...
 def stack(arrays: Iterable[_Operand], /, *, axis: int = 0) -> Array: ...
 def zeros(shape: _Shape, *, dtype: _DType | None = None) -> Array: ...
 def ones(shape: _Shape, *, dtype: _DType | None = None) -> Array: ...
@@ -521,6 +699,24 @@ def eval(
 def eval_async(
     *arrays: Array, out: _Out | Sequence[_Out | None] | None = None, **options: Unpack[_Options]
 ) -> Coroutine[Any, Any, tuple[NDArray[Any], ...]]: ...
+@overload
+def compile(
+    function: Callable[..., Any],
+    /,
+    *,
+    donate: _bool | SupportsIndex | str | Sequence[SupportsIndex | str] | None = None,
+    maxsize: int | None = 256,
+    **options: Unpack[_Options],
+) -> CompiledFunction: ...
+@overload
+def compile(
+    function: None = None,
+    /,
+    *,
+    donate: _bool | SupportsIndex | str | Sequence[SupportsIndex | str] | None = None,
+    maxsize: int | None = 256,
+    **options: Unpack[_Options],
+) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
 def plan(*arrays: Array, analyze: _bool = False, **options: Unpack[_Options]) -> Plan: ...
 def diff(first: Plan, second: Plan, /) -> str: ...
 def evaluations() -> Evaluations: ...
@@ -535,3 +731,6 @@ def memory_stats() -> dict[str, int]: ...
 def memory_trim() -> int: ...
 def memory_set_limit(bytes: int, /) -> None: ...
 def memory_reset_peak() -> None: ...
+def accelerate_is_present() -> bool: ...
+def accelerate_calibration_path() -> Path | None: ...
+def accelerate_calibrate(progress: Callable[[str], object], /) -> str: ...

@@ -1,7 +1,7 @@
 //! The class `Array`: a handle to a node of the graph.
 //!
 //! Methods read their arguments and make a node, or evaluate; what they share with the module functions lives in the
-//! file of that topic. There is one block of methods because there is one class.
+//! file of that topic; so do the methods of library ops.
 
 use std::ffi::c_int;
 
@@ -13,13 +13,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use raptors::ir::ElementwiseOp as Op;
 use raptors::ir::ReduceOp;
-use raptors::ops::Operand;
 use raptors::{ops, views};
 
 use crate::buffer::Export;
 use crate::dtype::{self, PyDType};
 use crate::evaluations::Wanted;
 use crate::index::{self, Rows};
+use crate::operand::Argument;
 use crate::operators::{self as op, in_place};
 use crate::options::of_call;
 use crate::plan::{self, Plan};
@@ -35,7 +35,7 @@ type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 type Arguments<'a, 'py> = &'a Bound<'py, PyDict>;
 
 /// A lazy n-dimensional array: an op on other arrays, or memory. Operations on it compute nothing; `eval()` does.
-#[pyclass(frozen, weakref, module = "raptors")]
+#[pyclass(frozen, weakref, freelist = 256, module = "raptors")]
 pub(crate) struct Array(pub(crate) raptors::Array);
 
 #[pymethods]
@@ -74,6 +74,21 @@ impl Array {
     #[getter]
     fn device(&self) -> &'static str {
         "cpu"
+    }
+
+    /// The real part; a real array itself.
+    #[getter]
+    fn real(&self, py: Python<'_>) -> Captured {
+        op::unary(py, Op::Real, self)
+    }
+    /// The imaginary part; zeros for a real array.
+    #[getter]
+    fn imag(&self, py: Python<'_>) -> Captured {
+        op::unary(py, Op::Imag, self)
+    }
+    /// The complex conjugate; a real array itself.
+    fn conj(&self, py: Python<'_>) -> Captured {
+        op::unary(py, Op::Conj, self)
     }
 
     /// All dimensions in reverse order.
@@ -194,7 +209,7 @@ impl Array {
         max: Optional<'_, '_>,
         out: Optional<'_, '_>,
     ) -> Captured {
-        lazy_or_out(py, clipped(py, Operand::Array(&self.0), min, max)?, out)
+        lazy_or_out(py, clipped(py, Argument::Lazy(&self.0), min, max)?, out)
     }
 
     /// Rounded to a number of decimals, ties to even.

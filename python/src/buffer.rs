@@ -40,8 +40,8 @@ pub(crate) fn import(op: &'static str, object: &Bound<'_, PyAny>) -> PyResult<ra
     let (Some((dtype, swapped)), None) = (dtype, buffer.suboffsets()) else {
         let (name, format) = (type_name(object), buffer.format().to_string_lossy());
         return Err(PyTypeError::new_err(format!(
-            "{op}: a buffer ({name}) with elements of format {format:?} is not supported: bool, integers, float32, \
-             float64 and complex numbers are"
+            "{op}: a buffer ({name}) with elements of format {format:?} is not supported: bool, integers, floats \
+             of 16 to 64 bits and complex numbers are"
         )));
     };
     let shape = Shape::new(buffer.shape()).or_raise()?;
@@ -75,6 +75,7 @@ fn dtype_of_format(format: &CStr, size: usize) -> Option<(DType, bool)> {
         (b"H" | b"I" | b"L" | b"Q" | b"N", 2) => DType::U16,
         (b"H" | b"I" | b"L" | b"Q" | b"N", 4) => DType::U32,
         (b"H" | b"I" | b"L" | b"Q" | b"N", 8) => DType::U64,
+        (b"e", 2) => DType::F16,
         (b"f", 4) => DType::F32,
         (b"d", 8) => DType::F64,
         (b"Zf", 8) => DType::C64,
@@ -84,11 +85,12 @@ fn dtype_of_format(format: &CStr, size: usize) -> Option<(DType, bool)> {
     Some((dtype, other && size > 1))
 }
 
-/// The `struct` format of one element, native or in the other byte order.
-fn format_of(dtype: DType, swapped: bool) -> &'static CStr {
+/// The `struct` format of one element, native or in the other byte order; `None` where there is none.
+fn format_of(dtype: DType, swapped: bool) -> Option<&'static CStr> {
     // NumPy calls its own 64-bit integers `long` where that has 64 bits.
     let long = size_of::<c_long>() == 8;
-    match (dtype, swapped) {
+    Some(match (dtype, swapped) {
+        (DType::BF16, _) => return None,
         (DType::Bool, _) => c"?",
         (DType::I8, _) => c"b",
         (DType::U8, _) => c"B",
@@ -100,6 +102,7 @@ fn format_of(dtype: DType, swapped: bool) -> &'static CStr {
         (DType::U32, false) => c"I",
         (DType::U64, false) if long => c"L",
         (DType::U64, false) => c"Q",
+        (DType::F16, false) => c"e",
         (DType::F32, false) => c"f",
         (DType::F64, false) => c"d",
         (DType::C64, false) => c"Zf",
@@ -110,11 +113,17 @@ fn format_of(dtype: DType, swapped: bool) -> &'static CStr {
         (DType::U16, true) => other_order(c">H", c"<H"),
         (DType::U32, true) => other_order(c">I", c"<I"),
         (DType::U64, true) => other_order(c">Q", c"<Q"),
+        (DType::F16, true) => other_order(c">e", c"<e"),
         (DType::F32, true) => other_order(c">f", c"<f"),
         (DType::F64, true) => other_order(c">d", c"<d"),
         (DType::C64, true) => other_order(c">Zf", c"<Zf"),
         (DType::C128, true) => other_order(c">Zd", c"<Zd"),
-    }
+    })
+}
+
+#[cold]
+fn no_format() -> PyErr {
+    PyBufferError::new_err("buffer: bfloat16 has no format: use DLPack, or convert with astype")
 }
 
 fn other_order(big: &'static CStr, little: &'static CStr) -> &'static CStr {
@@ -140,21 +149,22 @@ unsafe impl Send for Export {}
 unsafe impl Sync for Export {}
 
 impl Export {
-    fn new(value: Value) -> Export {
+    fn new(value: Value) -> PyResult<Export> {
+        let format = format_of(value.dtype, value.swapped).ok_or_else(no_format)?;
         let strides = value.byte_strides();
         let row_major = value.shape.row_major_strides(value.dtype.size());
         let mut dims = value.shape.iter().zip(&strides).zip(&row_major);
         let is_row_major = value.shape.size() == 0 || dims.all(|((&dim, a), b)| dim == 1 || a == b);
-        Export {
+        Ok(Export {
             pointer: value.pointer,
             dtype: value.dtype,
             shape: value.shape.iter().map(|&dim| dim as isize).collect(),
             strides: strides.iter().copied().collect(),
-            format: format_of(value.dtype, value.swapped),
+            format,
             writable: value.writable,
             is_row_major,
             _keep: value.keep,
-        }
+        })
     }
 
     /// Whether a view asked for with these flags can be made of this memory.
@@ -179,9 +189,12 @@ impl Export {
         view: *mut ffi::Py_buffer,
         flags: c_int,
     ) -> PyResult<()> {
-        let value = in_memory(py, Wanted::AsArray, array).map(Export::new);
+        if format_of(array.dtype(), false).is_none() {
+            return Err(no_format());
+        }
+        let value = in_memory(py, Wanted::AsArray, array).and_then(Export::new);
         let value = match value {
-            Ok(export) if !export.suits(flags) => fresh(py, Wanted::AsArray, array).map(Export::new),
+            Ok(export) if !export.suits(flags) => fresh(py, Wanted::AsArray, array).and_then(Export::new),
             value => value,
         };
         let export = value.inspect_err(|error| {

@@ -66,6 +66,10 @@ fn fill(
             let dtype = dtype.unwrap_or(number.default_dtype());
             filled(py, dims, literal(op, number, dtype)?)
         }
+        Argument::Traced(scalar, number) => {
+            let array = scalar.in_dtype(op, py, dtype.unwrap_or(number.default_dtype()))?;
+            views::broadcast_to(&array, dims, source::here(py)).or_raise().map(Array)
+        }
         value => {
             let source = source::here(py);
             let array = value.into_array(op, py)?;

@@ -313,7 +313,7 @@ fn leaf<M: Managed>(op: &str, object: &Bound<'_, PyAny>, owner: Imported<M>) -> 
     let Some(dtype) = dtype_of(tensor.dtype) else {
         return Err(PyTypeError::new_err(format!(
             "{op}: DLPack elements of type code {code} with {bits} bits and {lanes} lanes are not supported: bool, \
-             integers, float32, float64 and complex numbers are"
+             integers, floats of 16 to 64 bits and complex numbers are"
         )));
     };
     let ndim = usize::try_from(tensor.ndim).unwrap_or(0);
@@ -338,6 +338,7 @@ fn leaf<M: Managed>(op: &str, object: &Bound<'_, PyAny>, owner: Imported<M>) -> 
 
 fn data_type(dtype: DType) -> DataType {
     let code = match dtype.kind() {
+        _ if dtype == DType::BF16 => 4,
         Kind::Signed => 0,
         Kind::Unsigned => 1,
         Kind::Float => 2,

@@ -47,7 +47,7 @@ impl PyDType {
         self.0.size()
     }
 
-    /// NumPy's letter for the dtype: `'f'` for `float32`.
+    /// NumPy's letter for the dtype: `'f'` for `float32`. That of `bfloat16` is `ml_dtypes`'.
     #[getter]
     fn char(&self) -> char {
         match self.0 {
@@ -60,6 +60,8 @@ impl PyDType {
             DType::U16 => 'H',
             DType::U32 => 'I',
             DType::U64 => 'L',
+            DType::F16 => 'e',
+            DType::BF16 => 'E',
             DType::F32 => 'f',
             DType::F64 => 'd',
             DType::C64 => 'F',
@@ -164,6 +166,7 @@ fn named(name: &str) -> Option<DType> {
         "u2" => Some(DType::U16),
         "u4" => Some(DType::U32),
         "u8" | "uint" => Some(DType::U64),
+        "f2" => Some(DType::F16),
         "f4" => Some(DType::F32),
         "f8" | "float" => Some(DType::F64),
         "c8" => Some(DType::C64),
@@ -180,8 +183,8 @@ pub(crate) fn required(op: &str, object: &Bound<'_, PyAny>) -> PyResult<DType> {
             Err(_) => object.repr().map_or_else(|_| type_name(object), |text| text.to_string()),
         };
         PyTypeError::new_err(format!(
-            "{op}: {given} is no dtype of raptors: use bool, int8 to int64, uint8 to uint64, float32, float64, \
-             complex64 or complex128"
+            "{op}: {given} is no dtype of raptors: use bool, int8 to int64, uint8 to uint64, float16, bfloat16, \
+             float32, float64, complex64 or complex128"
         ))
     })
 }

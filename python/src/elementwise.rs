@@ -6,7 +6,7 @@ use raptors::DType;
 use raptors::ir::{ElementwiseOp, for_each_elementwise_op};
 use raptors::ops;
 
-use crate::operand::required;
+use crate::operand::{required, settle};
 use crate::operators::wrap;
 use crate::source;
 
@@ -21,8 +21,9 @@ macro_rules! functions {
                 #[pyfunction]
                 #[pyo3(signature = ($($operand),+, /))]
                 pub(super) fn $name(py: Python<'_>, $($operand: &Bound<'_, PyAny>),+) -> PyResult<Py<PyAny>> {
-                    $(let $operand = required(stringify!($name), $operand)?;)+
-                    let operands = [$($operand.operand()),+];
+                    let mut operands = [$(required(stringify!($name), $operand)?),+];
+                    settle(ElementwiseOp::$variant, py, &mut operands);
+                    let operands = operands.each_ref().map(|operand| operand.operand());
                     wrap(py, ops::elementwise(ElementwiseOp::$variant, &operands, source::here(py)))
                 }
             )*
@@ -31,11 +32,19 @@ macro_rules! functions {
         /// Adds the functions to the module.
         pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
             $(module.add_function(wrap_pyfunction!(functions::$name, module)?)?;)*
-            Ok(())
+            module.add_function(wrap_pyfunction!(angle, module)?)
         }
     };
 }
 for_each_elementwise_op!(functions);
+
+/// The angle of each number in the complex plane, in radians in [-pi, pi].
+#[pyfunction]
+#[pyo3(signature = (z, /))]
+fn angle(py: Python<'_>, z: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let z = required("angle", z)?;
+    wrap(py, ops::angle(z.operand(), source::here(py)))
+}
 
 /// The elementwise ops: a list of dicts with `name`, `arity`, `dtypes` (those with a kernel), `ulp` (0: NumPy's bits),
 /// `domain` (where ordinary operands lie) and `doc`.

@@ -50,7 +50,7 @@ pub(crate) fn exception(error: Error) -> PyErr {
         Error::Unsupported { .. } | Error::OutMismatch { what: "dtype", .. } => PyTypeError::new_err(message),
         // As NumPy: the truth of many elements is a ValueError, their float a TypeError.
         Error::NotAScalar { op: "bool" | "item", .. } => PyValueError::new_err(message),
-        Error::NotAScalar { .. } => PyTypeError::new_err(message),
+        Error::NoValue { .. } | Error::NotAScalar { .. } => PyTypeError::new_err(message),
         _ => PyValueError::new_err(message),
     }
 }

@@ -40,6 +40,8 @@ pub(crate) enum Wanted {
     DLPack,
     Deepcopy,
     Pickle,
+    /// A shape that depends on values.
+    Shape,
 }
 
 impl Wanted {
@@ -66,6 +68,7 @@ impl Wanted {
             Wanted::DLPack => "dlpack",
             Wanted::Deepcopy => "deepcopy",
             Wanted::Pickle => "pickle",
+            Wanted::Shape => "shape",
         }
     }
 

@@ -5,54 +5,128 @@ use std::ffi::c_int;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyEllipsis, PyInt, PySlice, PyTuple};
-use raptors::Index;
-use raptors::views;
+use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PySlice, PyTuple};
+use raptors::indexing::{self, Key};
+use raptors::{DType, Index, ops, views};
 use smallvec::SmallVec;
 
 use crate::array::Array;
-use crate::error::type_name;
+use crate::error::{OrRaise, type_name};
+use crate::indexing::at_once;
+use crate::operand::{self, Argument};
 use crate::operators::wrap;
-use crate::source;
+use crate::{list, options, source};
 
-/// `x[key]`.
+/// `x[key]`. Masks are evaluated at once.
 pub(crate) fn get(x: &Array, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let py = key.py();
     let mut indices: SmallVec<[Index; 4]> = SmallVec::new();
     match key.cast_exact::<PyTuple>() {
         Ok(keys) => {
             for key in keys.iter_borrowed() {
-                indices.push(index(&key)?);
+                match index(&key)? {
+                    Some(index) => indices.push(index),
+                    None => return select(x, &self::keys(keys)?, py),
+                }
             }
-            if indices.iter().filter(|&&index| index == Index::Ellipsis).count() > 1 {
-                let message = "index: more than one ellipsis (...), at most one has a meaning";
-                return Err(PyIndexError::new_err(message));
-            }
+            one_ellipsis(indices.iter())?;
         }
-        Err(_) => indices.push(index(key)?),
+        Err(_) => match index(key)? {
+            Some(index) => indices.push(index),
+            None => return select(x, &keys(key)?, py),
+        },
     }
-    let py = key.py();
     wrap(py, views::index(&x.0, &indices, source::here(py)))
 }
 
-fn index(key: &Bound<'_, PyAny>) -> PyResult<Index> {
+fn one_ellipsis<'a>(indices: impl Iterator<Item = &'a Index>) -> PyResult<()> {
+    if indices.filter(|&&index| index == Index::Ellipsis).count() > 1 {
+        let message = "index: more than one ellipsis (...), at most one has a meaning";
+        return Err(PyIndexError::new_err(message));
+    }
+    Ok(())
+}
+
+/// `x[keys]`, some of which are arrays.
+fn select(x: &Array, keys: &[Key], py: Python<'_>) -> PyResult<Py<PyAny>> {
+    if has_mask(keys) {
+        let selected = at_once(py, |options, source| indexing::select(&x.0, keys, options, source))?;
+        return wrap(py, Ok(selected));
+    }
+    wrap(py, indexing::select(&x.0, keys, &options::current(py)?, source::here(py)))
+}
+
+/// Whether a key selects by a condition.
+pub(crate) fn has_mask(keys: &[Key]) -> bool {
+    keys.iter().any(|key| matches!(key, Key::Array(array) if array.dtype() == DType::Bool))
+}
+
+/// The keys of `x[key]`.
+pub(crate) fn keys(key: &Bound<'_, PyAny>) -> PyResult<Vec<Key>> {
+    let keys: Vec<Key> = match key.cast_exact::<PyTuple>() {
+        Ok(keys) => keys.iter_borrowed().map(|key| self::key(&key)).collect::<PyResult<_>>()?,
+        Err(_) => vec![self::key(key)?],
+    };
+    one_ellipsis(keys.iter().filter_map(|key| match key {
+        Key::Basic(index) => Some(index),
+        Key::Array(_) => None,
+    }))?;
+    Ok(keys)
+}
+
+fn key(key: &Bound<'_, PyAny>) -> PyResult<Key> {
+    if let Some(index) = index(key)? {
+        return Ok(Key::Basic(index));
+    }
+    let array = match listed("index", key)? {
+        // A list of nothing selects nothing.
+        Some(array) if array.size() == 0 => Some(ops::cast(&array, DType::I64, None).or_raise()?),
+        Some(array) => Some(array),
+        None => match operand::operand(key)? {
+            Some(Argument::Lazy(array)) => Some(array.clone()),
+            Some(Argument::Made(array)) => Some(array),
+            Some(Argument::Number(_) | Argument::Traced(..)) | None => None,
+        },
+    };
+    match array {
+        Some(array) if array.dtype().is_integer() || array.dtype() == DType::Bool => Ok(Key::Array(array)),
+        _ => Err(unsupported(key)),
+    }
+}
+
+/// The array of a list of numbers; `None` for any other object.
+pub(crate) fn listed(op: &'static str, object: &Bound<'_, PyAny>) -> PyResult<Option<raptors::Array>> {
+    match object.is_exact_instance_of::<PyList>() {
+        true => list::read(op, object, None),
+        false => Ok(None),
+    }
+}
+
+/// The basic index that a key is; `None` for an array, or what is no key.
+fn index(key: &Bound<'_, PyAny>) -> PyResult<Option<Index>> {
     if let Ok(slice) = key.cast_exact::<PySlice>() {
-        return slice_index(slice);
+        return slice_index(slice).map(Some);
     }
     if key.is_none() {
-        return Ok(Index::NewAxis);
+        return Ok(Some(Index::NewAxis));
     }
     if key.is_instance_of::<PyEllipsis>() {
-        return Ok(Index::Ellipsis);
+        return Ok(Some(Index::Ellipsis));
     }
     if key.is_exact_instance_of::<PyInt>() {
-        return position(key);
+        return position(key).map(Some);
     }
     // SAFETY: the object is alive.
     let is_integer = unsafe { ffi::PyIndex_Check(key.as_ptr()) != 0 };
-    if is_integer && !key.is_instance_of::<PyBool>() && position_dims(key)? == 0 {
-        return position(key);
+    if is_integer && !key.is_instance_of::<PyBool>() && position_dims(key)? == 0 && !is_truth(key) {
+        return position(key).map(Some);
     }
-    Err(unsupported(key))
+    Ok(None)
+}
+
+/// Whether a lazy array is of `bool`: a mask, and no position.
+fn is_truth(key: &Bound<'_, PyAny>) -> bool {
+    key.cast_exact::<Array>().is_ok_and(|array| array.get().0.dtype() == DType::Bool)
 }
 
 /// The `ndim` of an array, 0 of a number: an array of one element is an index of another kind.
@@ -95,8 +169,8 @@ fn slice_index(slice: &Bound<'_, PySlice>) -> PyResult<Index> {
 fn unsupported(key: &Bound<'_, PyAny>) -> PyErr {
     let name = type_name(key);
     PyIndexError::new_err(format!(
-        "index: a key of type {name} is not supported: integers, slices, ... and None are; select elements by a \
-         condition with where"
+        "index: a key of type {name} is not supported: integers, slices, ..., None, and arrays or lists of integers or \
+         bool are"
     ))
 }
 

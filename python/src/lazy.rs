@@ -12,6 +12,7 @@ use raptors::ir::Source;
 use raptors::ops::{self, Weak};
 
 use crate::array::Array;
+use crate::compile::scalar::Scalar;
 use crate::detached::detached;
 use crate::error::{OrRaise, type_name};
 use crate::evaluations::{self, Wanted};
@@ -58,13 +59,23 @@ pub(crate) fn lazy(
     }
 }
 
-fn convert(object: &Bound<'_, PyAny>, donate: Donation, dtype: Option<DType>) -> PyResult<raptors::Array> {
+/// The array that `lazy` makes of an object; the dtype is that of a number.
+pub(crate) fn convert(
+    object: &Bound<'_, PyAny>,
+    donate: Donation,
+    dtype: Option<DType>,
+) -> PyResult<raptors::Array> {
     let py = object.py();
     if let Some(header) = numpy::header(OP, object)? {
         return Ok(leaf(object, header, donate, source::here(py)));
     }
     if let Some(number) = python_number(object)? {
         return scalar(OP, py, number, dtype);
+    }
+    if let Ok(scalar) = object.cast_exact::<Scalar>() {
+        let scalar = scalar.get();
+        let dtype = dtype.map_or_else(|| Ok(scalar.number(py)?.default_dtype()), Ok::<_, PyErr>)?;
+        return scalar.in_dtype(OP, py, dtype);
     }
     if object.is_exact_instance_of::<PyList>() || object.is_exact_instance_of::<PyTuple>() {
         if let Some(array) = list::read(OP, object, dtype)? {

@@ -10,8 +10,11 @@ mod options;
 mod source;
 mod elementwise;
 mod reductions;
+mod sorting;
 mod views;
+mod pad;
 mod index;
+mod indexing;
 mod creation;
 mod dtype;
 mod lazy;
@@ -26,8 +29,10 @@ mod detached;
 mod request;
 mod plan;
 mod evaluations;
+mod compile;
 mod graph;
 mod memory;
+mod accelerate;
 mod error;
 
 use pyo3::prelude::*;
@@ -44,21 +49,26 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<options::ScopedOptions>()?;
     module.add_class::<graph::Graph>()?;
     module.add_class::<request::Request>()?;
+    module.add_class::<compile::CompiledFunction>()?;
     operators::name_in_place(&module.py().get_type::<array::Array>())?;
     dtype::add_to(module)?;
     elementwise::add_to(module)?;
     reductions::add_to(module)?;
+    sorting::add_to(module)?;
+    indexing::add_to(module)?;
     views::add_to(module)?;
     creation::add_to(module)?;
     macro_rules! add {
         ($($function:path)*) => { $(module.add_function(wrap_pyfunction!($function, module)?)?;)* };
     }
     add! {
-        lazy::lazy lazy::asarray request::eval request::eval_async plan::plan plan::diff plan::cache_info plan::clear_plan_cache
+        lazy::lazy lazy::asarray request::eval request::eval_async compile::compile pad::pad
+        plan::plan plan::diff plan::cache_info plan::clear_plan_cache
         evaluations::evaluations evaluations::reset_evaluations
         plan::get_num_threads plan::set_num_threads elementwise::op_table
         detached::show_progress
         memory::memory_stats memory::memory_trim memory::memory_set_limit memory::memory_reset_peak
+        accelerate::accelerate_is_present accelerate::accelerate_calibration_path accelerate::accelerate_calibrate
     }
     Ok(())
 }

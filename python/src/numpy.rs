@@ -4,11 +4,11 @@
 //! imported, no object is an ndarray. The API's struct fields are read directly; they are part of NumPy's ABI.
 
 use std::ffi::{c_int, c_long, c_void};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use numpy::npyffi::{
-    self, NPY_ARRAY_ALIGNED, NPY_ARRAY_CARRAY, NPY_ARRAY_WRITEABLE, NPY_TYPES, NpyTypes, PY_ARRAY_API,
-    PyArray_Descr, PyArrayObject, get_type_object,
+    self, NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_CARRAY, NPY_ARRAY_WRITEABLE, NPY_TYPES,
+    NpyTypes, PY_ARRAY_API, PyArray_Descr, PyArrayObject, get_type_object,
 };
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::ffi;
@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use raptors::ir::{Literal, Strides};
-use raptors::{DType, Shape};
+use raptors::{DType, Shape, Type};
 
 use crate::error::OrRaise;
 use crate::value::Value;
@@ -33,6 +33,17 @@ static LOADED: AtomicBool = AtomicBool::new(false);
 #[inline]
 pub(crate) fn load(py: Python<'_>) -> PyResult<()> {
     if LOADED.load(Ordering::Relaxed) { Ok(()) } else { import(py) }
+}
+
+/// Makes sure that there can be ndarrays of a dtype.
+///
+/// # Errors
+///
+/// `ImportError` where there is no NumPy, or, for `bfloat16`, no `ml_dtypes`.
+#[inline]
+pub(crate) fn load_for(py: Python<'_>, dtype: DType) -> PyResult<()> {
+    load(py)?;
+    if dtype == DType::BF16 { bfloat16_object(py).map(drop) } else { Ok(()) }
 }
 
 #[cold]
@@ -100,12 +111,37 @@ pub(crate) struct Header {
     pub(crate) writable: bool,
 }
 
+/// A look at an ndarray's header.
+pub(crate) struct View<'a> {
+    pub(crate) pointer: *mut u8,
+    pub(crate) dtype: DType,
+    pub(crate) dims: &'a [usize],
+    /// Bytes between neighbours, per dimension.
+    pub(crate) strides: &'a [isize],
+    pub(crate) swapped: bool,
+    pub(crate) writable: bool,
+    /// Whether NumPy has it as row-major and aligned.
+    pub(crate) is_plain: bool,
+}
+
 /// The header of an ndarray; `None` for any other object.
 ///
 /// # Errors
 ///
 /// `TypeError` for a dtype that raptors does not have; `op` begins the message.
 pub(crate) fn header(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Header>> {
+    let Some(view) = view(op, object)? else { return Ok(None) };
+    let View { pointer, dtype, dims, strides, swapped, writable, is_plain: _ } = view;
+    let (shape, strides) = (Shape::new(dims).or_raise()?, Strides::from_slice(strides));
+    Ok(Some(Header { pointer, dtype, shape, strides, swapped, writable }))
+}
+
+/// As [`header`], without copies of its lists.
+///
+/// # Errors
+///
+/// As [`header`].
+pub(crate) fn view<'a>(op: &str, object: &'a Bound<'_, PyAny>) -> PyResult<Option<View<'a>>> {
     let Some(array) = ndarray(object) else { return Ok(None) };
     if is_masked(object) {
         return Err(PyTypeError::new_err(format!(
@@ -115,7 +151,9 @@ pub(crate) fn header(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Hea
     let fields = &array.fields;
     // SAFETY: an ndarray has a descriptor, which lives as long as the array.
     let descriptor = unsafe { &(*fields.descr).fields };
-    let Some(dtype) = dtype_of_number(descriptor.type_num) else { return Err(unsupported(op, object)) };
+    let Some(dtype) = dtype_of_number(object.py(), descriptor.type_num) else {
+        return Err(unsupported(op, object));
+    };
     let ndim = fields.nd as usize;
     let (dims, strides) = match ndim {
         0 => (&[][..], &[][..]),
@@ -125,13 +163,15 @@ pub(crate) fn header(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Hea
             (dims, std::slice::from_raw_parts(fields.strides, ndim))
         },
     };
-    Ok(Some(Header {
+    let plain = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED;
+    Ok(Some(View {
         pointer: fields.data.cast(),
         dtype,
-        shape: Shape::new(dims).or_raise()?,
-        strides: Strides::from_slice(strides),
+        dims,
+        strides,
         swapped: is_swapped(descriptor.byteorder as u8),
         writable: fields.flags & NPY_ARRAY_WRITEABLE != 0,
+        is_plain: fields.flags & plain == plain,
     }))
 }
 
@@ -140,8 +180,8 @@ fn unsupported(op: &str, object: &Bound<'_, PyAny>) -> PyErr {
     let name = object.getattr("dtype").and_then(|dtype| dtype.getattr("name")?.extract::<String>());
     let name = name.unwrap_or_else(|_| "another dtype".to_owned());
     PyTypeError::new_err(format!(
-        "{op}: arrays of {name} are not supported: convert with astype to bool, an integer dtype, float32, float64, \
-         complex64 or complex128"
+        "{op}: arrays of {name} are not supported: convert with astype to bool, an integer dtype, float16, float32, \
+         float64, complex64 or complex128"
     ))
 }
 
@@ -150,7 +190,7 @@ fn is_swapped(byteorder: u8) -> bool {
 }
 
 /// The dtype of a NumPy type number. C's integer types are known by their sizes.
-fn dtype_of_number(number: c_int) -> Option<DType> {
+fn dtype_of_number(py: Python<'_>, number: c_int) -> Option<DType> {
     const fn signed(size: usize) -> DType {
         if size == 8 { DType::I64 } else { DType::I32 }
     }
@@ -175,13 +215,55 @@ fn dtype_of_number(number: c_int) -> Option<DType> {
         Some(DType::C64),
         Some(DType::C128),
     ];
+    if number == NPY_TYPES::NPY_HALF as c_int {
+        return Some(DType::F16);
+    }
+    if number >= NPY_TYPES::NPY_USERDEF as c_int {
+        return (bfloat16_number(py) == Some(number)).then_some(DType::BF16);
+    }
     BY_NUMBER.get(usize::try_from(number).ok()?).copied().flatten()
 }
 
-/// The type number of NumPy's own type for a dtype.
-fn number_of(dtype: DType) -> NPY_TYPES {
+/// The number that NumPy gave the type `bfloat16` of `ml_dtypes`; `None` while nobody has imported that.
+fn bfloat16_number(py: Python<'_>) -> Option<c_int> {
+    /// Zero is `bool`'s number.
+    static NUMBER: AtomicI32 = AtomicI32::new(0);
+    let known = NUMBER.load(Ordering::Relaxed);
+    if known != 0 {
+        return Some(known);
+    }
+    let modules = py.import(intern!(py, "sys")).ok()?.getattr(intern!(py, "modules")).ok()?;
+    if !modules.contains(intern!(py, "ml_dtypes")).ok()? {
+        return None;
+    }
+    let number = bfloat16_object(py).ok()?.getattr(intern!(py, "num")).ok()?.extract().ok()?;
+    NUMBER.store(number, Ordering::Relaxed);
+    Some(number)
+}
+
+/// NumPy's dtype object for `bfloat16`; imports `ml_dtypes`.
+fn bfloat16_object(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static OBJECT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let object = OBJECT.get_or_try_init(py, || {
+        let module = py.import("ml_dtypes").map_err(|error| {
+            let message = "NumPy has no bfloat16 of its own, and ml_dtypes cannot be imported: pip install \
+                           ml_dtypes, take the result with DLPack, or convert with astype to float32";
+            let raised = PyImportError::new_err(message);
+            raised.set_cause(py, Some(error));
+            raised
+        })?;
+        let numpy = py.import(intern!(py, "numpy"))?;
+        let dtype = numpy.call_method1(intern!(py, "dtype"), (module.getattr("bfloat16")?,))?;
+        Ok::<_, PyErr>(dtype.unbind())
+    })?;
+    Ok(object.bind(py).clone())
+}
+
+/// The type number of NumPy's own type for a dtype; `None` where it has none.
+fn number_of(dtype: DType) -> Option<NPY_TYPES> {
     let long = size_of::<c_long>() == 8;
-    match dtype {
+    Some(match dtype {
+        DType::BF16 => return None,
         DType::Bool => NPY_TYPES::NPY_BOOL,
         DType::I8 => NPY_TYPES::NPY_BYTE,
         DType::I16 => NPY_TYPES::NPY_SHORT,
@@ -193,19 +275,21 @@ fn number_of(dtype: DType) -> NPY_TYPES {
         DType::U32 => NPY_TYPES::NPY_UINT,
         DType::U64 if long => NPY_TYPES::NPY_ULONG,
         DType::U64 => NPY_TYPES::NPY_ULONGLONG,
+        DType::F16 => NPY_TYPES::NPY_HALF,
         DType::F32 => NPY_TYPES::NPY_FLOAT,
         DType::F64 => NPY_TYPES::NPY_DOUBLE,
         DType::C64 => NPY_TYPES::NPY_CFLOAT,
         DType::C128 => NPY_TYPES::NPY_CDOUBLE,
-    }
+    })
 }
 
 /// The NumPy dtype object for a dtype.
 pub(crate) fn dtype_object(py: Python<'_>, dtype: DType) -> PyResult<Py<PyAny>> {
     load(py)?;
+    let Some(number) = number_of(dtype) else { return bfloat16_object(py).map(Bound::unbind) };
     // SAFETY: NumPy is loaded, and the number is of a built-in type; the result is a new reference.
     unsafe {
-        let descriptor = PY_ARRAY_API.PyArray_DescrFromType(py, number_of(dtype) as c_int);
+        let descriptor = PY_ARRAY_API.PyArray_DescrFromType(py, number as c_int);
         Bound::from_owned_ptr_or_err(py, descriptor.cast()).map(Bound::unbind)
     }
 }
@@ -224,7 +308,7 @@ pub(crate) fn dtype_of_descriptor(object: &Bound<'_, PyAny>) -> Option<DType> {
         }
         &(*object.as_ptr().cast::<PyArray_Descr>()).fields
     };
-    if is_swapped(descriptor.byteorder as u8) { None } else { dtype_of_number(descriptor.type_num) }
+    if is_swapped(descriptor.byteorder as u8) { None } else { dtype_of_number(py, descriptor.type_num) }
 }
 
 /// The dtype of a NumPy scalar class, such as `numpy.float32`.
@@ -262,19 +346,39 @@ pub(crate) fn scalar(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Option<Lit
         return Ok(None);
     }
     let Some(dtype) = dtype_of_class(&object.get_type()) else { return Err(unsupported(op, object)) };
+    if dtype == DType::BF16 {
+        return Ok(Some(Literal::from_f64(dtype, object.extract()?)));
+    }
     let mut bytes = [0u8; 16];
     // SAFETY: the scalar is of a built-in numeric type of at most 16 bytes, which are copied in native order.
     unsafe { PY_ARRAY_API.PyArray_ScalarAsCtype(py, object.as_ptr(), bytes.as_mut_ptr().cast()) };
     Ok(Some(Literal::from_bits(dtype, u128::from_ne_bytes(bytes))))
 }
 
+/// An ndarray in memory of NumPy's own, which has not been written.
+pub(crate) fn uninitialized<'py>(py: Python<'py>, ty: &Type) -> PyResult<(Bound<'py, PyAny>, *mut u8)> {
+    load(py)?;
+    let (ndim, dims) = (ty.shape.len() as c_int, ty.shape.as_ptr().cast_mut().cast());
+    let no_object = std::ptr::null_mut();
+    let descriptor = dtype_object(py, ty.dtype)?.into_ptr().cast();
+    // SAFETY: NumPy is loaded. There are as many lengths as dimensions, which are copied. The reference to the descriptor is
+    // handed over; the result is a new reference, or null with an exception.
+    unsafe {
+        let class = get_type_object(py, NpyTypes::PyArray_Type);
+        let (strides, data) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let array =
+            PY_ARRAY_API.PyArray_NewFromDescr(py, class, descriptor, ndim, dims, strides, data, 0, no_object);
+        let array = Bound::from_owned_ptr_or_err(py, array)?;
+        let pointer = (*array.as_ptr().cast::<PyArrayObject>()).fields.data.cast();
+        Ok((array, pointer))
+    }
+}
+
 /// An ndarray over a value's memory, which it keeps alive.
 pub(crate) fn new_ndarray(py: Python<'_>, value: Value) -> PyResult<Py<PyAny>> {
-    load(py)?;
     let Value { pointer, dtype, shape, strides, swapped, writable, keep } = value;
-    // SAFETY: NumPy is loaded, and the number is of a built-in type; the result is a new reference or null.
-    let mut descriptor = unsafe { PY_ARRAY_API.PyArray_DescrFromType(py, number_of(dtype) as c_int) };
-    if swapped && !descriptor.is_null() {
+    let mut descriptor = dtype_object(py, dtype)?.into_ptr().cast::<PyArray_Descr>();
+    if swapped {
         let native = descriptor;
         // SAFETY: the descriptor is live; the result is a new reference or null, and the first is given back.
         unsafe {

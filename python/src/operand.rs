@@ -12,10 +12,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyComplex, PyFloat, PyInt};
 use raptors::DType;
 use raptors::Error;
-use raptors::ir::{Kind, Literal};
-use raptors::ops::{Operand, Weak};
+use raptors::ir::{ElementwiseOp, Kind, Literal};
+use raptors::ops::{Operand, Weak, result_dtype};
+use smallvec::SmallVec;
 
 use crate::array::Array;
+use crate::compile::scalar::Scalar;
 use crate::error::{exception, wrong_type};
 use crate::{buffer, dlpack, lazy, numpy, source};
 
@@ -27,6 +29,8 @@ pub(crate) enum Argument<'a> {
     Made(raptors::Array),
     /// A Python number.
     Number(Weak),
+    /// A Python number of a function that is being traced.
+    Traced(&'a Scalar, Weak),
 }
 
 impl Argument<'_> {
@@ -37,6 +41,20 @@ impl Argument<'_> {
             Argument::Lazy(array) => Operand::Array(array),
             Argument::Made(array) => Operand::Array(array),
             Argument::Number(number) => Operand::Scalar(*number),
+            Argument::Traced(scalar, number) => {
+                // Who did not `settle` it may look at its value.
+                Python::attach(|py| scalar.pin(py));
+                Operand::Scalar(*number)
+            }
+        }
+    }
+
+    /// As [`operand`](Argument::operand), for rules that look at the types of numbers alone.
+    fn typed(&self) -> Operand<'_> {
+        match self {
+            Argument::Lazy(array) => Operand::Array(array),
+            Argument::Made(array) => Operand::Array(array),
+            Argument::Number(number) | Argument::Traced(_, number) => Operand::Scalar(*number),
         }
     }
 
@@ -46,6 +64,41 @@ impl Argument<'_> {
             Argument::Lazy(array) => Ok(array.clone()),
             Argument::Made(array) => Ok(array),
             Argument::Number(number) => lazy::scalar(op, py, number, None),
+            Argument::Traced(scalar, number) => match scalar.in_dtype(op, py, number.default_dtype()) {
+                Ok(array) => Ok(array),
+                Err(_) => {
+                    scalar.pin(py);
+                    lazy::scalar(op, py, number, None)
+                }
+            },
+        }
+    }
+}
+
+/// Makes the numbers of a traced function among the operands of `op` scalars of its plan, in the dtype that the operands
+/// promote to. A number that this dtype does not hold is left to the op, which looks at its value.
+pub(crate) fn settle(op: ElementwiseOp, py: Python<'_>, operands: &mut [Argument<'_>]) {
+    if operands.iter().any(|operand| matches!(operand, Argument::Traced(..))) {
+        settle_traced(op.name(), py, operands, |dtype| op != ElementwiseOp::Pow || dtype.is_float());
+    }
+}
+
+/// As [`settle`], for an op of this name that is defined for every dtype.
+#[cold]
+pub(crate) fn settle_traced(
+    op: &'static str,
+    py: Python<'_>,
+    operands: &mut [Argument<'_>],
+    is_wanted: impl FnOnce(DType) -> bool,
+) {
+    let typed: SmallVec<[Operand<'_>; 3]> = operands.iter().map(|operand| operand.typed()).collect();
+    let Some(dtype) = result_dtype(&typed).filter(|&dtype| is_wanted(dtype)) else { return };
+    drop(typed);
+    for operand in operands {
+        if let Argument::Traced(scalar, _) = operand
+            && let Ok(array) = scalar.in_dtype(op, py, dtype)
+        {
+            *operand = Argument::Made(array);
         }
     }
 }
@@ -73,6 +126,10 @@ pub(crate) fn operand<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Option<Argum
 fn other_operand<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Option<Argument<'a>>> {
     if let Some(number) = python_number(object)? {
         return Ok(Some(Argument::Number(number)));
+    }
+    if let Ok(scalar) = object.cast_exact::<Scalar>() {
+        let scalar = scalar.get();
+        return Ok(Some(Argument::Traced(scalar, scalar.number(object.py())?)));
     }
     // Text is no operand, though its bytes are a buffer.
     if object.is_instance_of::<PyBytes>() || object.is_instance_of::<PyByteArray>() {
@@ -186,6 +243,9 @@ pub(crate) fn literal(op: &'static str, number: Weak, dtype: DType) -> PyResult<
 /// A real number given to a function, Python's or NumPy's, as a weak one.
 pub(crate) fn real(op: &str, argument: &str, object: &Bound<'_, PyAny>) -> PyResult<Weak> {
     let py = object.py();
+    if let Ok(scalar) = object.cast_exact::<Scalar>() {
+        return real(op, argument, &scalar.get().pinned(py));
+    }
     match python_number(object)? {
         Some(Weak::Complex(..)) | None => {}
         Some(number) => return Ok(number),

@@ -5,12 +5,12 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use raptors::DType;
-use raptors::ir::{ElementwiseOp, Kind};
+use raptors::ir::{ElementwiseOp, Kind, Op};
 use raptors::ops::{self, Operand, Weak};
 
 use crate::array::Array;
 use crate::error::OrRaise;
-use crate::operand::operand;
+use crate::operand::{Argument, operand, settle};
 use crate::source;
 
 /// A new Python object for an array.
@@ -30,9 +30,24 @@ pub(crate) fn unary(py: Python<'_>, op: ElementwiseOp, x: &Array) -> PyResult<Py
 pub(crate) fn binary(op: ElementwiseOp, x: &Array, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     let py = other.py();
     match operand(other)? {
-        Some(y) => wrap(py, ops::elementwise(op, &[Operand::Array(&x.0), y.operand()], source::here(py))),
+        Some(y) => {
+            let y = settled(op, py, x, y);
+            wrap(py, ops::elementwise(op, &[Operand::Array(&x.0), y.operand()], source::here(py)))
+        }
         None => Ok(py.NotImplemented()),
     }
+}
+
+/// `y` beside `x`, with [`settle`].
+#[inline]
+fn settled<'a>(op: ElementwiseOp, py: Python<'_>, x: &'a Array, y: Argument<'a>) -> Argument<'a> {
+    if !matches!(y, Argument::Traced(..)) {
+        return y;
+    }
+    let mut operands = [y, Argument::Lazy(&x.0)];
+    settle(op, py, &mut operands);
+    let [y, _] = operands;
+    y
 }
 
 /// `op(other, x)`.
@@ -40,7 +55,10 @@ pub(crate) fn binary(op: ElementwiseOp, x: &Array, other: &Bound<'_, PyAny>) -> 
 pub(crate) fn reflected(op: ElementwiseOp, x: &Array, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     let py = other.py();
     match operand(other)? {
-        Some(y) => wrap(py, ops::elementwise(op, &[y.operand(), Operand::Array(&x.0)], source::here(py))),
+        Some(y) => {
+            let y = settled(op, py, x, y);
+            wrap(py, ops::elementwise(op, &[y.operand(), Operand::Array(&x.0)], source::here(py)))
+        }
         None => Ok(py.NotImplemented()),
     }
 }
@@ -63,6 +81,13 @@ pub(crate) fn compare(x: &Array, other: &Bound<'_, PyAny>, op: CompareOp) -> PyR
 pub(crate) fn power(x: &Array, exponent: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     let py = exponent.py();
     match operand(exponent)? {
+        Some(Argument::Traced(exponent, _))
+            if x.0.dtype().is_float() && !exponent.is_shortcut_power(py)? =>
+        {
+            let exponent = exponent.in_dtype("pow", py, x.0.dtype())?;
+            let operands = [Operand::Array(&x.0), Operand::Array(&exponent)];
+            wrap(py, ops::elementwise(ElementwiseOp::Pow, &operands, source::here(py)))
+        }
         Some(exponent) => wrap(py, ops::power(&x.0, exponent.operand(), source::here(py))),
         None => Ok(py.NotImplemented()),
     }
@@ -97,6 +122,7 @@ fn product(
 pub(crate) fn in_place(op: ElementwiseOp, x: &Array, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     let py = other.py();
     let Some(y) = operand(other)? else { return Ok(py.NotImplemented()) };
+    let y = if op == ElementwiseOp::Pow { y } else { settled(op, py, x, y) };
     let source = source::here(py);
     let result = match (op, &y) {
         (ElementwiseOp::Pow, y) => ops::power(&x.0, y.operand(), source),
@@ -148,6 +174,11 @@ pub(crate) fn round(py: Python<'_>, x: &raptors::Array, decimals: i32) -> PyResu
     let apply = |op, operands: &[Operand<'_>]| ops::elementwise(op, operands, source).or_raise();
     if decimals == 0 {
         return apply(ElementwiseOp::Round, &[Operand::Array(x)]);
+    }
+    if x.dtype().is_complex() {
+        let part = |op| round(py, &apply(op, &[Operand::Array(x)])?, decimals);
+        let (re, im) = (part(ElementwiseOp::Real)?, part(ElementwiseOp::Imag)?);
+        return raptors::Array::apply(Op::Complex, &[&re, &im], source).or_raise();
     }
     if !x.dtype().is_float() {
         let name = x.dtype().numpy_name();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use raptors::Options;
 use raptors::plan::{KernelTime, Level, Measured, Roof};
 
 use crate::array::Array;
@@ -25,9 +26,18 @@ impl Plan {
         analyze: bool,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Plan> {
-        let options = of_call(op, py, options)?;
+        Plan::with_options(py, arrays, analyze, &of_call(op, py, options)?)
+    }
+
+    /// The plan of evaluating `arrays` together; `analyze` runs it.
+    pub(crate) fn with_options(
+        py: Python<'_>,
+        arrays: &[&raptors::Array],
+        analyze: bool,
+        options: &Options,
+    ) -> PyResult<Plan> {
         let of = if analyze { raptors::Plan::analyze } else { raptors::Plan::with_options };
-        detached(py, || of(arrays, &options)).map(Plan)
+        detached(py, || of(arrays, options)).map(Plan)
     }
 }
 

@@ -26,7 +26,11 @@ pub(crate) fn contains(array: &raptors::Array, value: &Bound<'_, PyAny>) -> PyRe
 
 /// `int(array)`: floats lose their fraction; NaN and infinities have no integer.
 pub(crate) fn int<'py>(py: Python<'py>, array: &raptors::Array) -> PyResult<Bound<'py, PyAny>> {
-    item(py, Wanted::Int, array)?.call_method0(intern!(py, "__int__"))
+    let number = item(py, Wanted::Int, array)?;
+    match number.is_instance_of::<PyComplex>() {
+        true => Err(PyTypeError::new_err("int: a complex number is no integer: take its real part")),
+        false => number.call_method0(intern!(py, "__int__")),
+    }
 }
 
 /// `complex(array)`.
@@ -88,7 +92,8 @@ pub(crate) fn array<'py>(
         return Err(PyValueError::new_err(message));
     }
     match (target, dtype) {
-        (Some(target), _) if !target.is_complex() && !array.dtype().is_complex() => {
+        // NumPy warns where the imaginary part is lost.
+        (Some(target), _) if target.is_complex() || !array.dtype().is_complex() => {
             let converted = ops::cast(array, target, source::here(py)).or_raise()?;
             to_ndarray(py, Wanted::AsArray, &converted).map(|array| array.into_bound(py))
         }

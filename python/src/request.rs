@@ -16,7 +16,7 @@ use crate::array::Array;
 use crate::detached::detached_under;
 use crate::evaluations::Wanted;
 use crate::plan::lazy_arrays;
-use crate::value::{evaluate_if_brief, fresh_value, note, out_memory};
+use crate::value::{Rooms, evaluate_if_brief, note, out_memory};
 use crate::{numpy, options};
 
 /// An evaluation, and what stops it.
@@ -39,8 +39,9 @@ impl Request {
 
     /// Evaluate, without the GIL.
     fn run<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let mut rooms = Rooms::new(py);
         let results = self.with(py, |arrays, outs| {
-            match evaluate_if_brief(arrays, outs, &self.options)? {
+            match evaluate_if_brief(arrays, outs, &self.options, &mut |n, ty| rooms.make(n, ty))? {
                 Ok(results) => Ok(results),
                 // SAFETY: memories come from headers of ndarrays that the request holds, and that say whether they are
                 // writable. As with any `out` of NumPy's, a Python thread that uses one at the same time gets what it
@@ -48,14 +49,16 @@ impl Request {
                 Err(released) => detached_under(py, &self.token, move || unsafe { released.run() }),
             }
         })?;
-        self.deliver(py, results)
+        self.deliver(py, results, rooms)
     }
 
     /// Evaluate, if that is known to take a few microseconds; else None.
     fn run_if_brief<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let results =
-            self.with(py, |arrays, outs| Ok(evaluate_if_brief(arrays, outs, &self.options)?.ok()))?;
-        results.map(|results| self.deliver(py, results)).transpose()
+        let mut rooms = Rooms::new(py);
+        let results = self.with(py, |arrays, outs| {
+            Ok(evaluate_if_brief(arrays, outs, &self.options, &mut |n, ty| rooms.make(n, ty))?.ok())
+        })?;
+        results.map(|results| self.deliver(py, results, rooms)).transpose()
     }
 }
 
@@ -83,7 +86,9 @@ impl Request {
             return Err(PyValueError::new_err(format!("{op}: {given} out arrays for {needed} results")));
         }
         // Before the evaluation: without NumPy, donated memory must not be overwritten in vain.
-        numpy::load(py)?;
+        for (array, _) in arrays.iter().zip(&outs).filter(|(_, out)| out.is_none()) {
+            numpy::load_for(py, array.get().0.dtype())?;
+        }
         let handles: SmallVec<[&raptors::Array; 4]> = arrays.iter().map(|array| &array.get().0).collect();
         note(py, wanted, &handles);
         let arrays = arrays.iter().map(|array| array.clone().unbind()).collect();
@@ -102,12 +107,17 @@ impl Request {
         f(&arrays, &outs)
     }
 
-    fn deliver<'py>(&self, py: Python<'py>, results: Results) -> PyResult<Bound<'py, PyAny>> {
-        let result = |(evaluated, out): (_, &Option<Py<PyAny>>)| match out {
+    fn deliver<'py>(
+        &self,
+        py: Python<'py>,
+        results: Results,
+        mut rooms: Rooms<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let result = |(n, (evaluated, out)): (usize, (_, &Option<Py<PyAny>>))| match out {
             Some(out) => Ok(out.clone_ref(py)),
-            None => numpy::new_ndarray(py, fresh_value(evaluated)?),
+            None => rooms.result(n, evaluated),
         };
-        let mut results = results.into_iter().zip(&self.outs).map(result);
+        let mut results = results.into_iter().zip(&self.outs).enumerate().map(result);
         match self.is_one {
             true => results.next().unwrap_or_else(|| Ok(py.None()))?.into_bound_py_any(py),
             false => PyTuple::new(py, results.collect::<PyResult<Vec<_>>>()?).map(Bound::into_any),

@@ -1,6 +1,6 @@
 //! NumPy's universal functions of lazy arrays.
 //!
-//! A function that is one of raptors' ops makes a node, a reduction by one makes a reduction. With `out=` the node is
+//! A function that is one of raptors' ops makes a node, a reduction or an accumulation by one likewise. With `out=` the node is
 //! evaluated into it. Everything else is computed by NumPy, of evaluated operands.
 
 use pyo3::exceptions::PyTypeError;
@@ -8,15 +8,18 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use raptors::ir::{ElementwiseOp, ReduceOp};
-use raptors::{ops, views};
+use raptors::sorting::Start;
+use raptors::{DType, ops, views};
 
 use crate::array::Array;
+use crate::compile::scalar::Scalar;
 use crate::dtype;
 use crate::error::OrRaise;
 use crate::evaluations::Wanted;
-use crate::operand::{Argument, operand};
+use crate::operand::{Argument, operand, settle};
 use crate::operators::{is_same_kind, wrap};
-use crate::reductions::{kept, reduce};
+use crate::reductions::{integer, kept, reduce};
+use crate::sorting::{Accumulation, accumulate};
 use crate::source;
 use crate::value::{lazy_or_out, to_ndarray};
 
@@ -78,6 +81,7 @@ pub(crate) fn call<'py>(
     let captured = match method {
         "__call__" => capture(&name, inputs, arguments)?,
         "reduce" => capture_reduction(&name, inputs, arguments)?,
+        "accumulate" => capture_accumulation(&name, inputs, arguments)?,
         _ => None,
     };
     let Some(array) = captured else { return forward(ufunc, &name, method, inputs, arguments) };
@@ -107,6 +111,7 @@ fn capture(
     match function {
         Function::Elementwise(op) if operands.len() != op.arity() => Ok(None),
         Function::Elementwise(op) => {
+            settle(op, py, &mut operands);
             let operands: Vec<_> = operands.iter().map(Argument::operand).collect();
             ops::elementwise(op, &operands, source).or_raise().map(Some)
         }
@@ -145,6 +150,27 @@ fn capture_reduction(
     }
     let keepdims = argument(arguments, "keepdims")?.map_or(Ok(false), |keepdims| keepdims.is_truthy())?;
     reduce(py, op, x, axis.as_ref(), kept(keepdims), dtype.as_ref()).map(Some)
+}
+
+/// The cumulative op that the function's `accumulate` makes; `None` where NumPy is to compute.
+fn capture_accumulation(
+    name: &str,
+    inputs: &Bound<'_, PyTuple>,
+    arguments: Arguments<'_, '_>,
+) -> PyResult<Option<raptors::Array>> {
+    let op = match name {
+        "add" => Accumulation::Sum,
+        "multiply" => Accumulation::Prod,
+        _ => return Ok(None),
+    };
+    let input = inputs.get_item(0)?;
+    let Ok(x) = input.cast_exact::<Array>() else { return Ok(None) };
+    if inputs.len() != 1 || x.get().0.dtype() == DType::Bool || !only(arguments, &["axis", "dtype", "out"])? {
+        return Ok(None);
+    }
+    let axis = argument(arguments, "axis")?.map_or(Ok(0), |axis| integer("accumulate", "axis", &axis))?;
+    let dtype = argument(arguments, "dtype")?;
+    accumulate(inputs.py(), op, &x.get().0, Some(axis), dtype.as_ref(), Start::First).map(Some)
 }
 
 /// A keyword argument, if it is given and not `None`; of a tuple of one, as `out` is, that one.
@@ -212,7 +238,10 @@ fn forward(
     let py = ufunc.py();
     let evaluated = |object: Bound<'_, PyAny>| match object.cast_exact::<Array>() {
         Ok(array) => to_ndarray(py, Wanted::Ufunc, &array.get().0),
-        Err(_) => Ok(object.unbind()),
+        Err(_) => match object.cast_exact::<Scalar>() {
+            Ok(scalar) => Ok(scalar.get().pinned(py).unbind()),
+            Err(_) => Ok(object.unbind()),
+        },
     };
     let out = arguments.map(|arguments| arguments.get_item("out")).transpose()?.flatten();
     let into_lazy = match out {

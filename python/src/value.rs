@@ -6,14 +6,15 @@
 use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyComplex;
+use pyo3::types::{PyComplex, PyList, PyTuple};
 use raptors::array::Leaf;
 use raptors::eval::{Evaluated, OutMemory, Prepared, Results};
 use raptors::ir::{Kind, Literal, Strides, scalar};
 use raptors::runtime::buffer::Buffer;
-use raptors::{DType, Options, Shape};
+use raptors::{DType, Options, Shape, Tensor, Type};
+use smallvec::SmallVec;
 
 use crate::detached::{detached, guarded};
 use crate::error::{OrRaise, wrong_type};
@@ -23,12 +24,13 @@ use crate::operators::wrap;
 use crate::options;
 
 /// What keeps memory alive: the `base` of an ndarray. Memory of the pool returns to it when this is collected.
-#[pyclass(frozen, name = "Memory", module = "raptors._core")]
+#[pyclass(frozen, freelist = 64, name = "Memory", module = "raptors._core")]
 pub(crate) struct Keep(#[expect(dead_code, reason = "owned for its drop")] Owner);
 
 enum Owner {
     Buffer(#[expect(dead_code, reason = "owned for its drop")] Buffer),
     Leaf(#[expect(dead_code, reason = "owned for its drop")] Arc<Leaf>),
+    Object(#[expect(dead_code, reason = "owned for its drop")] Py<PyAny>),
 }
 
 /// Elements in memory.
@@ -77,9 +79,10 @@ fn evaluate(
     arrays: &[&raptors::Array],
     outs: &[Option<OutMemory>],
     options: &Options,
+    room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
 ) -> PyResult<Results> {
     note(py, wanted, arrays);
-    match evaluate_if_brief(arrays, outs, options)? {
+    match evaluate_if_brief(arrays, outs, options, room)? {
         Ok(results) => Ok(results),
         // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable.
         // As with any `out` of NumPy's, a Python thread that uses one at the same time gets what it asked for.
@@ -99,6 +102,7 @@ pub(crate) fn evaluate_if_brief<'a>(
     arrays: &'a [&'a raptors::Array],
     outs: &'a [Option<OutMemory>],
     options: &'a Options,
+    room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
 ) -> PyResult<Result<Results, Released<'a>>> {
     // Nothing that is waited for here, a lock or a worker, waits for the GIL.
     guarded(|| {
@@ -106,8 +110,9 @@ pub(crate) fn evaluate_if_brief<'a>(
         if !prepared.is_brief() {
             return Ok(Err(Released(prepared)));
         }
-        // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable.
-        unsafe { prepared.run() }.map(Ok)
+        // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable;
+        // room is in ndarrays that only they hold.
+        unsafe { prepared.run_in(room) }.map(Ok)
     })
 }
 
@@ -117,7 +122,7 @@ pub(crate) fn fresh(py: Python<'_>, wanted: Wanted, array: &raptors::Array) -> P
 }
 
 fn fresh_with(py: Python<'_>, wanted: Wanted, array: &raptors::Array, options: &Options) -> PyResult<Value> {
-    match evaluate(py, wanted, &[array], &[None], options)?.pop() {
+    match evaluate(py, wanted, &[array], &[None], options, &mut |_, _| None)?.pop() {
         Some(evaluated) => fresh_value(evaluated),
         None => Err(no_result()),
     }
@@ -186,10 +191,15 @@ pub(crate) fn deliver(
 ) -> PyResult<Py<PyAny>> {
     let Some(out) = out else {
         // Before the evaluation: without NumPy, donated memory must not be overwritten in vain.
-        numpy::load(py)?;
-        return numpy::new_ndarray(py, fresh_with(py, wanted, array, options)?);
+        numpy::load_for(py, array.dtype())?;
+        let mut rooms = Rooms::new(py);
+        let evaluated = evaluate(py, wanted, &[array], &[None], options, &mut |n, ty| rooms.make(n, ty))?;
+        return match evaluated.into_iter().next() {
+            Some(evaluated) => rooms.result(0, evaluated),
+            None => Err(no_result()),
+        };
     };
-    evaluate(py, wanted, &[array], &[Some(out_memory(out)?)], options)?;
+    evaluate(py, wanted, &[array], &[Some(out_memory(out)?)], options, &mut |_, _| None)?;
     Ok(out.clone().unbind())
 }
 
@@ -212,6 +222,103 @@ pub(crate) fn out_memory(out: &Bound<'_, PyAny>) -> PyResult<OutMemory> {
     };
     let Header { pointer, dtype, shape, strides, swapped, writable } = header;
     Ok(OutMemory { pointer, dtype, shape, strides, swapped, writable })
+}
+
+/// The values of arrays as ndarrays, evaluated together; `out` is as for `eval`.
+pub(crate) fn deliver_all(
+    py: Python<'_>,
+    op: &str,
+    arrays: &[&raptors::Array],
+    out: Option<&Bound<'_, PyAny>>,
+    options: &Options,
+) -> PyResult<Vec<Py<PyAny>>> {
+    let outs: Vec<Option<Bound<'_, PyAny>>> = match out {
+        None => vec![None; arrays.len()],
+        Some(out) if out.is_instance_of::<PyTuple>() || out.is_instance_of::<PyList>() => {
+            let given: PyResult<Vec<Bound<'_, PyAny>>> = out.try_iter()?.collect();
+            given?.into_iter().map(|out| (!out.is_none()).then_some(out)).collect()
+        }
+        Some(out) => vec![Some(out.clone())],
+    };
+    if outs.len() != arrays.len() {
+        let (given, needed) = (outs.len(), arrays.len());
+        return Err(PyValueError::new_err(format!("{op}: {given} out arrays for {needed} results")));
+    }
+    let memories: PyResult<Vec<Option<OutMemory>>> =
+        outs.iter().map(|out| out.as_ref().map(out_memory).transpose()).collect();
+    for (array, _) in arrays.iter().zip(&outs).filter(|(_, out)| out.is_none()) {
+        numpy::load_for(py, array.dtype())?;
+    }
+    let mut rooms = Rooms::new(py);
+    let room = &mut |n: usize, ty: &Type| rooms.make(n, ty);
+    let evaluated = evaluate(py, Wanted::Eval, arrays, &memories?, options, room)?;
+    evaluated
+        .into_iter()
+        .zip(outs)
+        .enumerate()
+        .map(|(n, (evaluated, out))| match out {
+            Some(out) => Ok(out.unbind()),
+            None => rooms.result(n, evaluated),
+        })
+        .collect()
+}
+
+/// ndarrays that were made before a run, for small results to be computed in: NumPy's own memory is cheaper than an object
+/// that returns memory of the pool.
+pub(crate) struct Rooms<'py> {
+    py: Python<'py>,
+    made: SmallVec<[(usize, Bound<'py, PyAny>); 1]>,
+}
+
+impl<'py> Rooms<'py> {
+    pub(crate) fn new(py: Python<'py>) -> Rooms<'py> {
+        Rooms { py, made: SmallVec::new() }
+    }
+
+    /// Memory for a result, if it is small.
+    #[inline]
+    pub(crate) fn make(&mut self, result: usize, ty: &Type) -> Option<*mut u8> {
+        /// Above it the pool's warm and aligned pages are worth more.
+        const MOST_BYTES: usize = 16 << 10;
+        if ty.shape.size() * ty.dtype.size() > MOST_BYTES {
+            return None;
+        }
+        // Where NumPy has no memory, the pool may have some.
+        let (array, pointer) = numpy::uninitialized(self.py, ty).ok()?;
+        self.made.push((result, array));
+        Some(pointer)
+    }
+
+    /// The ndarray of a result.
+    pub(crate) fn result(&mut self, result: usize, evaluated: Evaluated) -> PyResult<Py<PyAny>> {
+        match evaluated {
+            Evaluated::Out => self.made(result).map(Bound::unbind),
+            evaluated => numpy::new_ndarray(self.py, fresh_value(evaluated)?),
+        }
+    }
+
+    /// The ndarray that was made for a result.
+    pub(crate) fn made(&mut self, result: usize) -> PyResult<Bound<'py, PyAny>> {
+        let position = self.made.iter().position(|(number, _)| *number == result).ok_or_else(no_result)?;
+        Ok(self.made.swap_remove(position).1)
+    }
+}
+
+/// A result as an ndarray of its own.
+pub(crate) fn new_result(py: Python<'_>, tensor: Tensor) -> PyResult<Bound<'_, PyAny>> {
+    Ok(numpy::new_ndarray(py, fresh_value(Evaluated::Tensor(tensor))?)?.into_bound(py))
+}
+
+/// An ndarray of its own over an object's memory, which holds a row-major result.
+pub(crate) fn new_over<'py>(
+    py: Python<'py>,
+    pointer: *mut u8,
+    ty: Type,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (Type { dtype, shape }, keep) = (ty, Keep(Owner::Object(object.clone().unbind())));
+    let value = Value { pointer, dtype, shape, strides: None, swapped: false, writable: true, keep };
+    Ok(numpy::new_ndarray(py, value)?.into_bound(py))
 }
 
 /// The value of an array of one element as a Python number, computed at most once.

@@ -5,10 +5,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use raptors::ir::Dims;
 use raptors::{ops, views};
+use smallvec::SmallVec;
 
 use crate::array::Array;
 use crate::error::{OrRaise, wrong_type};
-use crate::operand;
+use crate::operand::{self, Argument};
 use crate::reductions::{AxisList, axes, integer};
 use crate::source;
 
@@ -152,8 +153,11 @@ pub(crate) fn where_(
     y: &Bound<'_, PyAny>,
 ) -> PyResult<Array> {
     let (op, source) = ("where", source::here(x.py()));
-    let (condition, x, y) =
-        (operand::required(op, condition)?, operand::required(op, x)?, operand::required(op, y)?);
+    let py = x.py();
+    let condition = operand::required(op, condition)?;
+    let mut arms = [operand::required(op, x)?, operand::required(op, y)?];
+    operand::settle_traced(op, py, &mut arms, |_| true);
+    let [x, y] = arms;
     ops::choose(condition.operand(), x.operand(), y.operand(), source).or_raise().map(Array)
 }
 
@@ -165,20 +169,25 @@ pub(crate) fn clip(
     min: Option<&Bound<'_, PyAny>>,
     max: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Array> {
-    let array = operand::required("clip", x)?;
-    clipped(x.py(), array.operand(), min, max).map(Array)
+    clipped(x.py(), operand::required("clip", x)?, min, max).map(Array)
 }
 
 /// As [`clip`], of an operand.
-pub(crate) fn clipped(
+pub(crate) fn clipped<'a>(
     py: Python<'_>,
-    x: ops::Operand<'_>,
-    min: Option<&Bound<'_, PyAny>>,
-    max: Option<&Bound<'_, PyAny>>,
+    x: Argument<'a>,
+    min: Option<&'a Bound<'_, PyAny>>,
+    max: Option<&'a Bound<'_, PyAny>>,
 ) -> PyResult<raptors::Array> {
-    let low = min.map(|min| operand::required("clip", min)).transpose()?;
-    let high = max.map(|max| operand::required("clip", max)).transpose()?;
-    let (low, high) = (low.as_ref().map(|low| low.operand()), high.as_ref().map(|high| high.operand()));
+    let mut all: SmallVec<[Argument<'a>; 3]> = SmallVec::new();
+    all.push(x);
+    for bound in [min, max].into_iter().flatten() {
+        all.push(operand::required("clip", bound)?);
+    }
+    operand::settle_traced("clip", py, &mut all, |_| true);
+    let mut all = all.iter().map(Argument::operand);
+    let Some(x) = all.next() else { unreachable!("the operand is the first") };
+    let (low, high) = (min.and_then(|_| all.next()), max.and_then(|_| all.next()));
     ops::clip(x, low, high, source::here(py)).or_raise()
 }
 

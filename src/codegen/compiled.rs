@@ -11,7 +11,7 @@ use std::sync::{Arc, Once};
 use raptors_ir::{Dims, ReduceOp, Strides};
 
 use super::kernel::{self, Kernel, NoKernel};
-use super::lane::{LaneOp, LaneProgram, ValueId};
+use super::lane::{LaneOp, LaneProgram, OperandId, ValueId};
 use super::select::{NoVectorForm, Outputs, Selected, Source, StreamUse, select};
 use super::tile::TileProgram;
 use super::vector::VectorOp;
@@ -153,12 +153,13 @@ pub(crate) struct Rows {
 
 impl Machine {
     /// What runs `body` over `dims`, of which the reduction, if there is one, combines `reduced` consecutive
-    /// elements, or elements that are `inner` apart.
+    /// elements, or elements that are `inner` apart. `ahead` is an operand that earlier nests have brought into cache.
     pub(crate) fn new(
         body: &LaneProgram,
         operands: &[Operand],
         dims: &Dims,
         [reduced, inner]: [usize; 2],
+        ahead: Option<OperandId>,
         level: Level,
     ) -> Machine {
         if !jit::is_wanted() {
@@ -172,7 +173,7 @@ impl Machine {
             return Machine::Interpreter(Reason::Moves);
         }
         let rows = match Space::of_rows(body, dims, [reduced, inner]) {
-            Some(space) if space.holds(body, operands) => space.compile(body, operands, level),
+            Some(space) if space.holds(body, operands) => space.compile(body, operands, ahead, level),
             _ => None,
         };
         match rows {
@@ -247,7 +248,13 @@ impl Space {
     }
 
     /// The kernel over these rows; `None` where a reduction has to be left to others.
-    fn compile(self, body: &LaneProgram, operands: &[Operand], level: Level) -> Option<Result<Rows, Reason>> {
+    fn compile(
+        self,
+        body: &LaneProgram,
+        operands: &[Operand],
+        ahead: Option<OperandId>,
+        level: Level,
+    ) -> Option<Result<Rows, Reason>> {
         let source = |value: ValueId| match &body.insts[value.index()].op {
             LaneOp::Load(id) => {
                 let operand = &operands[id.index()];
@@ -269,6 +276,7 @@ impl Space {
         let outputs = Outputs {
             stores: body.stores.iter().map(|&(value, id)| (value, StreamUse::Operand(id))).collect(),
             accumulates: true,
+            ahead,
         };
         let compiled = match Compiled::new(body, source, &outputs, level) {
             Ok(compiled) => compiled,

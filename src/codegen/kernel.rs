@@ -33,6 +33,8 @@ pub(crate) struct KernelArgs {
     pub(crate) position: i64,
     pub(crate) pool: *const u64,
     pub(crate) streams: *const StreamArgs,
+    /// Bytes from the elements of a stream to those that are brought near; there may be no memory.
+    pub(crate) ahead: isize,
 }
 
 /// Why there is no kernel.
@@ -243,6 +245,7 @@ mod tests {
             position: 0,
             pool: pool.as_ptr(),
             streams: streams.as_ptr(),
+            ahead: 0,
         };
         // SAFETY: the kernel is for a level of this machine, and both streams have `lanes` elements of its
         // type.
@@ -349,7 +352,7 @@ mod tests {
             StreamArgs { base: y.as_mut_ptr(), row_stride: ty.size() as isize },
         ];
         let pool = std::ptr::null();
-        let args = KernelArgs { rows, lanes: n, position: 0, pool, streams: streams.as_ptr() };
+        let args = KernelArgs { rows, lanes: n, position: 0, pool, streams: streams.as_ptr(), ahead: 0 };
         let Ok(kernel) = Kernel::compile(&program, level) else { panic!("no kernel of {program}") };
         // SAFETY: the kernel is for a level of this machine; there are `rows` rows of `n` elements, and as
         // many results.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use raptors_ir::{DType, ElementwiseOp, Literal, ReduceOp, Strides};
+use raptors_ir::{DType, ElementwiseOp, Literal, Part, ReduceOp, Strides};
 use smallvec::SmallVec;
 
 /// A value of a lane program: the position of its instruction. Prints as `v3`.
@@ -48,6 +48,8 @@ pub(crate) enum Scalar {
     Constant(Literal),
     /// A parameter passed by value at each run.
     Parameter(u32),
+    /// A part of a complex one.
+    Part(u32, Part),
 }
 
 impl fmt::Display for Scalar {
@@ -55,6 +57,7 @@ impl fmt::Display for Scalar {
         match self {
             Scalar::Constant(literal) => write!(f, "{literal}"),
             Scalar::Parameter(n) => write!(f, "p{n}"),
+            Scalar::Part(n, part) => write!(f, "p{n}.{}", part.name()),
         }
     }
 }

@@ -8,7 +8,7 @@
 //! A file has a concept: [`arithmetic`], integer and float [`division`], [`comparison`]s with what is
 //! computed of truth values, [`casts`], [`functions`].
 //!
-//! Limits: no division of 64-bit integers, no power of integers, no complex arithmetic. What has no vector
+//! Limits: no division of 64-bit integers, no power of integers. What has no vector
 //! form is refused with a reason, and interpreted.
 
 mod arithmetic;
@@ -23,7 +23,7 @@ mod tests;
 
 use std::fmt;
 
-use raptors_ir::{DType, ElementwiseOp, Kind, ReduceOp, ResultRule};
+use raptors_ir::{DType, ElementwiseOp, Kind, Part, ReduceOp, ResultRule};
 
 use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, Scalar, ValueId};
 use crate::codegen::vector::{Combine, Conversion, Predicate, Step, Type, VectorId, VectorOp, VectorProgram};
@@ -50,6 +50,8 @@ pub(crate) enum PoolEntry {
     Constant(u64),
     /// A parameter passed by value.
     Parameter(u32),
+    /// A part of a complex one.
+    Part(u32, Part),
     /// The one element of an operand that is the same everywhere.
     Element(OperandId),
 }
@@ -73,6 +75,8 @@ pub(crate) struct Outputs {
     pub(crate) stores: Vec<(ValueId, StreamUse)>,
     /// Whether reductions are accumulated row by row, rather than left to others.
     pub(crate) accumulates: bool,
+    /// An operand that is in cache: what follows it in memory will be wanted next.
+    pub(crate) ahead: Option<OperandId>,
 }
 
 /// A vector program, and what its streams and its pool stand for.
@@ -139,6 +143,9 @@ pub(crate) fn select(
         };
         selector.builder.accumulate(combine, value, StreamUse::Result(number as u16));
     }
+    if let Some(operand) = outputs.ahead {
+        selector.builder.bring_near(StreamUse::Operand(operand));
+    }
     Ok(selector.builder.finish())
 }
 
@@ -150,6 +157,7 @@ fn argument_dtype(inst: &Inst, body: &LaneProgram) -> DType {
 /// How a reduction combines elements in registers.
 fn combine(op: ReduceOp, dtype: DType) -> Option<Combine> {
     match (op, dtype.kind()) {
+        _ if dtype.is_half() => None,
         (_, Kind::Complex) | (ReduceOp::Argmin | ReduceOp::Argmax, _) => None,
         (ReduceOp::Sum | ReduceOp::Prod, Kind::Bool) => None,
         (ReduceOp::Sum, Kind::Signed | Kind::Unsigned | Kind::Float) => Some(Combine::Add),
@@ -164,12 +172,12 @@ fn combine(op: ReduceOp, dtype: DType) -> Option<Combine> {
     }
 }
 
-/// The lanes that hold elements of a dtype; `None` for elements wider than a lane. A small complex one is
-/// only moved.
+/// The lanes that hold elements of a dtype; `None` for elements wider than a lane. A half-precision float is only
+/// moved and converted, a small complex number only moved.
 pub(crate) const fn vector_type(dtype: DType) -> Option<Type> {
     match dtype {
         DType::Bool | DType::I8 | DType::U8 => Some(Type::I8),
-        DType::I16 | DType::U16 => Some(Type::I16),
+        DType::I16 | DType::U16 | DType::F16 | DType::BF16 => Some(Type::I16),
         DType::I32 | DType::U32 => Some(Type::I32),
         DType::I64 | DType::U64 | DType::C64 => Some(Type::I64),
         DType::F32 => Some(Type::F32),
@@ -260,6 +268,7 @@ impl Selector {
                 match scalar {
                     Scalar::Constant(literal) => builder.constant(ty, literal.bits() as u64),
                     Scalar::Parameter(n) => builder.splat(PoolEntry::Parameter(*n), ty),
+                    Scalar::Part(n, part) => builder.splat(PoolEntry::Part(*n, *part), ty),
                 }
             }
             (LaneOp::Index { .. }, _) => match source(value) {
@@ -338,6 +347,7 @@ impl Builder {
             }
         }
         match (dtype.kind(), op.result_rule()) {
+            _ if dtype.is_half() => None,
             (Kind::Bool, _) => self.of_truths(op, &truths).map(Lane::Truth),
             (Kind::Complex, _) => None,
             (_, ResultRule::Bool) => self.predicate(op, dtype, &vectors).map(Lane::Truth),

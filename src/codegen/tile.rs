@@ -20,6 +20,7 @@ mod compiled;
 
 use raptors_ir::{DType, Dims};
 
+use crate::accelerate::entry::Entry;
 use crate::codegen::compiled::Compiled;
 use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, ValueId};
 use crate::kernels::{self, Kernel};
@@ -70,6 +71,8 @@ pub(crate) enum TileOp {
     Index(ValueId),
     /// Calls a kernel.
     Call(ValueId, Kernel),
+    /// Calls an entry of vForce, or the kernel where memory is not aligned or elements are few.
+    Force(ValueId, &'static Entry, Kernel),
 }
 
 /// A lane program with places and kernels.
@@ -164,9 +167,10 @@ fn transposed_dims(body: &LaneProgram, operands: &[Operand], dims: &Dims) -> Opt
         _ => None,
     });
     for operand in loads {
-        let item = operand.dtype.size() as isize;
-        let unit = |dim: usize| operand.strides[dim].abs() == item && dims[dim] >= 16;
-        let strided = dims[last] >= 16 && operand.strides[last].abs() > item;
+        // Every other element is close by too: parts of complex numbers.
+        let near = 2 * operand.dtype.size() as isize;
+        let unit = |dim: usize| (1..=near).contains(&operand.strides[dim].abs()) && dims[dim] >= 16;
+        let strided = dims[last] >= 16 && operand.strides[last].abs() > near;
         if strided && let Some(dim) = (0..last).find(|&dim| unit(dim)) {
             return Some((dim, last));
         }
@@ -180,6 +184,11 @@ enum Pattern {
     Uniform,
     Periodic(usize),
     Strided,
+}
+
+/// Whether an operand has its elements side by side, in the order of the whole space.
+pub(crate) fn is_row_major(operand: &Operand, dims: &Dims) -> bool {
+    matches!(pattern(operand, dims), Pattern::RowMajor)
 }
 
 fn pattern(operand: &Operand, dims: &Dims) -> Pattern {

@@ -188,6 +188,10 @@ pub(crate) enum Conversion {
     FloatToSigned,
     /// Between `f32` and `f64`.
     FloatToFloat,
+    /// The bits of an `f16`, an `i16`, to the `f32` of the same value.
+    HalfToFloat,
+    /// `f32` to the bits of the nearest `f16`, an `i16`; ties to even.
+    FloatToHalf,
     /// The same bits as another type of the same size.
     Bitcast,
     /// A mask to 0 or 1 as `i8`.
@@ -231,6 +235,12 @@ pub(crate) enum VectorOp {
     Round(Rounding),
     /// `x * 2^y` of floats, `y` an integer, as [`Lanes::scale`](raptors_ir::lanes::Lanes::scale) limits it.
     Scale,
+    /// The exponent of a float, as [`Lanes::exponent`](raptors_ir::lanes::Lanes::exponent) defines it.
+    Exponent,
+    /// A float over a power of two, as [`Lanes::mantissa`](raptors_ir::lanes::Lanes::mantissa) defines it.
+    Mantissa,
+    /// The entry of a table of floats that the low bits of an integer as wide name.
+    Lookup(u16),
     /// Bitwise and, of values of one type, masks too.
     And,
     /// Bitwise or, likewise.
@@ -332,6 +342,9 @@ impl std::hash::Hash for RareFunction {
     }
 }
 
+/// The entries of a table, as in memory: 16 of four bytes or 8 of eight.
+pub(crate) type Table = [u8; 64];
+
 /// Straight-line code over vectors. Its value as a key is its structure: neither scalars nor addresses are in it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct VectorProgram {
@@ -341,6 +354,9 @@ pub(crate) struct VectorProgram {
     pub(crate) stores: Vec<(VectorId, StreamId)>,
     pub(crate) accumulations: Vec<Accumulation>,
     pub(crate) rares: Vec<RareFunction>,
+    pub(crate) tables: Vec<Table>,
+    /// A stream of unit step of which elements further ahead, by an argument of the call, are brought near.
+    pub(crate) ahead: Option<StreamId>,
     /// Entries of the pool that are used.
     pub(crate) pool: u16,
 }
@@ -372,6 +388,7 @@ impl fmt::Display for VectorProgram {
                 VectorOp::Load(stream) => write!(f, "load {stream}")?,
                 VectorOp::Splat(entry) => write!(f, "splat c{entry}")?,
                 VectorOp::Rare(n) => write!(f, "rare {}", self.rares[usize::from(n)].name())?,
+                VectorOp::Lookup(n) => write!(f, "lookup t{n}")?,
                 VectorOp::Fma(kind) => write!(f, "fma.{kind:?}")?,
                 VectorOp::Round(kind) => write!(f, "round.{kind:?}")?,
                 VectorOp::Shift(kind, count) => write!(f, "shift.{kind:?} {count}")?,
@@ -391,6 +408,8 @@ impl fmt::Display for VectorProgram {
                 | VectorOp::MinUnsigned
                 | VectorOp::MaxUnsigned
                 | VectorOp::Scale
+                | VectorOp::Exponent
+                | VectorOp::Mantissa
                 | VectorOp::And
                 | VectorOp::Or
                 | VectorOp::Xor
@@ -401,6 +420,9 @@ impl fmt::Display for VectorProgram {
                 write!(f, "{} {arg}", if i == 0 { "" } else { "," })?;
             }
             writeln!(f, ": {}", inst.ty.name())?;
+        }
+        if let Some(stream) = self.ahead {
+            writeln!(f, "    ahead {stream}")?;
         }
         for (value, stream) in &self.stores {
             writeln!(f, "    store {value}, {stream}")?;

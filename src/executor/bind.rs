@@ -1,6 +1,6 @@
 //! Binding: which memory a program's names stand for in one run.
 
-use raptors_ir::{BufferId, Literal};
+use raptors_ir::{BufferId, Literal, Slot};
 use smallvec::SmallVec;
 
 use crate::error::Error;
@@ -17,12 +17,19 @@ pub(crate) enum Argument {
     Scalar(Literal),
 }
 
+/// Memory for the buffer of a result, given its number and the bytes of the buffer; `None` to have it from the pool.
+///
+/// It is aligned to the elements and writable, and nothing else uses it during the run.
+pub(crate) type Room<'a> = &'a mut dyn FnMut(usize, usize) -> Option<*mut u8>;
+
 /// What runs the loop nests of a program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Engine {
     /// The tile interpreter.
     Interpreter,
-    /// Machine code, where there is some.
+    /// Accelerate where it was selected, or else the tile interpreter.
+    Accelerated,
+    /// Accelerate where it was selected, machine code where there is some, or else the tile interpreter.
     Machine,
 }
 
@@ -41,22 +48,30 @@ pub(crate) struct Bound<'a> {
 }
 
 impl<'a> Bound<'a> {
-    /// Allocates the program's arena and buffers.
+    /// Allocates the program's arena and buffers, but for those of results that `room` has memory for.
     pub(crate) fn new(
         program: &Program,
         arguments: &'a [Argument],
         outputs: &'a [Option<*mut u8>],
+        room: Room<'_>,
     ) -> Result<Bound<'a>, Error> {
         let mut arena_buffer = Buffer::allocate(program.arena)?;
         let arena = arena_buffer.as_mut_ptr();
         let mut buffers = SmallVec::with_capacity(program.buffers.len());
         let mut pointers = SmallVec::with_capacity(program.buffers.len());
-        for &bytes in &program.buffers {
+        for (id, &bytes) in program.buffers.iter().enumerate() {
+            let slot = Slot::Buffer(BufferId(id as u32));
+            let result = program.results.iter().position(|result| result.slot == slot);
+            if let Some(pointer) = result.and_then(|result| room(result, bytes)) {
+                pointers.push(pointer);
+                buffers.push(None);
+                continue;
+            }
             let mut buffer = Buffer::allocate(bytes)?;
             pointers.push(buffer.as_mut_ptr());
             buffers.push(Some(buffer));
         }
-        let engine = if jit::mode() == Jit::Off { Engine::Interpreter } else { Engine::Machine };
+        let engine = if jit::mode() == Jit::Off { Engine::Accelerated } else { Engine::Machine };
         Ok(Bound { arguments, outputs, _arena: arena_buffer, arena, buffers, pointers, engine })
     }
 
@@ -83,12 +98,9 @@ impl<'a> Bound<'a> {
         }
     }
 
-    /// Gives up a buffer that holds a result.
-    pub(crate) fn take_buffer(&mut self, id: BufferId) -> Buffer {
-        match self.buffers[id.0 as usize].take() {
-            Some(buffer) => buffer,
-            None => unreachable!("two results in {id}"),
-        }
+    /// Gives up a buffer that holds a result; `None` where the result is in memory that there was room in.
+    pub(crate) fn take_buffer(&mut self, id: BufferId) -> Option<Buffer> {
+        self.buffers[id.0 as usize].take()
     }
 
     fn address(&self, memory: Memory) -> *mut u8 {

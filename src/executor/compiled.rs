@@ -31,6 +31,7 @@ pub(super) unsafe fn pool(
     let entry = |entry: &PoolEntry| match *entry {
         PoolEntry::Constant(bits) => bits,
         PoolEntry::Parameter(n) => bound.scalar(n).bits() as u64,
+        PoolEntry::Part(n, part) => bound.scalar(n).part(part).bits() as u64,
         PoolEntry::Element(id) => {
             let operand = &nest.operands[id.index()];
             if operand.memory.is_of_step() && bases[id.index()] == bound.base(operand) {
@@ -228,12 +229,15 @@ impl<'a> RowRunner<'a> {
             };
         let streams: SmallVec<[StreamArgs; 8]> =
             compiled.selected.streams.iter().zip(strides).map(stream).collect();
+        // What follows these rows.
+        let ahead = compiled.selected.program.ahead.and_then(|stream| strides[stream.index()].0.last());
         let args = KernelArgs {
             rows: part.rows,
             lanes: part.lanes,
             position: part.lane as i64,
             pool: self.pool.as_ptr(),
             streams: streams.as_ptr(),
+            ahead: ahead.map_or(0, |stride| part.rows as isize * stride),
         };
         // SAFETY: the elements of the part are within each operand, as the caller promises. What is written
         // is at the elements that are read, or elsewhere; the pool has what the program was selected with.

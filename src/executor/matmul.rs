@@ -8,10 +8,11 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use crate::accelerate::blas;
 use crate::error::Error;
 use crate::executor::Bound;
 use crate::executor::range::RangeRunner;
-use crate::kernels::matmul::{Matrix, MatrixMut, batch_offset, matmul_batched};
+use crate::kernels::matmul::{Matrix, MatrixMut, batch_offset, batched};
 use crate::kernels::product::{Product, grid};
 use crate::program::{LoopNest, MatrixProduct, Memory, Operand};
 use crate::runtime::buffer::Buffer;
@@ -35,14 +36,17 @@ pub(crate) unsafe fn run(product: &MatrixProduct, bound: &Bound<'_>) -> Result<(
                 let c =
                     MatrixMut { ptr: c.ptr.cast_mut(), row_stride: c.row_stride, col_stride: c.col_stride };
                 let (a, b, c) = ((a, &a_strides[..]), (b, &b_strides[..]), (c, &c_strides[..]));
-                matmul_batched(product.dtype, product.dims, &product.batch, a, b, c)?;
+                batched(&product.provider, product.dtype, product.dims, &product.batch, a, b, c)?;
                 Ok(())
             }
             (Some(epilogue), _) => in_blocks(product, epilogue, bound, &|index| {
                 let item = product.dtype.size();
                 let a = a.offset(batch_offset(&product.batch, &a_strides, index), item);
                 let b = b.offset(batch_offset(&product.batch, &b_strides, index), item);
-                Ok(Product::new(product.dtype, product.dims, a, b)?)
+                Ok(match product.provider.is_blas() {
+                    true => Product::for_blas(product.dtype, product.dims, a, b)?,
+                    false => Product::new(product.dtype, product.dims, a, b)?,
+                })
             }),
         }
     }
@@ -79,7 +83,10 @@ unsafe fn in_blocks(
     if m * n * count == 0 {
         return Ok(());
     }
-    let [row_parts, column_parts] = grid(product.dims);
+    let [row_parts, column_parts] = match product.provider.is_blas() {
+        true => blas::grid(product.dims),
+        false => grid(product.dims),
+    };
     let parts = row_parts * column_parts;
     let one_ns = (m * n) as f64 * (k as f64 * MULTIPLICATION_NS + epilogue.element_ns);
     let shared = team::worth_sharing(one_ns * count as f64);

@@ -1,13 +1,16 @@
-//! Runs a nest without reductions over linear ranges of its elements: by a kernel over rows, or tile by tile.
+//! Runs a nest without reductions over linear ranges of its elements: by Accelerate, by a kernel over rows, or tile by tile.
 
 use crate::error::Error;
 use crate::executor::Bound;
+use crate::executor::accelerate::CallRunner;
 use crate::executor::compiled::RowRunner;
 use crate::executor::tiles::TileRunner;
 use crate::program::{LoopNest, Memory};
 
 /// Runs ranges on one thread.
 pub(super) enum RangeRunner<'a> {
+    /// By Accelerate. Such a nest is a step of its own, which has no memory of blocks.
+    Call(CallRunner<'a>),
     /// By a kernel over rows.
     Rows(RowRunner<'a>),
     /// In tiles of so many elements.
@@ -27,6 +30,10 @@ impl<'a> RangeRunner<'a> {
         unit: usize,
         longest: usize,
     ) -> Result<RangeRunner<'a>, Error> {
+        // SAFETY: as for this function.
+        if let Some(call) = unsafe { CallRunner::new(nest, bound) } {
+            return Ok(RangeRunner::Call(call));
+        }
         if let Some(rows) = nest.rows(bound.engine()) {
             // SAFETY: as for this function.
             return Ok(RangeRunner::Rows(unsafe { RowRunner::new(nest, rows, bound) }));
@@ -41,6 +48,7 @@ impl<'a> RangeRunner<'a> {
     /// it were there.
     pub(super) fn rebase(&mut self, memory: Memory, origin: *mut u8) {
         match self {
+            RangeRunner::Call(_) => {}
             RangeRunner::Rows(runner) => runner.rebase(memory, origin),
             RangeRunner::Tiles(runner, _) => runner.rebase(memory, origin),
         }
@@ -55,6 +63,7 @@ impl<'a> RangeRunner<'a> {
         // SAFETY: as for this function.
         unsafe {
             match self {
+                RangeRunner::Call(_) => {}
                 RangeRunner::Rows(runner) => runner.refill(bound),
                 RangeRunner::Tiles(runner, _) => runner.refill(bound, has_changed),
             }
@@ -68,6 +77,8 @@ impl<'a> RangeRunner<'a> {
     /// They are within the space, and no other thread computes any of them.
     pub(super) unsafe fn run(&mut self, start: usize, len: usize) {
         match self {
+            // SAFETY: as for this function.
+            RangeRunner::Call(call) => unsafe { call.range(start, len) },
             // SAFETY: as for this function.
             RangeRunner::Rows(runner) => unsafe { runner.map(start, len) },
             RangeRunner::Tiles(runner, tile) => {

@@ -18,6 +18,7 @@ use raptors_ir::{DType, Literal, ReduceOp};
 
 use crate::error::Error;
 use crate::executor::Bound;
+use crate::executor::accelerate::CallRunner;
 use crate::kernels::reduce::{self, ArgKernels, ReduceKernels};
 use crate::program::{LoopNest, Operand};
 use crate::runtime::level::Level;
@@ -37,6 +38,11 @@ pub(crate) unsafe fn run(nest: &LoopNest, bound: &Bound<'_>) -> Result<(), Error
         // SAFETY: the targets hold one element for each kept position.
         unsafe { store_identities(nest, nest.outer * nest.inner, |target| bound.base(target)) };
         return Ok(());
+    }
+    // SAFETY: as for this function; of reductions only sums of rows are left to Accelerate.
+    if let Some(call) = unsafe { CallRunner::new(nest, bound) } {
+        // SAFETY: as above.
+        return unsafe { call.sums() };
     }
     let combiners = combiners(nest)?;
     // SAFETY: as for this function.

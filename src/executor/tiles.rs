@@ -7,12 +7,15 @@
 use raptors_ir::{Dims, Strides};
 use smallvec::SmallVec;
 
+use crate::accelerate::entry::Entry;
+use crate::accelerate::select::FEWEST_OF_FORCE;
 use crate::codegen::kernel::{KernelArgs, StreamArgs};
 use crate::codegen::lane::{LaneOp, OperandId, Scalar, ValueId};
 use crate::codegen::select::StreamUse;
 use crate::codegen::tile::{Fill, Place, TileOp, TileProgram};
 use crate::error::Error;
 use crate::executor::Bound;
+use crate::executor::accelerate;
 use crate::executor::compiled::{self, Pool};
 use crate::kernels::copy;
 use crate::program::{LoopNest, Memory, Operand};
@@ -108,6 +111,7 @@ impl<'a> TileRunner<'a> {
                 let literal = match inst.op {
                     LaneOp::Splat(Scalar::Constant(literal)) => literal,
                     LaneOp::Splat(Scalar::Parameter(n)) => bound.scalar(n),
+                    LaneOp::Splat(Scalar::Part(n, part)) => bound.scalar(n).part(part),
                     _ => unreachable!("{value} is a splat"),
                 };
                 let bytes = literal.bits().to_le_bytes();
@@ -213,6 +217,7 @@ impl<'a> TileRunner<'a> {
             position: start as i64,
             pool: self.pool.as_ptr(),
             streams: streams.as_ptr(),
+            ahead: 0,
         };
         // SAFETY: each stream has `len` elements: an operand that is row-major, from `start` on, or scratch memory of a
         // tile. What is written overlaps what is read at the same elements at most.
@@ -279,6 +284,8 @@ impl<'a> TileRunner<'a> {
                 }
                 // SAFETY: by the arrangement, every argument is readable for `len` elements and the result writable.
                 TileOp::Call(value, kernel) => unsafe { self.call(*value, *kernel, len) },
+                // SAFETY: as above.
+                TileOp::Force(value, entry, kernel) => unsafe { self.force(*value, entry, *kernel, len) },
             }
         }
         // SAFETY: as for this function.
@@ -292,8 +299,20 @@ impl<'a> TileRunner<'a> {
     /// As for [`TileRunner::compute`], which was last called with the same range.
     pub(crate) unsafe fn store(&mut self, start: usize, len: usize) {
         let nest = self.nest;
-        for &(value, id) in &self.tile.late_stores {
+        let mut stores = self.tile.late_stores.as_slice();
+        while let [(value, id), rest @ ..] = stores {
+            stores = rest;
             let operand = &nest.operands[id.index()];
+            if let [(imag, other), rest @ ..] = rest
+                && operand.begins_pairs_with(&nest.operands[other.index()], &nest.dims)
+            {
+                stores = rest;
+                let item = operand.dtype.size();
+                let target = self.bases[id.index()].wrapping_add(2 * start * item);
+                // SAFETY: the pairs are writable over the whole space, and both values have `len` elements.
+                unsafe { copy::interleave([value, imag].map(|part| self.value(*part)), target, item, len) };
+                continue;
+            }
             // SAFETY: the operand is writable over the whole space, and the value has `len` elements.
             unsafe {
                 unpack_range(
@@ -343,6 +362,8 @@ impl<'a> TileRunner<'a> {
                 }
                 // SAFETY: every argument is in a register or fixed tile, and so is the result.
                 TileOp::Call(value, kernel) => unsafe { self.call(*value, *kernel, len) },
+                // SAFETY: as above.
+                TileOp::Force(value, entry, kernel) => unsafe { self.force(*value, entry, *kernel, len) },
             }
         }
         // SAFETY: everything a kernel of boxes reads or writes is in scratch memory.
@@ -374,6 +395,26 @@ impl<'a> TileRunner<'a> {
         // SAFETY: readable and writable by this function's contract; a result overlaps an argument only by being
         // the same register or the same place in memory, with elements of one size.
         unsafe { kernel(&args, self.values[value.index()].cast_mut(), len) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`TileRunner::call`]; the entry computes what the kernel does.
+    unsafe fn force(&self, value: ValueId, entry: &Entry, kernel: crate::kernels::Kernel, len: usize) {
+        let args = &self.nest.body.insts[value.index()].args;
+        let target = self.values[value.index()].cast_mut();
+        let mut sources = [std::ptr::null(); 2];
+        for (source, arg) in sources.iter_mut().zip(args) {
+            *source = self.values[arg.index()];
+        }
+        let dtype = self.nest.body.insts[value.index()].dtype;
+        // SAFETY: as for this function.
+        unsafe {
+            if len < FEWEST_OF_FORCE || !accelerate::is_aligned(dtype, &sources[..args.len()], target) {
+                return self.call(value, kernel, len);
+            }
+            accelerate::call_entry(entry, dtype, target, &sources, [0; 2], len);
+        }
     }
 
     fn restore_byte_order(&self, operand: &Operand, tile: *mut u8, len: usize) {

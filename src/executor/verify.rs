@@ -8,13 +8,18 @@ use crate::kernels::copy;
 use crate::program::{LoopNest, Operand, Program, Step};
 use crate::runtime::buffer::Buffer;
 
-/// Runs a step by the interpreter, then on the same memory by machine code, and compares.
+/// Runs a step by the interpreter, then on the same memory by machine code, and compares. What Accelerate computes with other
+/// bits is run once.
 ///
 /// # Safety
 ///
 /// As for [`super::run`].
 pub(super) unsafe fn run(program: &Program, number: usize, bound: &mut Bound<'_>) -> Result<(), Error> {
     let step = &program.steps[number];
+    if !step.nests().iter().all(|nest| nest.accelerated.is_exact(nest)) {
+        // SAFETY: as for this function.
+        return unsafe { super::step(step, bound) };
+    }
     let written: Vec<Written> = targets(step).into_iter().map(|target| target.located(bound)).collect();
     // SAFETY: the step may write all of it, as this function's caller promises.
     unsafe {
@@ -51,6 +56,9 @@ fn targets(step: &Step) -> Vec<Target> {
     match step {
         Step::Loop(nest) => add_targets(nest, &mut targets),
         Step::Blocks(blocks) => blocks.nests.iter().for_each(|nest| add_targets(nest, &mut targets)),
+        Step::Library(call) => {
+            targets.push(Target { operand: call.result.operand.clone(), dims: call.result.dims.clone() });
+        }
         Step::Matmul(product) => {
             let [rows, _, columns] = product.dims;
             let dims: Dims = product.batch.iter().copied().chain([rows, columns]).collect();

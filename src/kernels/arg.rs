@@ -36,8 +36,12 @@ pub struct ArgKernels {
 /// where they are called.
 pub fn arg(op: ReduceOp, dtype: DType, level: Level) -> Option<ArgKernels> {
     match op {
-        ReduceOp::Argmin => dispatch_dtype!(dtype, T => Some(kernels::<Smallest, T>(level)), complex => None),
-        ReduceOp::Argmax => dispatch_dtype!(dtype, T => Some(kernels::<Largest, T>(level)), complex => None),
+        ReduceOp::Argmin => {
+            dispatch_dtype!(dtype, T => Some(kernels::<Smallest, T>(level)), half => None, complex => None)
+        }
+        ReduceOp::Argmax => {
+            dispatch_dtype!(dtype, T => Some(kernels::<Largest, T>(level)), half => None, complex => None)
+        }
         ReduceOp::Sum | ReduceOp::Prod | ReduceOp::Min | ReduceOp::Max | ReduceOp::Any | ReduceOp::All => {
             None
         }

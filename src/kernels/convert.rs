@@ -5,7 +5,7 @@
 //! unchecked conversion, which is one comparison, one blend and one convert instruction.
 
 use raptors_ir::scalar::CastTo;
-use raptors_ir::{Bool, Element};
+use raptors_ir::{BF16, Bool, Element, F16};
 
 /// Conversion to `U`, with the value `CastTo` gives.
 pub(super) trait Convert<U: Element>: Element {
@@ -25,6 +25,9 @@ macro_rules! by_definition {
 by_definition!(Bool i8 i16 i32 i64 u8 u16 u32 u64 => (Bool i8 i16 i32 i64 u8 u16 u32 u64));
 by_definition!(Bool i8 i16 i32 u8 u16 => (f32 f64));
 by_definition!(f32 f64 => (Bool f32 f64));
+by_definition!(F16 BF16 => (f32));
+by_definition!(f32 => (F16 BF16));
+by_definition!(f64 => (F16));
 
 /// Float to signed integer; NaN and what does not fit become the smallest integer, as x86-64's instructions do.
 trait Truncate<I> {

@@ -216,6 +216,11 @@ unsafe fn run_typed<T: Unpack>(nest: &[Loop], src: *const u8, dst: *mut u8) {
                     transpose::<T>(src, columns.src_stride, dst, rows.dst_stride, dims);
                 });
             }
+            [ref outer @ .., Loop { len, src_stride, dst_stride }]
+                if src_stride == 2 * step && dst_stride == step =>
+            {
+                walk(outer, src, dst, &|src, dst| every_other::<T>(src, dst, len));
+            }
             [ref outer @ .., inner] => walk(outer, src, dst, &|src, dst| strided::<T>(inner, src, dst)),
             [] => copy_run(src, dst, item),
         }
@@ -246,6 +251,48 @@ unsafe fn strided<T: Copy>(one: Loop, src: *const u8, dst: *mut u8) {
     for i in whole..len {
         // SAFETY: as above.
         unsafe { to(i).write_unaligned(from(i).read_unaligned()) };
+    }
+}
+
+/// Copies every other element: one part of complex numbers. A step that is known has vector code.
+///
+/// # Safety
+///
+/// `src` can be read at every other element, `dst` written, for `len` elements of the size of `T`, without overlap.
+unsafe fn every_other<T: Copy>(src: *const u8, dst: *mut u8, len: usize) {
+    let (src, dst) = (src.cast::<T>(), dst.cast::<T>());
+    for i in 0..len {
+        // SAFETY: `i` is below `len`.
+        unsafe { dst.add(i).write_unaligned(src.add(2 * i).read_unaligned()) };
+    }
+}
+
+/// Interleaves two lists of `len` elements of `item` bytes: complex numbers of their parts.
+///
+/// # Safety
+///
+/// `parts` can be read for `len` elements, `dst` written for twice as many, without overlap.
+pub unsafe fn interleave(parts: [*const u8; 2], dst: *mut u8, item: usize, len: usize) {
+    /// # Safety
+    ///
+    /// That of [`interleave`], for elements of the size of `T`.
+    unsafe fn typed<T: Copy>(parts: [*const u8; 2], dst: *mut u8, len: usize) {
+        let ([real, imag], dst) = (parts.map(<*const u8>::cast::<T>), dst.cast::<T>());
+        for i in 0..len {
+            // SAFETY: `i` is below `len`.
+            unsafe {
+                dst.add(2 * i).write_unaligned(real.add(i).read_unaligned());
+                dst.add(2 * i + 1).write_unaligned(imag.add(i).read_unaligned());
+            }
+        }
+    }
+    // SAFETY: the contract is the caller's.
+    unsafe {
+        match item {
+            4 => typed::<u32>(parts, dst, len),
+            8 => typed::<u64>(parts, dst, len),
+            _ => unreachable!("parts are floats of 4 or 8 bytes, not {item}"),
+        }
     }
 }
 

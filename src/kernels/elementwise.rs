@@ -14,7 +14,7 @@ use std::mem::MaybeUninit;
 
 use raptors_ir::math::Function;
 use raptors_ir::scalar::{self, Binary, Ternary, Unary, Visitor};
-use raptors_ir::{DType, Element, ElementwiseOp, dispatch_dtype};
+use raptors_ir::{BF16, DType, Element, ElementwiseOp, F16, dispatch_dtype};
 
 use super::convert::Convert;
 use super::reduce::unsigned;
@@ -60,14 +60,36 @@ pub fn elementwise(op: ElementwiseOp, dtype: DType, level: Level) -> Option<Kern
     scalar::visit(op, dtype, Select(op, level))
 }
 
-/// The kernel converting `from` to `to`; `None` where either is complex.
+/// The kernel converting `from` to `to`; `None` where either is complex, and for conversions of half-precision floats
+/// that are two ([`scalar::is_direct_cast`]).
 pub fn cast(from: DType, to: DType, level: Level) -> Option<Kernel> {
+    if from.is_half() || to.is_half() {
+        return half_cast(from, to, level);
+    }
     let (from, to) = same_conversion(from, to);
     dispatch_dtype!(
         from,
-        T => dispatch_dtype!(to, U => Some(kernel::<CastMap<T, U>>(Cost::Low, level)), complex => None),
+        T => dispatch_dtype!(
+            to,
+            U => Some(kernel::<CastMap<T, U>>(Cost::Low, level)),
+            half => None,
+            complex => None
+        ),
+        half => None,
         complex => None
     )
+}
+
+fn half_cast(from: DType, to: DType, level: Level) -> Option<Kernel> {
+    match (from, to) {
+        (DType::F16, DType::F32) => Some(kernel::<CastMap<F16, f32>>(Cost::Low, level)),
+        (DType::BF16, DType::F32) => Some(kernel::<CastMap<BF16, f32>>(Cost::Low, level)),
+        (DType::F32, DType::F16) => Some(kernel::<CastMap<f32, F16>>(Cost::Low, level)),
+        (DType::F32, DType::BF16) => Some(kernel::<CastMap<f32, BF16>>(Cost::Low, level)),
+        (DType::F64, DType::F16) => Some(kernel::<CastMap<f64, F16>>(Cost::Low, level)),
+        (from, to) if from == to => Some(kernel::<CastMap<u16, u16>>(Cost::Low, level)),
+        _ => None,
+    }
 }
 
 /// The kernel choosing between its second and third operand by the `bool` elements of the first, for elements of the

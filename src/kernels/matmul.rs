@@ -13,8 +13,9 @@ use raptors_ir::DType;
 use super::copy::copy;
 use super::gemv::{THIN, gemv};
 use super::integer_matmul::{matmul as integer_matmul, row_bits};
-use super::product::floats;
+use super::product::{floats, floats_by_blas};
 use super::ring::{Ring, Truth};
+use crate::accelerate::blas::Provider;
 use crate::runtime::buffer::{Buffer, OutOfMemory};
 use crate::runtime::team;
 
@@ -95,7 +96,8 @@ impl MatrixMut {
 }
 
 /// `c = a b` for `a` of `m` rows and `k` columns and `b` of `k` rows and `n` columns, `dims` being `[m, k, n]`. What `c` held is
-/// not read. Integers wrap; for `bool` it is any of all of two. A complex `dtype` computes nothing.
+/// not read. Integers wrap; for `bool` it is any of all of two. A complex or half-precision `dtype`
+/// computes nothing.
 ///
 /// # Errors
 ///
@@ -121,7 +123,7 @@ pub unsafe fn matmul(
             DType::I32 | DType::U32 => integers::<u32>(dims, a, b, c),
             DType::I64 | DType::U64 => integers::<u64>(dims, a, b, c),
             DType::F32 | DType::F64 => floats(dtype, dims, a, b, c),
-            DType::C64 | DType::C128 => Ok(()),
+            DType::F16 | DType::BF16 | DType::C64 | DType::C128 => Ok(()),
         }
     }
 }
@@ -156,6 +158,24 @@ pub unsafe fn matmul_batched(
     (b, b_strides): (Matrix, BatchStrides<'_>),
     (c, c_strides): (MatrixMut, BatchStrides<'_>),
 ) -> Result<(), OutOfMemory> {
+    // SAFETY: the contract is the caller's.
+    unsafe { batched(&Provider::Own, dtype, dims, batch, (a, a_strides), (b, b_strides), (c, c_strides)) }
+}
+
+/// As [`matmul_batched`], by what computes the product.
+///
+/// # Safety
+///
+/// As for [`matmul_batched`]; if it is CBLAS, it was selected for a product of these dimensions.
+pub(crate) unsafe fn batched(
+    provider: &Provider,
+    dtype: DType,
+    dims: [usize; 3],
+    batch: &[usize],
+    (a, a_strides): (Matrix, BatchStrides<'_>),
+    (b, b_strides): (Matrix, BatchStrides<'_>),
+    (c, c_strides): (MatrixMut, BatchStrides<'_>),
+) -> Result<(), OutOfMemory> {
     let count: usize = batch.iter().product();
     let item = dtype.size();
     let one = |index: usize| {
@@ -163,7 +183,12 @@ pub unsafe fn matmul_batched(
         let b = b.offset(batch_offset(batch, b_strides, index), item);
         let c = c.offset(batch_offset(batch, c_strides, index), item);
         // SAFETY: these are the matrices of one index of the batch.
-        unsafe { matmul(dtype, dims, a, b, c) }
+        unsafe {
+            match provider.is_blas() {
+                true => floats_by_blas(dtype, dims, a, b, c),
+                false => matmul(dtype, dims, a, b, c),
+            }
+        }
     };
     let work = work(dims);
     if is_divided(dims, count) {

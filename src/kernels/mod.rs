@@ -5,6 +5,7 @@
 //! - [`reduce`]: the reduction tree whose bits depend on the length alone, and argmin/argmax;
 //! - [`copy`]: boxes with any strides, gathered, scattered and filled;
 //! - [`matmul`]: matrix products;
+//! - [`cumulative`], [`sort`], [`gather`], [`scatter`], [`mask`], [`search`]: the executor's `library` steps;
 //! - [`roof`]: what this machine does at most.
 //!
 //! Everything is a raw-pointer function behind a table keyed by op, dtype and [`Level`](crate::runtime::level::Level):
@@ -17,18 +18,28 @@ mod level;
 mod arg;
 mod convert;
 pub mod copy;
+pub(crate) mod cumulative;
 pub mod elementwise;
 mod fill;
+pub(crate) mod gather;
 mod gemv;
 mod integer_matmul;
 pub mod lanes;
+pub(crate) mod mask;
 mod math;
 pub mod matmul;
 pub(crate) mod product;
 pub mod reduce;
+pub(crate) mod radix;
 mod reduction;
 mod ring;
 pub mod roof;
+pub(crate) mod scatter;
+pub(crate) mod search;
+pub(crate) mod sort;
+pub(crate) mod sort_key;
 mod transpose;
+#[cfg(target_arch = "x86_64")]
+mod vector_sort;
 
 pub use elementwise::Kernel;

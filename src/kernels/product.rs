@@ -11,6 +11,7 @@ use raptors_ir::DType;
 use super::gemv::{THIN, gemv};
 use super::matmul::{Matrix, MatrixMut, PARALLEL_WORK, matmul, row_major_copy, run_in_chunks_of_most, work};
 use super::ring::Ring;
+use crate::accelerate::blas::{self, Routines};
 use crate::runtime::buffer::{Buffer, OutOfMemory};
 use crate::runtime::{team, watch};
 
@@ -40,6 +41,7 @@ pub(crate) struct Product {
     dims: [usize; 3],
     a: Matrix,
     b: Matrix,
+    by_blas: bool,
     /// What `a` and `b` point to where they had to be copied.
     _copies: [Option<Buffer>; 3],
 }
@@ -74,7 +76,32 @@ impl Product {
                 }
             }
         }
-        Ok(Product { dtype, dims, a, b, _copies: copies })
+        Ok(Product { dtype, dims, a, b, by_blas: false, _copies: copies })
+    }
+
+    /// Copies what CBLAS cannot read as it is, and has it compute the blocks.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Product::new`]; CBLAS was selected for a product of these dimensions.
+    pub(crate) unsafe fn for_blas(
+        dtype: DType,
+        dims: [usize; 3],
+        mut a: Matrix,
+        mut b: Matrix,
+    ) -> Result<Product, OutOfMemory> {
+        let [m, k, n] = dims;
+        let mut copies = [None, None, None];
+        // SAFETY: `a` has m rows of k elements, `b` k rows of n.
+        unsafe {
+            if !blas::is_readable(a, m, k) {
+                (a, copies[0]) = row_major(a, m, k, dtype.size())?;
+            }
+            if !blas::is_readable(b, k, n) {
+                (b, copies[1]) = row_major(b, k, n, dtype.size())?;
+            }
+        }
+        Ok(Product { dtype, dims, a, b, by_blas: true, _copies: copies })
     }
 
     /// Computes the block of these rows and columns; `c` is that block.
@@ -110,6 +137,8 @@ impl Product {
                 | DType::U16
                 | DType::U32
                 | DType::U64
+                | DType::F16
+                | DType::BF16
                 | DType::C64
                 | DType::C128 => matmul(self.dtype, dims, a, b, c),
             }
@@ -119,7 +148,7 @@ impl Product {
     /// # Safety
     ///
     /// That of [`matmul`], for elements of `T`.
-    unsafe fn float_block<T: Ring + 'static>(
+    unsafe fn float_block<T: Ring + Routines + 'static>(
         &self,
         dims: [usize; 3],
         a: Matrix,
@@ -129,6 +158,11 @@ impl Product {
     ) -> Result<(), OutOfMemory> {
         let [m, _, n] = self.dims;
         let [rows, k, columns] = dims;
+        if self.by_blas {
+            // SAFETY: the contract is the caller's; the factors have been copied where CBLAS cannot read them.
+            unsafe { T::block(self.dims, dims, a, b, c) };
+            return Ok(());
+        }
         let item = size_of::<T>();
         // Which loop is taken is up to the whole.
         // SAFETY: the contract is the caller's.
@@ -197,6 +231,34 @@ fn in_pieces([m, k, n]: [usize; 3], mut f: impl FnMut(Range<usize>, Range<usize>
         watch::checkpoint(piece, of_rows * of_columns);
         f(cut(m, piece / of_columns, of_rows), cut(n, piece % of_columns, of_columns));
     }
+}
+
+/// [`floats`] by CBLAS, block by block.
+///
+/// # Safety
+///
+/// As for [`Product::for_blas`] and [`matmul`]; `c` is row-major.
+pub(super) unsafe fn floats_by_blas(
+    dtype: DType,
+    dims: [usize; 3],
+    a: Matrix,
+    b: Matrix,
+    c: MatrixMut,
+) -> Result<(), OutOfMemory> {
+    let [m, _, n] = dims;
+    // SAFETY: the contract is the caller's.
+    let product = unsafe { Product::for_blas(dtype, dims, a, b)? };
+    let [row_parts, column_parts] = blas::grid(dims);
+    for row in 0..row_parts {
+        for column in 0..column_parts {
+            let rows = row * m / row_parts..(row + 1) * m / row_parts;
+            let columns = column * n / column_parts..(column + 1) * n / column_parts;
+            let c = c.from(rows.start, columns.start, dtype.size());
+            // SAFETY: a block of the product.
+            unsafe { product.block(rows, columns, c)? };
+        }
+    }
+    Ok(())
 }
 
 /// The least rows, or columns, of a block of a float product of `len` of them, `other` being the length of the other side:

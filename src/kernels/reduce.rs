@@ -99,8 +99,12 @@ pub fn reduce(op: ReduceOp, dtype: DType, level: Level) -> Option<ReduceKernels>
             DType::F64 => tree::<Prod, f64>(dtype, level),
             _ => None,
         },
-        (ReduceOp::Min, _) => dispatch_dtype!(dtype, T => tree::<Min, T>(dtype, level), complex => None),
-        (ReduceOp::Max, _) => dispatch_dtype!(dtype, T => tree::<Max, T>(dtype, level), complex => None),
+        (ReduceOp::Min, _) => {
+            dispatch_dtype!(dtype, T => tree::<Min, T>(dtype, level), half => None, complex => None)
+        }
+        (ReduceOp::Max, _) => {
+            dispatch_dtype!(dtype, T => tree::<Max, T>(dtype, level), half => None, complex => None)
+        }
         (ReduceOp::Any, DType::Bool) => tree::<Max, Bool>(dtype, level),
         (ReduceOp::All, DType::Bool) => tree::<Min, Bool>(dtype, level),
         (ReduceOp::Any | ReduceOp::All | ReduceOp::Argmin | ReduceOp::Argmax, _) => None,

@@ -1,6 +1,6 @@
 //! How the elements of each dtype combine in a reduction, and what a reduction starts from.
 
-use raptors_ir::{Bool, ElementwiseOp};
+use raptors_ir::{BF16, Bool, ElementwiseOp, F16};
 
 /// One reduction of one element type.
 pub(super) trait Reduction<T> {
@@ -56,6 +56,15 @@ macro_rules! floats {
     };
 }
 floats!(f32 f64);
+
+/// Each step is rounded.
+macro_rules! halves {
+    ($($t:ident)*) => {
+        $(reduction!(Sum, $t, Add, $t::from_f32(0.0), |x, y| $t::from_f32(x.to_f32() + y.to_f32()));
+        reduction!(Prod, $t, Multiply, $t::from_f32(1.0), |x, y| $t::from_f32(x.to_f32() * y.to_f32()));)*
+    };
+}
+halves!(F16 BF16);
 
 reduction!(Min, Bool, Minimum, Bool::from(true), |x, y| Bool::from(x.get() & y.get()));
 reduction!(Max, Bool, Maximum, Bool::from(false), |x, y| Bool::from(x.get() | y.get()));

@@ -15,6 +15,10 @@ use crate::error::Error;
 use crate::program::{Blocks, LoopNest, Memory};
 use crate::runtime::level::Level;
 
+/// Bytes of a block, if its rows are shorter: about what the first-level cache keeps, and work enough to hide the calls
+/// of kernels.
+const NEAR_BYTES: usize = 64 << 10;
+
 /// The nests of a region with phases.
 pub(super) fn blocks(graph: &Graph, phases: &Phases, level: Level) -> Result<Blocks, Error> {
     let mut keeping = Keeping {
@@ -32,11 +36,15 @@ pub(super) fn blocks(graph: &Graph, phases: &Phases, level: Level) -> Result<Blo
             }
         }
     }
-    let nests = phases.nests.iter().map(|nest| keeping.lower(nest, level));
-    let nests = nests.collect::<Result<Vec<LoopNest>, Error>>()?;
+    let mut nests = Vec::with_capacity(phases.nests.len());
+    for nest in &phases.nests {
+        let nest = keeping.lower(nest, &nests, level)?;
+        nests.push(nest);
+    }
     let rows = phases.rows.kept().size();
     let row_bytes = (phases.row_bytes - keeping.saved).max(1);
-    let rows_per_block = (BLOCK_BYTES.saturating_sub(phases.fixed_bytes) / row_bytes).clamp(1, rows.max(1));
+    let most = BLOCK_BYTES.saturating_sub(phases.fixed_bytes).min(NEAR_BYTES);
+    let rows_per_block = (most / row_bytes).clamp(1, rows.max(1));
     Ok(Blocks { rows, rows_per_block, nests, scratch: keeping.scratch })
 }
 
@@ -117,7 +125,7 @@ impl Keeping<'_> {
         memory == Some(memory_in(slot).0)
     }
 
-    fn lower(&self, nest: &Nest, level: Level) -> Result<LoopNest, Error> {
+    fn lower(&self, nest: &Nest, earlier: &[LoopNest], level: Level) -> Result<LoopNest, Error> {
         let rows = &self.phases.rows;
         let space = match nest.over {
             Over::Elements => rows.space(),
@@ -138,6 +146,6 @@ impl Keeping<'_> {
                 builder.keep(id);
             }
         }
-        builder.finish(level)
+        builder.finish(earlier, level)
     }
 }

@@ -83,6 +83,6 @@ impl Part {
                 false => builder.store(node, slot),
             }
         }
-        builder.finish(level)
+        builder.finish(&[], level)
     }
 }

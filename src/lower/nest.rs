@@ -3,13 +3,14 @@
 //! The iteration space is ordered (kept, reduced, kept), dimensions of length 1 are dropped, and neighbours that every
 //! operand strides through evenly are collapsed into one.
 
-use raptors_ir::{DType, Dims, ElementwiseOp, Graph, NodeId, Op, Rows, Shape, Strides};
-use raptors_passes::access::{Root, broadcast_strides, reshape_strides, root_of};
+use raptors_ir::{DType, Dims, ElementwiseOp, Graph, NodeId, Op, Part, Rows, Shape, Strides};
+use raptors_passes::access::{Root, broadcast_strides, part_of, reshape_strides, root_of};
 use raptors_passes::cost;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::{access_of, memory_of, stored};
+use crate::accelerate::select::Accelerated;
 use crate::codegen::compiled::Machine;
 use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, Reduction, Scalar, ValueId};
 use crate::codegen::tile::TileProgram;
@@ -27,6 +28,8 @@ pub(super) struct NestBuilder<'a> {
     /// Values of the nodes that the nest computes, and of what it reads.
     computed: FxHashMap<NodeId, ValueId>,
     loaded: FxHashMap<NodeId, ValueId>,
+    /// Values of the parts of complex nodes that the nest computes.
+    pairs: FxHashMap<NodeId, [ValueId; 2]>,
     /// Memory of values, and the byte where they begin in it, where that is not their slot.
     places: FxHashMap<NodeId, (Memory, isize)>,
 }
@@ -42,6 +45,7 @@ impl<'a> NestBuilder<'a> {
             body: LaneProgram::default(),
             computed: FxHashMap::default(),
             loaded: FxHashMap::default(),
+            pairs: FxHashMap::default(),
             places: FxHashMap::default(),
         }
     }
@@ -76,13 +80,27 @@ impl<'a> NestBuilder<'a> {
                 self.keep(id);
             }
         }
-        self.finish(level)
+        self.finish(&[], level)
     }
 
     /// Adds an elementwise node to the lane program.
     pub(super) fn compute(&mut self, id: NodeId) {
         let graph = self.graph;
         let operands = graph.operands(id);
+        match graph.op(id) {
+            Op::Complex => {
+                let parts = [0, 1].map(|n| self.value(operands[n], graph.shape(id)));
+                self.pairs.insert(id, parts);
+                return;
+            }
+            Op::Copy => {
+                if let Some(&parts) = self.pairs.get(&root_of(graph, operands[0])) {
+                    self.pairs.insert(id, parts);
+                    return;
+                }
+            }
+            _ => {}
+        }
         let args: SmallVec<[ValueId; 3]> =
             operands.iter().map(|&operand| self.value(operand, graph.shape(id))).collect();
         let dtype = graph.node(id).ty.dtype;
@@ -118,11 +136,18 @@ impl<'a> NestBuilder<'a> {
         self.store(id, Operand { strides, ..target });
     }
 
-    /// Stores what was computed for `id`.
+    /// Stores what was computed for `id`: of a complex number each part in its half of the element.
     pub(super) fn store(&mut self, id: NodeId, target: Operand) {
-        let value = self.computed[&id];
-        let target = self.operand(target);
-        self.body.stores.push((value, target));
+        let Some(&parts) = self.pairs.get(&id) else {
+            let target = self.operand(target);
+            self.body.stores.push((self.computed[&id], target));
+            return;
+        };
+        for (part, value) in Part::ALL.into_iter().zip(parts) {
+            let offset = target.offset + part.offset(target.dtype) as isize;
+            let half = self.operand(Operand { dtype: target.dtype.part(), offset, ..target.clone() });
+            self.body.stores.push((value, half));
+        }
     }
 
     /// Reads `id`, and stores it.
@@ -152,11 +177,15 @@ impl<'a> NestBuilder<'a> {
         let access = access_of(self.graph, id);
         let strides = self.in_space(over, broadcast_strides(&ty.shape, &access.strides, over));
         let op = match access.root {
-            Root::Constant(constant) => match self.graph.op(constant) {
-                Op::Constant(literal) => LaneOp::Splat(Scalar::Constant(*literal)),
-                op => unreachable!("{} is not a constant", op.name()),
+            Root::Constant(constant) => match (self.graph.op(constant), part_of(self.graph, id)) {
+                (Op::Constant(literal), None) => LaneOp::Splat(Scalar::Constant(*literal)),
+                (Op::Constant(literal), Some(part)) => LaneOp::Splat(Scalar::Constant(literal.part(part))),
+                (op, _) => unreachable!("{} is not a constant", op.name()),
             },
-            Root::Scalar(n) => LaneOp::Splat(Scalar::Parameter(n)),
+            Root::Scalar(n) => LaneOp::Splat(match part_of(self.graph, id) {
+                None => Scalar::Parameter(n),
+                Some(part) => Scalar::Part(n, part),
+            }),
             Root::Iota(_) => LaneOp::Index { offset: access.offset as i64, strides },
             Root::Parameter(_) | Root::Value(_) => {
                 let place = self.places.get(&root).map(|&(memory, start)| (memory, start, false));
@@ -191,7 +220,7 @@ impl<'a> NestBuilder<'a> {
     }
 
     /// Orders and collapses the space, and arranges the tiles.
-    pub(super) fn finish(mut self, level: Level) -> Result<LoopNest, Error> {
+    pub(super) fn finish(mut self, earlier: &[LoopNest], level: Level) -> Result<LoopNest, Error> {
         let is_reduced = |dim: usize| self.axes.contains(&dim);
         let dims: Vec<usize> = (0..self.space.len()).filter(|&dim| self.space[dim] != 1).collect();
         let first_inner = match dims.iter().rposition(|&dim| is_reduced(dim)) {
@@ -218,7 +247,8 @@ impl<'a> NestBuilder<'a> {
             return Err(self.unsupported());
         };
         let shape = [reduced_size, inner_size];
-        let machine = Machine::new(&self.body, &self.operands, &dims, shape, level);
+        let ahead = self.read_before(earlier);
+        let machine = Machine::new(&self.body, &self.operands, &dims, shape, ahead, level);
         let element_ns = element_ns(&self.body, &machine, self.space.size(), level);
         Ok(LoopNest {
             dims,
@@ -229,8 +259,22 @@ impl<'a> NestBuilder<'a> {
             body: self.body,
             tile,
             machine,
+            accelerated: Accelerated::None,
             element_ns,
         })
+    }
+
+    /// An operand that earlier nests read too, and none of them writes.
+    fn read_before(&self, earlier: &[LoopNest]) -> Option<OperandId> {
+        let loads = self.body.insts.iter().filter_map(|inst| inst.op.loads());
+        let is_read_before = |id: &OperandId| {
+            let operand = &self.operands[id.index()];
+            let is_there = |other: &Operand| (other.memory, other.offset) == (operand.memory, operand.offset);
+            !operand.memory.is_of_step()
+                && earlier.iter().flat_map(LoopNest::loads).any(is_there)
+                && !earlier.iter().flat_map(LoopNest::targets).any(|target| target.memory == operand.memory)
+        };
+        loads.into_iter().find(is_read_before)
     }
 
     fn unsupported(&self) -> Error {

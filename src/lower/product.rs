@@ -5,6 +5,7 @@ use raptors_passes::access::broadcast_strides;
 
 use super::nest::NestBuilder;
 use super::{access_of, memory_of, stored};
+use crate::accelerate::blas::Provider;
 use crate::error::Error;
 use crate::program::{LoopNest, MatrixProduct, Memory, Operand};
 use crate::runtime::level::Level;
@@ -45,6 +46,7 @@ pub(super) fn matrix_product(
         rhs: operand(operands[1]),
         result: graph.slot(id).map(|_| stored(graph, id)),
         epilogue: (nodes.len() > 1).then(|| epilogue(graph, id, nodes, level)).transpose()?,
+        provider: Provider::Own,
     })
 }
 

@@ -227,6 +227,9 @@ fn kernel_lines(text: &mut String, plan: &Plan, lines: &Lines, kernel: &Kernel<'
         rounded(kernel.lane_ops()),
         if threads == 1 { "1 thread".to_owned() } else { format!("up to {threads} threads") }
     )?;
+    for line in kernel.accelerated_lines() {
+        writeln!(text, "     {line}")?;
+    }
     match plan.measured() {
         Some(measured) => kernel_time(text, measured, kernel),
         None => Ok(()),

@@ -47,6 +47,8 @@ impl Kernel<'_> {
             Step::Loop(nest) => nest.size().div_ceil(nest.chunk_elements().max(1)),
             Step::Blocks(blocks) => blocks.rows.div_ceil(blocks.chunk_rows()),
             Step::Matmul(_) => usize::MAX,
+            Step::Library(call) if team::worth_sharing(call.one_thread_ns()) => call.most_parts(),
+            Step::Library(_) => 1,
         };
         let most = self.steps.iter().map(chunks).max().unwrap_or(1);
         most.clamp(1, team::threads())
@@ -68,6 +70,7 @@ impl Kernel<'_> {
         self.steps.iter().any(|step| match step {
             Step::Loop(nest) => is_wide(nest),
             Step::Blocks(blocks) => blocks.nests.iter().any(is_wide),
+            Step::Library(call) => call.result.operand.dtype == DType::F64,
             Step::Matmul(product) => {
                 product.dtype == DType::F64 || product.epilogue.as_ref().is_some_and(is_wide)
             }
@@ -77,6 +80,16 @@ impl Kernel<'_> {
     /// The steps, as [`Plan::program`](crate::Plan::program) prints them.
     pub(super) fn program(&self) -> String {
         self.steps.iter().map(|step| step.to_string()).collect()
+    }
+
+    /// What is left to Accelerate, or could be, and why.
+    pub(super) fn accelerated_lines(&self) -> Vec<String> {
+        let of_product = self.steps.iter().filter_map(|step| match step {
+            Step::Matmul(product) => product.provider.line(product.dtype, product.dims),
+            Step::Loop(_) | Step::Blocks(_) | Step::Library(_) => None,
+        });
+        let of_nests = self.steps.iter().flat_map(Step::nests).filter_map(|nest| nest.accelerated.line(nest));
+        of_product.chain(of_nests).collect()
     }
 
     /// What is compiled for the loop nests, and what runs them.
@@ -94,6 +107,7 @@ impl Kernel<'_> {
         let text = |step: &Step| match step {
             Step::Loop(nest) => nest.body.to_string(),
             Step::Blocks(blocks) => blocks.nests.iter().map(|nest| nest.body.to_string()).collect(),
+            Step::Library(call) => format!("    {}{}\n", call.op.name(), call.op),
             Step::Matmul(product) => {
                 let [rows, inner, columns] = product.dims;
                 format!("    matmul {rows} x {inner} x {columns}\n")

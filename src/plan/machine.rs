@@ -26,6 +26,9 @@ pub(super) fn vector_programs(steps: &[Step]) -> String {
             let _ = match *entry {
                 PoolEntry::Constant(bits) => writeln!(text, "    c{n} is {bits:#x}"),
                 PoolEntry::Parameter(parameter) => writeln!(text, "    c{n} is p{parameter}"),
+                PoolEntry::Part(parameter, part) => {
+                    writeln!(text, "    c{n} is p{parameter}.{}", part.name())
+                }
                 PoolEntry::Element(operand) => writeln!(text, "    c{n} is the element of {operand}"),
             };
         }

@@ -124,7 +124,8 @@ impl Run {
             last = Instant::now();
         };
         // SAFETY: as for this function.
-        let outcomes = unsafe { executor::run_watched(program, arguments, outputs, after)? };
+        let outcomes =
+            unsafe { executor::run_watched(program, arguments, outputs, &mut |_, _| None, after)? };
         let time = start.elapsed();
         drop(outcomes);
         let page_faults = page_faults().zip(faults).map(|(after, before)| after.saturating_sub(before));

@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 pub enum Level {
     /// What every CPU of the compiled target has.
     Baseline,
-    /// 256-bit vectors: AVX2 and FMA.
+    /// 256-bit vectors: AVX2 and FMA, and the conversions of half-precision floats, F16C.
     Avx2,
     /// 512-bit vectors and masks: AVX-512 F, BW, DQ, VL and CD.
     Avx512,
@@ -81,7 +81,7 @@ fn choose(requested: Option<&OsStr>, best: Level) -> (Level, Option<String>) {
 #[cfg(target_arch = "x86_64")]
 fn best() -> Level {
     macro_rules! all { ($($feature:tt),+) => { $(std::arch::is_x86_feature_detected!($feature))&&+ } }
-    if !all!("avx2", "fma") {
+    if !all!("avx2", "fma", "f16c") {
         Level::Baseline
     } else if !all!("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd") {
         Level::Avx2

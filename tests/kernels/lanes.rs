@@ -17,6 +17,7 @@ trait Probe {
 trait Sample: Real {
     const NAME: &'static str;
     const RARE: Rare<Self>;
+    const TABLE: &'static <Self as Real>::Table;
     fn of(x: f64) -> Self;
     fn any_bits(bits: u64) -> Self;
     fn is_nan(self) -> bool;
@@ -24,10 +25,19 @@ trait Sample: Real {
 }
 
 macro_rules! sample {
-    ($($t:ident, $int:ident;)*) => {
+    ($($t:ident, $int:ident, $entries:literal;)*) => {
         $(impl Sample for $t {
             const NAME: &'static str = stringify!($t);
             const RARE: Rare<$t> = Rare { name: "difference", function: |x, y| x - 2.0 * y };
+            const TABLE: &'static [$t; $entries] = &{
+                let mut table = [-3.5; $entries];
+                let mut i = 1;
+                while i < $entries {
+                    table[i] = table[i - 1] * 0.75 + 1.0;
+                    i += 1;
+                }
+                table
+            };
             fn of(x: f64) -> $t { x as $t }
             fn any_bits(bits: u64) -> $t { $t::from_bits(bits as $int) }
             fn is_nan(self) -> bool { $t::is_nan(self) }
@@ -44,8 +54,8 @@ macro_rules! sample {
     };
 }
 sample! {
-    f32, u32;
-    f64, u64;
+    f32, u32, 16;
+    f64, u64, 8;
 }
 
 /// All ones where the mask holds.
@@ -134,6 +144,9 @@ probes! {
     nearest_int false |l, x, y, z| l.float_of_bits(l.nearest_int(x));
     float_of_int true |l, x, y, z| l.float_of_int(l.bits(x));
     float_of_nearest_int true |l, x, y, z| l.float_of_int(l.nearest_int(x));
+    exponent true |l, x, y, z| l.exponent(x);
+    mantissa true |l, x, y, z| l.mantissa(x);
+    lookup true |l, x, y, z| l.lookup(L::Elem::TABLE, l.bits(x));
     neg true |l, x, y, z| l.neg(x);
     abs true |l, x, y, z| l.abs(x);
     copysign true |l, x, y, z| l.copysign(x, y);

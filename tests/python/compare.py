@@ -16,6 +16,7 @@ DTYPES = (
     "uint16",
     "uint32",
     "uint64",
+    "float16",
     "float32",
     "float64",
 )
@@ -23,7 +24,8 @@ BOOL = ("bool",)
 SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 INTEGERS = SIGNED + UNSIGNED
-FLOATS = ("float32", "float64")
+FLOATS = ("float16", "float32", "float64")
+COMPLEX = ("complex64", "complex128")
 
 # Where long double is no wider than double, the reference has an error of its own.
 REFERENCE_ULP = 0 if np.finfo(np.longdouble).nmant > 52 else 1
@@ -46,13 +48,10 @@ def native(array: np.ndarray) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def wide(dtype: np.dtype) -> np.dtype:
-    """float32 for float16, which raptors does not have; any other dtype itself."""
-    return np.dtype(np.float32) if dtype == np.float16 else dtype
-
-
 def same_bits(got: np.ndarray, want: np.ndarray) -> np.ndarray:
-    """Where the elements are equal; a NaN equals any NaN, and 0.0 does not equal -0.0."""
+    """Where the elements are equal, complex ones in both parts; a NaN equals any NaN, and 0.0 is not -0.0."""
+    if got.dtype.kind == "c":
+        return same_bits(got.real, want.real) & same_bits(got.imag, want.imag)
     if got.dtype.kind != "f":
         return got == want
     return ((got == want) & (np.signbit(got) == np.signbit(want))) | (np.isnan(got) & np.isnan(want))
@@ -114,7 +113,8 @@ def assert_close_sum(got: Any, terms: np.ndarray, axis: Any, keepdims: bool = Fa
     assert got.shape == exact.shape, f"shape {got.shape}, not {exact.shape}"
     scale = np.sum(np.abs(terms), axis=axis, keepdims=keepdims, dtype=np.longdouble)
     count = max(terms.size // max(exact.size, 1), 1)
-    bound = (np.log2(count) + 8) * np.finfo(got.dtype).eps * scale
+    limits = np.finfo(got.dtype)
+    bound = (np.log2(count) + 8) * limits.eps * scale + limits.smallest_subnormal
     equal = np.asarray(np.abs(got - exact) <= bound)
     assert equal.all(), describe(got, exact.astype(got.dtype), equal, ())
 
@@ -127,3 +127,19 @@ def assert_close(got: Any, want: np.ndarray, units: float) -> None:
     assert got.shape == want.shape, f"shape {got.shape}, not {want.shape}"
     scale = np.max(np.abs(want), initial=0.0)
     np.testing.assert_allclose(got, want, rtol=0, atol=float(units * np.finfo(want.dtype).eps * scale))
+
+
+def assert_bits(got: Any, want: np.ndarray) -> None:
+    """`got` is an ndarray of its own, with the dtype, the shape and the bits of `want`."""
+    assert type(got) is np.ndarray
+    assert got.dtype == want.dtype
+    assert got.shape == want.shape
+    assert got.flags.c_contiguous
+    assert got.flags.writeable
+    assert np.all(same_bits(got, want))
+
+
+def counts(function: Any) -> tuple[int, int]:
+    """Calls of a compiled function that found a trace, and that made one."""
+    info = function.cache_info()
+    return info.hits, info.misses

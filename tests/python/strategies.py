@@ -6,16 +6,26 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from compare import DTYPES, FLOATS
+from compare import COMPLEX, DTYPES, FLOATS
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
+
+PARTS = {"complex64": "float32", "complex128": "float64"}
+
+
+def pairs(real: np.ndarray, imag: np.ndarray) -> np.ndarray:
+    """Complex numbers of these parts, bit for bit."""
+    return np.stack([real, imag], axis=-1).view(f"c{2 * real.dtype.itemsize}")[..., 0]
 
 
 def specials(dtype: str) -> np.ndarray:
     """The values where kernels go wrong: signed zeros, infinities, NaN, subnormals, the extremes."""
     if dtype == "bool":
         return np.array([False, True])
+    if dtype in COMPLEX:
+        parts = specials(PARTS[dtype])
+        return pairs(*np.meshgrid(parts, parts, indexing="ij")).reshape(-1)
     if dtype not in FLOATS:
         bounds = np.iinfo(dtype)
         small = [0, 1, 2, 3, 7] if bounds.min == 0 else [0, 1, 2, 3, 7, -1, -2, -7]
@@ -31,6 +41,8 @@ def ordinary(dtype: str, count: int, rng: np.random.Generator, domain: tuple[flo
     low, high = domain
     if dtype == "bool":
         return rng.integers(0, 2, count).astype(bool)
+    if dtype in COMPLEX:
+        return pairs(*(ordinary(PARTS[dtype], count, rng, domain) for _ in range(2)))
     if dtype in FLOATS:
         return rng.uniform(low, high, count).astype(dtype)
     bounds = np.iinfo(dtype)

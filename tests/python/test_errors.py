@@ -115,7 +115,7 @@ MISTAKES: list[tuple[str, Callable[[], Any], Any, tuple[str, ...]]] = [
         ("lazy", "datetime64"),
     ),
     ("structured array", lambda: r.lazy(np.zeros(2, "i4,f4")), TypeError, ("lazy",)),
-    ("half array", lambda: r.lazy(np.ones(2, np.float16)), TypeError, ("lazy", "float16")),
+    ("void array", lambda: r.lazy(np.ones(2, "V2")), TypeError, ("lazy", "void")),
     ("str", lambda: r.lazy("abc"), TypeError, ("lazy", "str")),
     ("None", lambda: r.lazy(None), TypeError, ("lazy", "None")),
     ("dict", lambda: r.lazy({}), TypeError, ("lazy", "dict")),

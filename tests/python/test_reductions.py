@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import raptors as r
-from compare import DTYPES, FLOATS, assert_close_sum, assert_same, evaluate, native, wide
+from compare import DTYPES, FLOATS, assert_close_sum, assert_same, evaluate, native
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import LAYOUTS, arrays, axes, shapes
@@ -46,13 +46,14 @@ def test_orderless(x: np.ndarray, data: st.DataObject) -> None:
 
 @given(x=arrays(dtype=st.sampled_from(FLOATS)), data=st.data())
 def test_float_sum_and_mean(x: np.ndarray, data: st.DataObject) -> None:
-    x = np.where(np.abs(x) < 1e6, x, x.dtype.type(1.5))
+    # No sum of these overflows.
+    x = np.where(np.abs(x) < (20 if x.itemsize == 2 else 1e6), x, x.dtype.type(1.5))
     axis, keepdims = data.draw(axes(x.ndim)), data.draw(st.booleans())
     assert_close_sum(r.sum(r.lazy(x), axis=axis, keepdims=keepdims), x, axis, keepdims)
     count = x.size // max(math.prod(np.sum(x, axis=axis).shape), 1)
     if count:
         assert_close_sum(
-            r.mean(r.lazy(x), axis=axis, keepdims=keepdims), x / x.dtype.type(1) / count, axis, keepdims
+            r.mean(r.lazy(x), axis=axis, keepdims=keepdims), x.astype(np.longdouble) / count, axis, keepdims
         )
 
 
@@ -81,7 +82,7 @@ def test_sum_has_the_same_bits_for_every_layout(n: int, dtype: str, rng: np.rand
     assert_same(r.sum(r.where(r.lazy(x) == r.lazy(x), r.lazy(x), 0.0)), first)
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("dtype", FLOATS[1:])  # test_half.py has those of float16
 @pytest.mark.parametrize("correction", [0, 1, 2.5])
 @pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 1), (1, 2)])
 def test_var_and_std(axis: Any, correction: float, dtype: str, rng: np.random.Generator) -> None:
@@ -102,7 +103,7 @@ def test_prod(dtype: str, rng: np.random.Generator) -> None:
     for axis in (None, 0, 1):
         exact = np.prod(x.astype(np.longdouble), axis=axis)
         np.testing.assert_allclose(
-            evaluate(r.prod(r.lazy(x), axis=axis)), exact, rtol=x.size * np.finfo(dtype).eps
+            evaluate(r.prod(r.lazy(x), axis=axis)), exact.astype(dtype), rtol=x.size * np.finfo(dtype).eps
         )
 
 
@@ -112,7 +113,7 @@ def test_integer_mean_and_var(dtype: str) -> None:
     for name in ("mean", "var", "std"):
         want = getattr(np, name)(x, axis=1)
         got = evaluate(getattr(r, name)(r.lazy(x), axis=1))
-        assert got.dtype == wide(want.dtype)
+        assert got.dtype == want.dtype
         np.testing.assert_allclose(got, want, rtol=1e-6)
 
 

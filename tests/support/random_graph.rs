@@ -1,13 +1,15 @@
 //! Random graphs of ops whose results are exact: every backend must agree on them to the last bit.
 //!
 //! Drawn: parameters of every layout, constants, elementwise ops that promise 0 ULP, `where`, casts, reductions, views,
-//! concats, copies and matrix products of integers; shapes of up to three dimensions with lengths 0, 1 and a few more;
+//! concats, copies, library ops, complex numbers and their parts, and matrix products of integers; shapes of up to three
+//! dimensions with lengths 0, 1 and a few more;
 //! values used once, often and never. New nodes like to build on those just made, so that views of views are common; and
-//! some use a reduction beside what was reduced. Left out: float matrix products and transcendentals.
+//! some use a reduction beside what was reduced. Left out: float matrix products, transcendentals, and partitions, which
+//! have more than one answer.
 
 use raptors_ir::{
-    DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output,
-    Parameter, ReduceOp, Shape, Strides, Type, arity,
+    DType, Destination, DimSlice, Dims, ElementwiseOp, Encoding, Graph, Layout, LibraryOp, Literal, NodeId,
+    Op, Order, Output, Parameter, Part, ReduceOp, Shape, Side, Strides, Type, Write, arity,
 };
 
 /// Values of a small graph get no larger than this many elements, those of a large one than [`LARGEST`].
@@ -16,7 +18,7 @@ const MAX_SIZE: usize = 2048;
 /// Enough for several tiles, blocks of a reduction, and chunks of parallel work.
 const LARGEST: usize = 150_000;
 
-const DTYPES: [DType; 11] = [
+const DTYPES: [DType; 15] = [
     DType::Bool,
     DType::I8,
     DType::I16,
@@ -26,8 +28,12 @@ const DTYPES: [DType; 11] = [
     DType::U16,
     DType::U32,
     DType::U64,
+    DType::F16,
+    DType::BF16,
     DType::F32,
     DType::F64,
+    DType::C64,
+    DType::C128,
 ];
 
 /// Xorshift64* numbers: the same for the same seed, everywhere.
@@ -93,6 +99,9 @@ fn graph_over(random: &mut Random, base: &[usize], largest: usize) -> Graph {
         if matches!(op, Op::Elementwise(ElementwiseOp::Copysign | ElementwiseOp::Signbit)) {
             of_known_sign(&mut graph, operands.last_mut().unwrap());
         }
+        if matches!(op, Op::Reduce(ReduceOp::Min | ReduceOp::Max, _)) {
+            of_one_zero(&mut graph, &mut operands[0]);
+        }
         // What does not type adds nothing, and is drawn again.
         let _ = graph.push(op, &operands, None);
     }
@@ -114,6 +123,17 @@ fn of_known_sign(graph: &mut Graph, x: &mut NodeId) {
     let number = push(Op::Elementwise(ElementwiseOp::Equal), &[*x, *x]);
     let other = push(Op::Constant(Literal::from_f64(dtype, -1.0)), &[]);
     *x = push(Op::Where, &[number, *x, other]);
+}
+
+/// Makes every zero positive: which of two zeros is the smallest depends on the order in which elements are combined.
+fn of_one_zero(graph: &mut Graph, x: &mut NodeId) {
+    let dtype = graph.node(*x).ty.dtype;
+    if !dtype.is_float() {
+        return;
+    }
+    let mut push = |op, operands: &[NodeId]| graph.push(op, operands, None).unwrap();
+    let zero = push(Op::Constant(Literal::zero(dtype)), &[]);
+    *x = push(Op::Elementwise(ElementwiseOp::Add), &[*x, zero]);
 }
 
 /// A parameter whose shape broadcasts with those of the other parameters.
@@ -176,7 +196,9 @@ fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<N
     {
         return Some(used);
     }
-    let op = match random.below(17) {
+    let op = match random.below(20) {
+        18 if random.one_in(2) => return indexed(random, graph, x),
+        18 => Op::Library(library(random, shape)?),
         0..6 => Op::Elementwise(random.pick(ElementwiseOp::ALL)),
         6 => Op::Where,
         7 => Op::Cast(random.pick(&DTYPES)),
@@ -201,16 +223,18 @@ fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<N
             Op::Constant(random_literal(random, dtype))
         }
         15 => Op::Matmul,
+        16 => Op::Complex,
+        17 => Op::Part(random.pick(&Part::ALL)),
         _ if random.one_in(3) => Op::Iota(random.below(9)),
         _ => Op::Copy,
     };
     let inexact = matches!(op, Op::Elementwise(op) if op.ulp() > 0);
-    if inexact || op == Op::Matmul && graph.node(x).ty.dtype.is_float() {
+    let dtype = graph.node(x).ty.dtype;
+    if inexact || op == Op::Matmul && (dtype.is_float() || dtype.is_complex()) {
         return None;
     }
     // Operands of one dtype are what most ops need.
-    let alike: Vec<NodeId> =
-        graph.ids().filter(|&id| graph.node(id).ty.dtype == graph.node(x).ty.dtype).collect();
+    let alike: Vec<NodeId> = graph.ids().filter(|&id| graph.node(id).ty.dtype == dtype).collect();
     let count = arity(&op).unwrap_or_else(|| 1 + random.below(3));
     let mut operands: Vec<NodeId> =
         (0..count).map(|i| if i == 0 { x } else { random.pick(&alike) }).collect();
@@ -268,6 +292,45 @@ fn reduction_used(random: &mut Random, graph: &Graph) -> Option<(Op, Vec<NodeId>
     Some((Op::Elementwise(random.pick(&exact)), operands))
 }
 
+fn library(random: &mut Random, shape: &Shape) -> Option<LibraryOp> {
+    let axis = (!shape.is_empty()).then(|| random.below(shape.len()))?;
+    let order = random.pick(&[Order::Ascending, Order::Descending]);
+    Some(match random.below(4) {
+        0 => LibraryOp::CumulativeSum { axis },
+        1 => LibraryOp::CumulativeProd { axis },
+        2 => LibraryOp::Sort { axis, order },
+        _ => LibraryOp::Argsort { axis, order },
+    })
+}
+
+/// Elements of `x` at positions that an argsort gave, or values written there; or a search in what a sort gave.
+fn indexed(random: &mut Random, graph: &Graph, x: NodeId) -> Option<(Op, Vec<NodeId>)> {
+    let alike = |shape: &Shape, dtype: DType| -> Vec<NodeId> {
+        graph.ids().filter(|&id| graph.shape(id) == shape && graph.node(id).ty.dtype == dtype).collect()
+    };
+    let mut found = Vec::new();
+    for id in graph.ids() {
+        match graph.op(id) {
+            Op::Library(LibraryOp::Argsort { axis, .. }) if graph.shape(id) == graph.shape(x) => {
+                let axes: Dims = [*axis].into_iter().collect();
+                let dtype = graph.node(x).ty.dtype;
+                let values = random.pick(&alike(graph.shape(x), dtype));
+                found.push((LibraryOp::Gather { axes: axes.clone() }, vec![x, id]));
+                for write in [Write::Set, Write::Add] {
+                    found.push((LibraryOp::Scatter { axes: axes.clone(), write }, vec![x, id, values]));
+                }
+            }
+            Op::Library(LibraryOp::Sort { order: Order::Ascending, .. }) => {
+                let side = random.pick(&[Side::Left, Side::Right]);
+                found.push((LibraryOp::Searchsorted { side }, vec![id, x]));
+            }
+            _ => {}
+        }
+    }
+    let (op, operands) = (!found.is_empty()).then(|| random.pick(&found))?;
+    Some((Op::Library(op), operands))
+}
+
 fn dim_slice(random: &mut Random, len: usize) -> DimSlice {
     let start = random.below(len.max(1));
     let step: isize = random.pick(&[1, 1, 2, 3, -1, -2]);
@@ -296,6 +359,9 @@ pub(crate) fn random_argument(random: &mut Random, ty: &Type) -> Vec<Literal> {
 
 /// Small, special or any bits.
 fn random_literal(random: &mut Random, dtype: DType) -> Literal {
+    if dtype.is_complex() {
+        return Literal::of_parts([0, 1].map(|_| random_literal(random, dtype.part())));
+    }
     let special = [0.0, -0.0, 1.0, -1.0, 2.0, 0.5, 100.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 5e-324];
     match random.below(3) {
         0 if dtype != DType::Bool => Literal::from_bits(dtype, u128::from(random.bits())),

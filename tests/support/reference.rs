@@ -3,7 +3,9 @@
 //! Slow and simple. Reductions take elements in row-major order, so float sums agree with other implementations only
 //! where those are exact. Regions and slots are not looked at.
 
-use raptors_ir::{DimSlice, ElementwiseOp, Graph, Literal, Op, ReduceOp, Shape, Type, scalar};
+mod library;
+
+use raptors_ir::{DType, DimSlice, ElementwiseOp, Graph, Literal, Op, ReduceOp, Shape, Type, scalar};
 
 /// Elements in row-major order.
 pub(crate) type Array = Vec<Literal>;
@@ -23,8 +25,11 @@ pub(crate) fn evaluate(graph: &Graph, arguments: &[Array]) -> Vec<Array> {
     graph.outputs().iter().map(|output| values[output.node.index()].clone()).collect()
 }
 
-/// Equal bits, or both NaN.
+/// Equal bits, or both NaN; of complex numbers in both parts.
 pub(crate) fn same(a: Literal, b: Literal) -> bool {
+    if a.dtype().is_complex() && a.dtype() == b.dtype() {
+        return a.parts().into_iter().zip(b.parts()).all(|(a, b)| same(a, b));
+    }
     a == b || (a.dtype() == b.dtype() && is_nan(a) && is_nan(b))
 }
 
@@ -65,6 +70,8 @@ fn node(op: &Op, shape: &Shape, operands: &[Operand<'_>], arguments: &[Array]) -
         }),
         Op::Where => each(&|index| operands[if operands[0].at(index).bits() != 0 { 1 } else { 2 }].at(index)),
         Op::Cast(dtype) => operands[0].elements.iter().map(|&x| scalar::cast(x, *dtype).unwrap()).collect(),
+        Op::Complex => each(&|index| Literal::of_parts([operands[0].at(index), operands[1].at(index)])),
+        Op::Part(part) => operands[0].elements.iter().map(|x| x.part(*part)).collect(),
         Op::Reduce(op, axes) => reduce(*op, axes, shape, &operands[0]),
         Op::Slice(dims) => each(&|index| {
             let place = |(dim, &i): (&DimSlice, &usize)| dim.start as isize + i as isize * dim.step;
@@ -92,6 +99,7 @@ fn node(op: &Op, shape: &Shape, operands: &[Operand<'_>], arguments: &[Array]) -
             products
                 .fold(Literal::zero(x.ty.dtype), |sum, product| apply(ElementwiseOp::Add, &[sum, product]))
         }),
+        Op::Library(op) => library::library(op, shape, operands),
         Op::Concat(axis) => each(&|index| {
             let mut index = index.to_vec();
             for operand in operands {
@@ -109,7 +117,16 @@ fn apply(op: ElementwiseOp, operands: &[Literal]) -> Literal {
     scalar::evaluate(op, operands).unwrap_or_else(|| panic!("{} of {operands:?}", op.name()))
 }
 
+/// Halves are combined as `f32`, and the result is rounded.
 fn reduce(op: ReduceOp, axes: &[usize], shape: &Shape, x: &Operand<'_>) -> Array {
+    let half = x.ty.dtype;
+    if half.is_half() {
+        let elements: Array = x.elements.iter().map(|&x| scalar::cast(x, DType::F32).unwrap()).collect();
+        let ty = Type { dtype: DType::F32, shape: x.shape().clone() };
+        let reduced = reduce(op, axes, shape, &Operand { elements: &elements, ty: &ty });
+        let result = op.result_dtype(half);
+        return reduced.into_iter().map(|value| scalar::cast(value, result).unwrap()).collect();
+    }
     let mut groups: Vec<Vec<Literal>> = vec![Vec::new(); shape.size()];
     for (flat, &element) in x.elements.iter().enumerate() {
         let mut index = unravel(flat, x.shape());

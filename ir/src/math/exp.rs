@@ -41,7 +41,7 @@ pub(crate) fn exp_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
 }
 
 /// Coefficients of `(exp(r) - 1 - r) / r^2`.
-const EXP_F64: [f64; 10] = [
+pub(super) const EXP_F64: [f64; 10] = [
     0.5000000000000011,
     0.16666666666666424,
     0.041666666666527075,

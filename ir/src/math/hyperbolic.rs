@@ -1,8 +1,8 @@
 //! sinh, cosh and tanh.
 //!
-//! **tanh**: for `f32`, below 0.98 an odd minimax polynomial of degree 15 with a relative error of 2^-28, beyond it
-//! `1 - 2 / (exp(2x) + 1)`, where errors of the exponential count little; for `f64`, `(1 - E) / (1 + E)` with
-//! `E = exp(-2 |x|)`, and dividend and divisor as sums of two numbers.
+//! **tanh**: for `f32`, polynomials of degree 6 around a point in each of 13 intervals, with a relative error of 2^-26 at
+//! most, and tables of their coefficients; for `f64`, `x - x * x^2 / Q(x^2)` below 0.975 with a minimax `Q` of degree 8
+//! and a relative error of 2^-60, beyond it `1 - 2 / (exp(2x) + 1)`, where errors of the exponential count little.
 //!
 //! **sinh, cosh**: with `x = n * ln 2 + r`, the sums of `sinh(n * ln 2)` and `cosh(n * ln 2)`, which are halves of sums of
 //! powers of two, times `cosh(r)` and `sinh(r)`; so nothing is divided, and sinh of a small argument is the polynomial.
@@ -12,11 +12,12 @@
 //!
 //! | | `f32` | `f64` |
 //! |---|---|---|
-//! | tanh | 0.93 | 0.63 |
+//! | tanh | 0.77 | 0.63 |
 //! | sinh | 0.51 | 0.75 |
 //! | cosh | 0.51 | 0.72 |
 
-use super::exp::{LN_2_F32, LN_2_HIGH, LN_2_LOW, LOG2_E, exp_parts, power_of_low_bits};
+use super::exp::{EXP_F64, LN_2_HIGH, LN_2_LOW, LOG2_E, power_of_low_bits};
+use super::polynomial::even_odd;
 use crate::lanes::{Lanes, Real};
 
 /// `size`, not negative, with the sign of `x`.
@@ -28,67 +29,220 @@ pub(super) fn with_sign<L: Lanes>(l: L, size: L::Float, x: L::Float) -> L::Float
 /// The hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn tanh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
-    let one = l.float(1.0);
-    let a = l.abs(x);
-    let x2 = l.mul(a, a);
-    let small = l.fma(l.mul(a, x2), l.horner(x2, &TANH_F32), a);
-    // 1 - 2 / (exp(2a) + 1), with exp(2a) = 2^n (1 + p), and h half of the reduced argument.
-    let a = l.min(l.float(9.5), a);
-    let magic = l.float(f32::MAGIC);
-    let shifted = l.fma(a, l.float(2.0 * std::f32::consts::LOG2_E), magic);
-    let n = l.sub(shifted, magic);
-    let h = l.fnma(n, l.float(LN_2_F32.0 / 2.0), a);
-    let h = l.fnma(n, l.float(LN_2_F32.1 / 2.0), h);
-    let p = l.mul(h, l.fma(h, l.horner(h, &EXP_TWICE_F32), l.float(2.0)));
-    let power = l.shl(l.int_add(l.bits(shifted), l.int(127)), f32::FRACTION_BITS);
-    let power = l.float_of_bits(power);
-    let divisor = l.fma(power, p, l.add(power, one));
-    let large = l.sub(one, l.div(l.float(2.0), divisor));
-    with_sign(l, l.select(l.lt(a, l.float(0.98)), small, large), x)
+    // From 9 on the result is 1. What is added makes four intervals each of [0, 1], [1, 3], [3, 7] and beyond.
+    let a = l.min(l.float(9.0), l.abs(x));
+    let interval = l.shr(l.bits(l.add(a, l.float(1.0))), f32::FRACTION_BITS - 2);
+    let t = l.sub(a, l.lookup(&TANH_POINTS, interval));
+    let [first, rest @ ..] = &TANH_POLYNOMIALS;
+    let coefficients = rest.iter().rev();
+    let slope = coefficients.fold(None, |sum: Option<L::Float>, table| {
+        let coefficient = l.lookup(table, interval);
+        Some(sum.map_or(coefficient, |sum| l.fma(sum, t, coefficient)))
+    });
+    // In the first interval, around 0, the polynomial lacks its linear term, which is the argument.
+    let first = l.max(l.lookup(first, interval), l.min(l.float(0.25), a));
+    let size = slope.map_or(first, |slope| l.fma(t, slope, first));
+    with_sign(l, size, x)
 }
 
-/// Coefficients of `(tanh(x) - x) / x^3` in `x^2`.
-const TANH_F32: [f32; 7] = [
-    -0.333_333_02,
-    0.133_324_79,
-    -0.053_889_506,
-    0.021_518_663,
-    -0.007_999_11,
-    0.002_344_289_8,
-    -0.000_371_975_3,
+/// A number in each of 16 intervals at which tanh is very nearly an `f32`, by the low bits of their exponents and two more of
+/// the argument plus 1. The last intervals are not reached.
+const TANH_POINTS: [f32; 16] = [
+    1.250_003_2,
+    1.749_993_3,
+    2.249_943_3,
+    2.750_066_8,
+    3.499_980_4,
+    4.500_052_5,
+    5.500_362_4,
+    6.498_978,
+    7.998_093,
+    9.0,
+    9.0,
+    9.0,
+    0.0,
+    0.375_000_7,
+    0.624_986_1,
+    0.875_001_85,
 ];
 
-/// Coefficients of `(exp(2h) - 1 - 2h) / h^2`.
-const EXP_TWICE_F32: [f32; 5] = [
-    4.0 * 0.499_999_94,
-    8.0 * 0.166_665_2,
-    16.0 * 0.041_668_236,
-    32.0 * 0.008_368_819,
-    64.0 * 0.001_382_352_2,
+/// Coefficients around these points, from the constant one, which is tanh of the point.
+const TANH_POLYNOMIALS: [[f32; 16]; 7] = [
+    [
+        0.848_284_54,
+        0.941_374_8,
+        0.978_023_65,
+        0.991_860_8,
+        0.998_177_8,
+        0.999_753_24,
+        0.999_966_6,
+        0.999_995_47,
+        0.999_999_76,
+        1.0,
+        1.0,
+        1.0,
+        0.0,
+        0.358_358,
+        0.554_590_1,
+        0.703_906_54,
+    ],
+    [
+        0.280_413_2,
+        0.113_813_475,
+        0.043_469_742,
+        0.016_212_143,
+        0.003_641_094_8,
+        0.000_493_476_2,
+        6.675_747e-5,
+        9.059_770_5e-6,
+        4.515_457_3e-7,
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        0.871_579_5,
+        0.692_429_84,
+        0.504_515_6,
+    ],
+    [
+        -0.237_870_35,
+        -0.107_141_13,
+        -0.042_514_43,
+        -0.016_080_195,
+        -0.003_634_434_4,
+        -0.000_493_351_54,
+        -6.675_581e-5,
+        -9.056_979e-6,
+        -2.309_956_4e-7,
+        0.0,
+        0.0,
+        0.0,
+        -1.097_237_7e-6,
+        -0.312_337_52,
+        -0.384_014_67,
+        -0.355_131_8,
+    ],
+    [
+        0.108_326_25,
+        0.062_928_8,
+        0.027_090_505,
+        0.010_544_863,
+        0.002_411_861,
+        0.000_328_391_4,
+        4.445_462e-5,
+        6.037_34e-6,
+        3.008_602_2e-7,
+        0.0,
+        0.0,
+        0.0,
+        -0.333_270_2,
+        -0.178_594_74,
+        -0.017_849_617,
+        0.081_806_436,
+    ],
+    [
+        -0.012_583_839,
+        -0.023_524_234,
+        -0.012_324_208,
+        -0.005_098_908_7,
+        -0.001_197_400_7,
+        -0.000_164_061_8,
+        -2.222_156_4e-5,
+        -3.041_866e-6,
+        -7.355_826e-7,
+        0.0,
+        0.0,
+        0.0,
+        -0.001_183_745_1,
+        0.168_119_67,
+        0.137_886_3,
+        0.060_793_31,
+    ],
+    [
+        -0.019_694_014,
+        0.003_482_854_7,
+        0.003_977_874,
+        0.001_915_110_7,
+        0.000_490_275_1,
+        6.828_894_4e-5,
+        9.266_473e-6,
+        1.245_206_7e-6,
+        6.604_311e-8,
+        0.0,
+        0.0,
+        0.0,
+        0.143_084_36,
+        0.018_713_88,
+        -0.054_102_59,
+        -0.058_597_915,
+    ],
+    [
+        0.015_080_232,
+        0.002_094_036_4,
+        -0.000_716_982_8,
+        -0.000_550_680_4,
+        -0.000_157_637_27,
+        -2.259_732_9e-5,
+        -3.091_395_7e-6,
+        -3.617_915_6e-7,
+        3.671_084_4e-7,
+        0.0,
+        0.0,
+        0.0,
+        -0.036_977_164,
+        -0.069_602_87,
+        -0.023_424_877,
+        0.012_992_01,
+    ],
 ];
 
 /// The hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn tanh_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
-    // (1 - E) / (1 + E), where E = exp(-2 |x|) = power * (1 + p).
-    let one = l.float(1.0);
+    let (one, two) = (l.float(1.0), l.float(2.0));
     let a = l.min(l.float(20.0), l.abs(x));
-    let e = exp_parts(l, l.mul(a, l.float(-2.0)));
-    let power = power_of_low_bits(l, e.n_bits, 0);
-    // 1 - power and 1 + power are exact; where they would not be, the power joins the smaller part.
-    let base = l.select(l.lt(e.n, l.float(-30.0)), l.float(0.0), power);
-    let scaled = l.fma(power, e.p, l.sub(power, base));
-    let (less, more) = (l.sub(one, base), l.add(one, base));
-    let dividend = l.sub(less, scaled);
-    let dividend_low = l.fnma(power, e.p_low, l.sub(l.sub(less, dividend), scaled));
-    let divisor = l.add(more, scaled);
-    let divisor_low = l.fma(power, e.p_low, l.add(l.sub(more, divisor), scaled));
-    let reciprocal = l.div(one, divisor);
-    let quotient = l.mul(dividend, reciprocal);
-    let rest = l.add(l.fnma(quotient, divisor, dividend), dividend_low);
-    let rest = l.fnma(quotient, divisor_low, rest);
-    with_sign(l, l.fma(rest, reciprocal, quotient), x)
+    let a2 = l.mul(a, a);
+    // exp(2a) = 2^n exp(2h). What is added to find n leaves n and the bias in the low bits.
+    let magic = l.float(f64::MAGIC + f64::BIAS as f64);
+    let shifted = l.fma(a, l.float(2.0 * LOG2_E), magic);
+    let n = l.sub(shifted, magic);
+    let h = l.fnma(n, l.float(LN_2_HIGH / 2.0), a);
+    let h = l.fnma(n, l.float(LN_2_LOW / 2.0), h);
+    let p = l.mul(h, l.fma(h, even_odd(l, h, l.mul(h, h), &EXP_TWICE), two));
+    let power = l.float_of_bits(l.shl(l.bits(shifted), f64::FRACTION_BITS));
+    let large = l.fma(power, p, l.add(power, one));
+    // Both cases are size - size * dividend / divisor, so that there is one division.
+    let is_small = l.lt(a, l.float(0.975));
+    let divisor = l.select(is_small, even_odd(l, a2, l.mul(a2, a2), &TANH), large);
+    let dividend = l.select(is_small, a2, two);
+    let size = l.select(is_small, a, one);
+    with_sign(l, l.fnma(size, l.div(dividend, divisor), size), x)
 }
+
+/// Coefficients of `x^2 / (1 - tanh(x) / x)` in `x^2`.
+const TANH: [f64; 9] = [
+    3.0000000000000004,
+    1.1999999999999749,
+    -0.005714285713927543,
+    0.0002539682514705949,
+    -1.2203659512799971e-05,
+    5.987429353021824e-07,
+    -2.953081060355036e-08,
+    1.4322314569051823e-09,
+    -5.7036806154805716e-11,
+];
+
+/// Coefficients of `(exp(2h) - 1 - 2h) / h^2`.
+const EXP_TWICE: [f64; 10] = {
+    let mut coefficients = EXP_F64;
+    let (mut i, mut factor) = (0, 4.0);
+    while i < coefficients.len() {
+        coefficients[i] *= factor;
+        factor *= 2.0;
+        i += 1;
+    }
+    coefficients
+};
 
 /// `sinh(x) = even * (1 + c) + odd * (r + s)` and `cosh(x) = odd * (1 + c) + even * (r + s)`, where
 /// `x = n * ln 2 + r`, `even = (2^n - 2^-n) / 2` and `odd = (2^n + 2^-n) / 2`. Half of `even` and `odd` is what is here.

@@ -6,7 +6,7 @@ use crate::{BufferId, DType, DimSlice, ParseError, RegionId, Shape, Slot};
 
 /// The token that is next, and what is after it.
 #[derive(Clone, Debug)]
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     lexer: Lexer<'a>,
     /// The next token.
     pub(super) token: Token<'a>,
@@ -34,7 +34,7 @@ impl<'a> Cursor<'a> {
         Ok(found)
     }
 
-    pub(super) fn accept_word(&mut self, word: &str) -> Result<bool> {
+    pub(crate) fn accept_word(&mut self, word: &str) -> Result<bool> {
         let found = self.token == Token::Word(word);
         if found {
             self.advance()?;
@@ -46,7 +46,7 @@ impl<'a> Cursor<'a> {
         if self.accept(c)? { Ok(()) } else { Err(self.unexpected(&format!("`{c}`"))) }
     }
 
-    pub(super) fn expect_word(&mut self, word: &str) -> Result<()> {
+    pub(crate) fn expect_word(&mut self, word: &str) -> Result<()> {
         if self.accept_word(word)? { Ok(()) } else { Err(self.unexpected(&format!("`{word}`"))) }
     }
 
@@ -55,7 +55,7 @@ impl<'a> Cursor<'a> {
         self.lexer.line_ends(bytes)
     }
 
-    pub(super) fn unexpected(&self, expected: &str) -> ParseError {
+    pub(crate) fn unexpected(&self, expected: &str) -> ParseError {
         self.error_at(self.offset, format!("found {}, expected {expected}", self.token))
     }
 
@@ -91,7 +91,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// `[item, item]`.
-    pub(super) fn list<T>(&mut self, item: fn(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+    pub(crate) fn list<T>(&mut self, item: fn(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         let mut items = Vec::new();
         self.expect('[')?;
         while !self.accept(']')? {
@@ -104,7 +104,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A count, length or index: it fits an `isize`, as every shape's do.
-    pub(super) fn unsigned(&mut self) -> Result<usize> {
+    pub(crate) fn unsigned(&mut self) -> Result<usize> {
         Ok(self.integer(0, "a number from 0")? as usize)
     }
 

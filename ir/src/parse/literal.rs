@@ -3,7 +3,7 @@
 use super::Result;
 use super::cursor::Cursor;
 use super::lexer::Token;
-use crate::{DType, Element, Kind, Literal, dispatch_dtype};
+use crate::{BF16, DType, Element, F16, Kind, Literal, dispatch_dtype};
 
 /// A value whose dtype is not known yet.
 #[derive(Clone, Copy, Debug)]
@@ -65,12 +65,20 @@ fn value<'a>(cursor: &mut Cursor<'a>) -> Result<Value<'a>> {
 /// The bits of `value` as a `dtype`.
 fn convert(cursor: &Cursor<'_>, start: usize, value: Value<'_>, dtype: DType) -> Result<u128> {
     let bits = match (value, dtype) {
+        (Value::Nan(bits), DType::F16) => {
+            u16::try_from(bits).ok().filter(|&bits| F16::from_bits(bits).is_nan()).map(u64::from)
+        }
+        (Value::Nan(bits), DType::BF16) => {
+            u16::try_from(bits).ok().filter(|&bits| BF16::from_bits(bits).is_nan()).map(u64::from)
+        }
         (Value::Nan(bits), DType::F32) => {
             u32::try_from(bits).ok().filter(|&bits| f32::from_bits(bits).is_nan()).map(u64::from)
         }
         (Value::Nan(bits), DType::F64) => Some(bits).filter(|&bits| f64::from_bits(bits).is_nan()),
         (Value::Nan(_), _) => None,
         (Value::Single(text), DType::Bool) => text.parse::<bool>().ok().map(u64::from),
+        (Value::Single(text), DType::F16) => half(text, F16::from_f64),
+        (Value::Single(text), DType::BF16) => half(text, BF16::from_f64),
         (Value::Single(text), DType::F32) => float(text).map(f32::to_bits64),
         (Value::Single(text), DType::F64) => float(text).map(f64::to_bits64),
         (Value::Single(text), _) => {
@@ -96,6 +104,13 @@ fn float<T: Element + std::str::FromStr + Into<f64>>(text: &str) -> Option<T> {
         _ => unsigned.starts_with(|c: char| c.is_ascii_digit()) && value.into().is_finite(),
     };
     fits.then_some(value)
+}
+
+/// As [`float`]: digits that round to infinity are a mistake.
+fn half<T: Element + Into<f64>>(text: &str, round: fn(f64) -> T) -> Option<u64> {
+    let value: f64 = float(text)?;
+    let rounded = round(value);
+    (rounded.into().is_infinite() == value.is_infinite()).then(|| rounded.to_bits64())
 }
 
 fn integer<T: Element>(text: &str) -> Option<u64> {

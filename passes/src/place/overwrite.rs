@@ -6,7 +6,8 @@
 //! 2. the kernel reads those bytes only at the element that is being written. Loops run over ranges of elements, in
 //!    any order and on several threads, so nothing else is before a write; a region that waits for reductions of its
 //!    own passes over a row again after each, so the write is in its last pass. Reads that strides show to stay clear
-//!    of those bytes do not count;
+//!    of those bytes do not count. A library op that works in place reads and writes its one operand in an order of its
+//!    own;
 //! 3. every other kernel that reads those bytes runs before, or can be moved there ([`Order::put_before`]);
 //! 4. nothing else has been written over those bytes.
 
@@ -68,6 +69,7 @@ pub(super) fn assign(graph: &Graph, reads: &Reads, order: &mut Order, ledger: &m
         ledger,
         result_of,
         reserved,
+        can_fail: graph.ids().any(|id| graph.op(id).can_fail()),
         of_parameter: vec![None; graph.parameters().len()],
         overwritten: vec![SmallVec::new(); graph.len()],
         assigned: Blocks { blocks: Vec::new(), of_node: vec![None; graph.len()] },
@@ -89,7 +91,7 @@ pub(super) fn make_way(
     (node, region): (NodeId, u32),
 ) -> Result<(), &'static str> {
     for read in reads.of_value(region, root).filter(|read| read.touches(graph, bytes)) {
-        if !graph.op(node).is_elementwise() {
+        if !graph.op(node).runs_in_place() {
             return Err("the kernel does not write element by element");
         }
         if !reads.is_in_last_phase(node, region) {
@@ -114,10 +116,11 @@ pub(super) fn make_way(
 }
 
 /// Whether a parameter's memory can hold a row-major value.
-fn can_overwrite(graph: &Graph, parameter: u32) -> Result<(), &'static str> {
+fn can_overwrite(graph: &Graph, parameter: u32, can_fail: bool) -> Result<(), &'static str> {
     let parameter = &graph.parameters()[parameter as usize];
     match parameter.layout {
         _ if !parameter.donated => Err("the input belongs to the caller: donate it to let it be overwritten"),
+        _ if can_fail => Err("a position may turn out to be out of bounds, and the input is not lost then"),
         Layout::RowMajor => Ok(()),
         Layout::Scalar => Err("it is passed by value"),
         Layout::Strided { encoding: Encoding::Swapped, .. } => Err("its elements have the other byte order"),
@@ -133,6 +136,8 @@ struct Assigner<'a> {
     result_of: Vec<Option<(u32, Destination)>>,
     /// Parameters whose memory a result goes into.
     reserved: Vec<bool>,
+    /// Whether a run may end before its results are there, through the values of its inputs.
+    can_fail: bool,
     of_parameter: Vec<Option<u32>>,
     /// The bytes of each value that another value has been written over.
     overwritten: Vec<SmallVec<[Range<usize>; 1]>>,
@@ -176,7 +181,7 @@ impl Assigner<'_> {
     /// The place of an operand that `node` is to be written over.
     fn over_operand(&mut self, node: NodeId, region: u32) -> Option<(u32, usize)> {
         let bytes = self.graph.bytes(node);
-        if !self.graph.op(node).is_elementwise() || bytes == 0 {
+        if !self.graph.op(node).runs_in_place() || bytes == 0 {
             return None;
         }
         let mut tried: SmallVec<[NodeId; 4]> = SmallVec::new();
@@ -199,7 +204,7 @@ impl Assigner<'_> {
         let root = read.root;
         let (block, start) = match *self.graph.op(root) {
             Op::Parameter(n) if self.reserved[n as usize] => return None,
-            Op::Parameter(n) => match can_overwrite(self.graph, n) {
+            Op::Parameter(n) => match can_overwrite(self.graph, n, self.can_fail) {
                 Ok(()) => (self.parameter_block(n), bytes.start),
                 Err(reason) => {
                     let others = reads_otherwise(self.graph, self.reads, root, node, region);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use raptors_ir::{Graph, NodeId, Op};
 use smallvec::SmallVec;
 
-use crate::access::access;
+use crate::access::{access, part_of};
 
 /// One operand of a region's node, whose memory is not the region's own.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ impl Reads {
             let mut reads = Vec::new();
             let mut last_phase = 0;
             for &node in nodes {
-                for operand in graph.operands(node) {
+                for (n, operand) in graph.operands(node).into_iter().enumerate() {
                     let root = roots[operand.index()];
                     if region_of[root.index()] == Some(region as u32) {
                         let completed = u32::from(matches!(graph.op(root), Op::Reduce(..)));
@@ -65,6 +65,8 @@ impl Reads {
                     }
                     let space = match graph.op(node) {
                         Op::Reduce(..) => Some(operand),
+                        // What else a library op reads, it reads in an order of its own.
+                        Op::Library(op) => (n == 0 && op.runs_in_place()).then_some(node),
                         op => op.is_elementwise().then_some(node),
                     };
                     let known = last[operand.index()].replace((region as u32, space));
@@ -111,11 +113,13 @@ impl Reads {
 }
 
 impl Read {
-    /// The byte of the root where the elements begin, if this reads element `i` of them just where row-major `node`,
-    /// computed over the same space, is written at element `i`.
+    /// The byte of the root where the elements begin, if this reads element `i` of them, or a part of it, just where
+    /// row-major `node`, computed over the same space, is written at element `i`.
     pub(super) fn same_elements(&self, graph: &Graph, node: NodeId) -> Option<usize> {
         let (read, written) = (&graph.node(self.operand).ty, &graph.node(node).ty);
-        let alike = read.shape == written.shape && read.dtype.size() == written.dtype.size();
+        let part = part_of(graph, self.operand).filter(|_| read.dtype == written.dtype.part());
+        let whole = if part.is_some() { written.dtype.size() } else { read.dtype.size() };
+        let alike = read.shape == written.shape && whole == written.dtype.size();
         if !alike || graph.shape(self.space?) != &written.shape {
             return None;
         }
@@ -126,7 +130,8 @@ impl Read {
         let expected = written.shape.row_major_strides(written.dtype.size());
         let mut dims = written.shape.iter().zip(&access.strides).zip(&expected);
         let same = dims.all(|((&dim, stride), expected)| dim == 1 || stride == expected);
-        if same { usize::try_from(access.offset).ok() } else { None }
+        let before = part.map_or(0, |part| part.offset(written.dtype)) as isize;
+        if same { usize::try_from(access.offset - before).ok() } else { None }
     }
 
     /// Whether this may read one of these bytes of the root; a read of no elements counts as one of all.

@@ -15,7 +15,7 @@ pub(super) fn cast_same(candidate: &Candidate<'_>) -> Option<Expr> {
     (candidate.dtype(x) == to).then_some(x.into())
 }
 
-/// `cast(cast(x, u), t) = cast(x, t)`, when `u` holds every `x`, or keeps the bits that `t` has.
+/// `cast(cast(x, u), t) = cast(x, t)`, when `u` holds every `x`, or keeps the bits that `t` has, and there is such a cast.
 pub(super) fn cast_chain(candidate: &Candidate<'_>) -> Option<Expr> {
     let Op::Cast(to) = candidate.node.op else { return None };
     let inner = candidate.operands[0];
@@ -24,7 +24,8 @@ pub(super) fn cast_chain(candidate: &Candidate<'_>) -> Option<Expr> {
     let from = candidate.dtype(x);
     // A float that does not fit an integer is not the integer's low bits.
     let same_rule = !(through.is_float() && to.is_integer()) || from.is_float() || holds(to, from);
-    let joined = (holds(through, from) && same_rule) || truncates(from, through, to);
+    let exact = (holds(through, from) && same_rule) || truncates(from, through, to);
+    let joined = exact && scalar::is_direct_cast(from, to);
     joined.then(|| Expr::Op(Op::Cast(to), vec![x.into()]))
 }
 
@@ -40,11 +41,19 @@ fn holds(to: DType, from: DType) -> bool {
         (Kind::Bool, _) => !to.is_complex(),
         (Kind::Signed, Kind::Signed) | (Kind::Unsigned, Kind::Unsigned) => to.size() >= from.size(),
         (Kind::Unsigned, Kind::Signed) => to.size() > from.size(),
-        (Kind::Signed | Kind::Unsigned, Kind::Float) => {
-            integer_bits(from) <= if to == DType::F32 { 24 } else { 53 }
-        }
-        (Kind::Float, Kind::Float) => to.size() >= from.size(),
+        (Kind::Signed | Kind::Unsigned, Kind::Float) => integer_bits(from) <= significant_bits(to),
+        (Kind::Float, Kind::Float) => to == from || to.size() > from.size(),
         _ => false,
+    }
+}
+
+/// Digits of a float.
+fn significant_bits(dtype: DType) -> usize {
+    match dtype {
+        DType::BF16 => 8,
+        DType::F16 => 11,
+        DType::F32 => 24,
+        _ => 53,
     }
 }
 
@@ -59,7 +68,8 @@ pub(super) fn cast_narrow(candidate: &Candidate<'_>) -> Option<Expr> {
         (Kind::Signed | Kind::Unsigned, Kind::Signed | Kind::Unsigned) => {
             through.size() > to.size() && wraps(op)
         }
-        (Kind::Float, Kind::Float) => through.size() > to.size() && rounds_alike(op),
+        // In halves nothing is computed.
+        (Kind::Float, Kind::Float) => through.size() > to.size() && !to.is_half() && rounds_alike(op),
         _ => false,
     };
     if !exact {

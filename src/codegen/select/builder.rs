@@ -11,8 +11,8 @@ use smallvec::SmallVec;
 use super::{PoolEntry, Selected, StreamUse};
 use crate::codegen::vector::evaluate::evaluate;
 use crate::codegen::vector::{
-    Accumulation, Combine, Conversion, Fma, Predicate, RareFunction, Step, Stream, StreamId, Type, VectorId,
-    VectorInst, VectorOp, VectorProgram,
+    Accumulation, Combine, Conversion, Fma, Predicate, RareFunction, Step, Stream, StreamId, Table, Type,
+    VectorId, VectorInst, VectorOp, VectorProgram,
 };
 
 /// A mask, or the opposite of one.
@@ -145,7 +145,7 @@ impl Builder {
             return None;
         }
         let from = self.program.ty(args[args.len() - 1]);
-        let bits = evaluate(op, from, ty, &constants, &[]);
+        let bits = evaluate(op, from, ty, &constants, &self.program);
         Some(self.constant(ty, bits))
     }
 
@@ -154,7 +154,7 @@ impl Builder {
         match (inst.op, inst.ty) {
             (VectorOp::Splat(entry), ty) => match self.pool[usize::from(entry)] {
                 PoolEntry::Constant(bits) => Some(bits & low_bits(ty)),
-                PoolEntry::Parameter(_) | PoolEntry::Element(_) => None,
+                PoolEntry::Parameter(_) | PoolEntry::Part(..) | PoolEntry::Element(_) => None,
             },
             _ => None,
         }
@@ -317,6 +317,24 @@ impl Builder {
         self.push(VectorOp::Rare(number as u16), &[mask, value, x, y], T::TYPE)
     }
 
+    /// The entry of a table that the low bits of an index name.
+    pub(crate) fn lookup(&mut self, table: Table, index: VectorId, ty: Type) -> VectorId {
+        let known = self.program.tables.iter().position(|other| *other == table);
+        let number = known.unwrap_or_else(|| {
+            self.program.tables.push(table);
+            self.program.tables.len() - 1
+        });
+        self.push(VectorOp::Lookup(number as u16), &[index], ty)
+    }
+
+    /// Brings near what follows a stream, if it is read by lane.
+    pub(super) fn bring_near(&mut self, used: StreamUse) {
+        let stream = self.streams.iter().position(|&other| other == used);
+        self.program.ahead = stream
+            .filter(|&stream| self.program.streams[stream].step == Step::Unit)
+            .map(|stream| StreamId(stream as u16));
+    }
+
     /// The program without what nothing needs.
     pub(super) fn finish(self) -> Selected {
         let Builder { program, pool, streams, .. } = self;
@@ -337,11 +355,13 @@ impl Builder {
         let mut entries = Renumbering::new(pool.len());
         let mut used_streams = Renumbering::new(streams.len());
         let mut rares = Renumbering::new(program.rares.len());
+        let mut tables = Renumbering::new(program.tables.len());
         for (position, inst) in program.insts.iter().enumerate().filter(|&(position, _)| needed[position]) {
             let op = match inst.op {
                 VectorOp::Load(stream) => VectorOp::Load(StreamId(used_streams.number(stream.0))),
                 VectorOp::Splat(entry) => VectorOp::Splat(entries.number(entry)),
                 VectorOp::Rare(number) => VectorOp::Rare(rares.number(number)),
+                VectorOp::Lookup(number) => VectorOp::Lookup(tables.number(number)),
                 op => op,
             };
             let args: SmallVec<[VectorId; 4]> = inst.args.iter().map(|arg| values[arg.index()]).collect();
@@ -355,10 +375,12 @@ impl Builder {
             let (value, target) = (values[value.index()], StreamId(used_streams.number(target.0)));
             new.program.accumulations.push(Accumulation { combine, value, target });
         }
+        new.program.ahead = program.ahead.and_then(|stream| used_streams.known(stream.0)).map(StreamId);
         new.pool = entries.kept(&pool);
         new.streams = used_streams.kept(&streams);
         new.program.streams = used_streams.kept(&program.streams);
         new.program.rares = rares.kept(&program.rares);
+        new.program.tables = tables.kept(&program.tables);
         new.program.pool = new.pool.len() as u16;
         new
     }
@@ -380,6 +402,11 @@ impl Renumbering {
             self.met.push(old);
             self.met.len() as u16 - 1
         })
+    }
+
+    /// The new number of an item that was met.
+    fn known(&self, old: u16) -> Option<u16> {
+        self.new[usize::from(old)]
     }
 
     fn kept<T: Copy>(&self, list: &[T]) -> Vec<T> {
@@ -421,6 +448,9 @@ fn is_commutative(op: VectorOp) -> bool {
         | VectorOp::Max
         | VectorOp::Round(_)
         | VectorOp::Scale
+        | VectorOp::Exponent
+        | VectorOp::Mantissa
+        | VectorOp::Lookup(_)
         | VectorOp::AndNot
         | VectorOp::Shift(..)
         | VectorOp::ShiftBy(_)

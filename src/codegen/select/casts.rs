@@ -4,11 +4,16 @@ use raptors_ir::{DType, Kind};
 
 use super::builder::Builder;
 use super::{Lane, Truth, vector_type};
-use crate::codegen::vector::{Conversion, Predicate, Type, VectorId, VectorOp};
+use crate::codegen::vector::{Conversion, Predicate, Shift, Type, VectorId, VectorOp};
 
 impl Builder {
-    /// The value of `from` as one of `to`; `None` where either is complex.
+    /// The value of `from` as one of `to`; `None` where either is complex, and for conversions of half-precision floats
+    /// that are two.
     pub(super) fn cast(&mut self, from: DType, to: DType, x: Lane) -> Option<Lane> {
+        if from.is_half() || to.is_half() {
+            let Lane::Vector(x) = x else { return None };
+            return self.half_cast(from, to, x).map(Lane::Vector);
+        }
         let (source, target) = (vector_type(from)?, vector_type(to)?);
         let x = match (x, to.kind()) {
             (_, Kind::Complex) => return None,
@@ -37,6 +42,56 @@ impl Builder {
             (_, _) => self.resized(x, signed, target),
         };
         Some(Lane::Vector(vector))
+    }
+
+    /// A conversion from or to a half-precision float, as [`half`](raptors_ir::half) defines it.
+    fn half_cast(&mut self, from: DType, to: DType, x: VectorId) -> Option<VectorId> {
+        Some(match (from, to) {
+            (from, to) if from == to => x,
+            (DType::F16, DType::F32) => self.convert(Conversion::HalfToFloat, x, Type::F32),
+            (DType::F32, DType::F16) => self.convert(Conversion::FloatToHalf, x, Type::I16),
+            (DType::F64, DType::F16) => {
+                let single = self.cut_to_single(x);
+                self.convert(Conversion::FloatToHalf, single, Type::I16)
+            }
+            (DType::BF16, DType::F32) => {
+                let wide = self.resized(x, false, Type::I32);
+                let bits = self.same(VectorOp::Shift(Shift::Left, 16), &[wide]);
+                self.bitcast(bits, Type::F32)
+            }
+            (DType::F32, DType::BF16) => self.upper_half(x),
+            _ => return None,
+        })
+    }
+
+    /// An `f64` without the digits that an `f32` has no room for: its last bit says whether any of them was set, which
+    /// is far below what an `f16` keeps.
+    fn cut_to_single(&mut self, x: VectorId) -> VectorId {
+        const CUT: u64 = (1 << 29) - 1;
+        let bits = self.bitcast(x, Type::I64);
+        let [cut, kept, last] = [CUT, !CUT, CUT + 1].map(|bits| self.constant(Type::I64, bits));
+        let rest = self.same(VectorOp::And, &[bits, cut]);
+        let carried = self.same(VectorOp::Add, &[rest, cut]);
+        let sticky = self.same(VectorOp::And, &[carried, last]);
+        let bits = self.same(VectorOp::And, &[bits, kept]);
+        let bits = self.same(VectorOp::Or, &[bits, sticky]);
+        let exact = self.bitcast(bits, Type::F64);
+        self.convert(Conversion::FloatToFloat, exact, Type::F32)
+    }
+
+    /// The nearest `bf16` of an `f32`: the upper half of its bits, rounded; a NaN stays one.
+    fn upper_half(&mut self, x: VectorId) -> VectorId {
+        let bits = self.bitcast(x, Type::I32);
+        let upper = self.same(VectorOp::Shift(Shift::Right, 16), &[bits]);
+        let [one, below_half, quiet] = [1, 0x7fff, 0x0040_0000].map(|bits| self.constant(Type::I32, bits));
+        let tie = self.same(VectorOp::And, &[upper, one]);
+        let rounding = self.same(VectorOp::Add, &[tie, below_half]);
+        let rounded = self.same(VectorOp::Add, &[bits, rounding]);
+        let quieted = self.same(VectorOp::Or, &[bits, quiet]);
+        let is_nan = self.compare(Predicate::Unordered, x, x);
+        let kept = self.select(is_nan, quieted, rounded);
+        let upper = self.same(VectorOp::Shift(Shift::Right, 16), &[kept]);
+        self.resized(upper, false, Type::I16)
     }
 
     /// The low bits of an integer, or more of them.
@@ -79,7 +134,6 @@ impl Builder {
     /// Numbers with the highest bit are converted halved, with a last bit that says whether one was lost: rounding
     /// takes the same side. Doubling is exact.
     fn u64_to_float(&mut self, x: VectorId, to: Type) -> VectorId {
-        use crate::codegen::vector::Shift;
         let one = self.constant(Type::I64, 1);
         let half = self.same(VectorOp::Shift(Shift::Right, 1), &[x]);
         let lost = self.same(VectorOp::And, &[x, one]);
@@ -118,7 +172,9 @@ impl Builder {
                 let top = self.select(large, top, zero);
                 self.same(VectorOp::Xor, &[integer, top])
             }
-            DType::Bool | DType::F32 | DType::F64 | DType::C64 | DType::C128 => return None,
+            DType::Bool | DType::F16 | DType::BF16 | DType::F32 | DType::F64 | DType::C64 | DType::C128 => {
+                return None;
+            }
         })
     }
 }

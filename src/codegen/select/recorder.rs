@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
-use raptors_ir::lanes::{Lanes, Rare};
+use raptors_ir::lanes::{Lanes, Rare, Real};
 
 use super::builder::{Builder, Mask};
-use crate::codegen::vector::{Conversion, Fma, Predicate, Rounding, Shift, Type, VectorId, VectorOp};
+use crate::codegen::vector::{Conversion, Fma, Predicate, Rounding, Shift, Table, Type, VectorId, VectorOp};
 
 /// The context of lanes of `T` in a program under construction.
 pub(super) struct Recorder<'a, T> {
@@ -36,6 +36,13 @@ impl<'a, T> Recorder<'a, T> {
     fn compare(self, predicate: Predicate, x: VectorId, y: VectorId) -> Mask {
         self.builder.borrow_mut().compare(predicate, x, y)
     }
+}
+
+/// A table of the bytes of its entries, of which there are 64.
+fn in_memory(entries: &[u8]) -> Table {
+    let mut table = [0; 64];
+    table.copy_from_slice(entries);
+    table
 }
 
 macro_rules! recorder {
@@ -98,6 +105,9 @@ macro_rules! recorder {
             fn int_select(self, mask: Mask, x: VectorId, y: VectorId) -> VectorId {
                 self.builder.borrow_mut().select(mask, x, y)
             }
+            fn lookup(self, table: &'static <$t as Real>::Table, index: VectorId) -> VectorId {
+                self.builder.borrow_mut().lookup(in_memory(table.map($t::to_le_bytes).as_flattened()), index, $float_type)
+            }
             fn rare(self, rare: &'static Rare<$t>, mask: Mask, value: VectorId, x: VectorId, y: VectorId) -> VectorId {
                 self.builder.borrow_mut().rare(rare, mask, value, x, y)
             }
@@ -109,6 +119,8 @@ macro_rules! recorder {
             fn widen_mask(self, x: Mask) -> Mask { x }
 
             fn scale(self, x: VectorId, n: VectorId) -> VectorId { self.same(VectorOp::Scale, &[x, n]) }
+            fn exponent(self, x: VectorId) -> VectorId { self.same(VectorOp::Exponent, &[x]) }
+            fn mantissa(self, x: VectorId) -> VectorId { self.same(VectorOp::Mantissa, &[x]) }
             fn int_shift_right_arithmetic(self, x: VectorId, count: u32) -> VectorId {
                 self.same(VectorOp::Shift(Shift::RightSigned, count as u8), &[x])
             }

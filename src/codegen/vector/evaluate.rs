@@ -2,9 +2,10 @@
 //!
 //! A lane's value is its bits in the low part of a word; a mask is 0 or 1.
 
+use raptors_ir::F16;
 use raptors_ir::lanes::{Lanes, Scalar};
 
-use super::{Conversion, Fma, Predicate, RareFunction, Rounding, Shift, Type, VectorOp};
+use super::{Conversion, Fma, Predicate, RareFunction, Rounding, Shift, Type, VectorOp, VectorProgram};
 
 /// A float type as [`float_op`] computes in it.
 trait Float: Copy + PartialOrd {
@@ -46,12 +47,13 @@ fn signed(ty: Type, bits: u64) -> i64 {
     (bits << unused).cast_signed() >> unused
 }
 
-/// The value of an op other than `Load`, `Splat` and `Position`, for operands of type `from`, that of the last of them.
+/// The value of an op of a program other than `Load`, `Splat` and `Position`, for operands of type `from`, that of the
+/// last of them.
 ///
 /// # Panics
 ///
 /// If the op is not defined for these types.
-pub(crate) fn evaluate(op: VectorOp, from: Type, to: Type, args: &[u64], rares: &[RareFunction]) -> u64 {
+pub(crate) fn evaluate(op: VectorOp, from: Type, to: Type, args: &[u64], program: &VectorProgram) -> u64 {
     let bits = match (op, args) {
         (VectorOp::Select, &[mask, x, y]) => {
             if mask == 0 {
@@ -64,11 +66,17 @@ pub(crate) fn evaluate(op: VectorOp, from: Type, to: Type, args: &[u64], rares: 
         (VectorOp::Or, &[x, y]) => x | y,
         (VectorOp::Xor, &[x, y]) => x ^ y,
         (VectorOp::AndNot, &[x, y]) => !x & y,
-        (VectorOp::Rare(n), &[mask, value, x, y]) => match rares[usize::from(n)] {
+        (VectorOp::Rare(n), &[mask, value, x, y]) => match program.rares[usize::from(n)] {
             _ if mask == 0 => value,
             RareFunction::F32(rare) => (rare.function)(f32::of(x), f32::of(y)).bits(),
             RareFunction::F64(rare) => (rare.function)(f64::of(x), f64::of(y)).bits(),
         },
+        (VectorOp::Lookup(n), &[index]) => {
+            let entries = program.tables[usize::from(n)].chunks_exact(to.size());
+            let number = index as usize % entries.len();
+            let entry = entries.into_iter().nth(number).into_iter().flatten().rev();
+            entry.fold(0, |bits, &byte| bits << 8 | u64::from(byte))
+        }
         (VectorOp::Convert(conversion), &[x]) => convert(conversion, from, to, x),
         (VectorOp::Compare(predicate), &[x, y]) => u64::from(compare(predicate, from, x, y)),
         (_, args) => match from {
@@ -103,6 +111,8 @@ fn float_op<T: Float, L: Lanes<Elem = T, Float = T, Mask = bool>>(l: L, op: Vect
         VectorOp::Round(Rounding::Up) => l.neg(l.floor(l.neg(x))),
         VectorOp::Round(Rounding::Zero) => l.copysign(l.floor(l.abs(x)), x),
         VectorOp::Scale => l.scale(x, y),
+        VectorOp::Exponent => l.exponent(x),
+        VectorOp::Mantissa => l.mantissa(x),
         op => unreachable!("{op:?} of floats"),
     };
     value.bits()
@@ -185,6 +195,8 @@ fn convert(conversion: Conversion, from: Type, to: Type, x: u64) -> u64 {
         (Conversion::SignedToFloat, _, _) => (signed(from, x) as f64).bits(),
         (Conversion::FloatToSigned, Type::F32, _) => truncated(f64::from(f32::of(x))).cast_unsigned(),
         (Conversion::FloatToSigned, _, _) => truncated(f64::of(x)).cast_unsigned(),
+        (Conversion::HalfToFloat, _, _) => F16::from_bits(x as u16).to_f32().bits(),
+        (Conversion::FloatToHalf, _, _) => F16::from_f32(f32::of(x)).to_bits().into(),
         (Conversion::FloatToFloat, Type::F32, Type::F64) => f64::from(f32::of(x)).bits(),
         (Conversion::FloatToFloat, Type::F64, Type::F32) => (f64::of(x) as f32).bits(),
         (Conversion::FloatToFloat, _, _) => x,

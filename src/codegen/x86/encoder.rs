@@ -397,6 +397,11 @@ impl Assembler {
         self.general(true, &[0x8d], to.0, Operand::Memory(memory), &[]);
     }
 
+    /// Asks for a line of memory in the second-level cache; the address may be any.
+    pub(super) fn prefetch(&mut self, memory: Memory) {
+        self.general(false, &[0x0f, 0x18], 2, Operand::Memory(memory), &[]);
+    }
+
     /// `to = to op from`, or flags of the comparison.
     pub(super) fn arithmetic(&mut self, op: Arithmetic, to: Gpr, from: Gpr) {
         self.general(true, &[(op as u8) << 3 | 3], to.0, Operand::Register(from.0), &[]);

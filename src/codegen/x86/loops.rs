@@ -24,6 +24,10 @@ const ARGUMENT_LANES: i32 = 8;
 const ARGUMENT_POSITION: i32 = 16;
 const ARGUMENT_POOL: i32 = 24;
 const ARGUMENT_STREAMS: i32 = 32;
+const ARGUMENT_AHEAD: i32 = 40;
+
+/// Bytes of a line of cache.
+const CACHE_LINE: usize = 64;
 
 /// Bytes of the smallest page.
 const PAGE: i32 = 4096;
@@ -281,6 +285,7 @@ impl Emitter<'_> {
         }
         self.asm.align(32);
         self.asm.place(top);
+        self.bring_near(lanes);
         let body = steps(&program.body, &program.values, copies);
         self.block(&program.body, &body, copies, Extent::Whole);
         self.asm.arithmetic_immediate(Arithmetic::Add, INDEX, lanes as i32);
@@ -302,6 +307,18 @@ impl Emitter<'_> {
             self.asm.jump(top);
         }
         self.asm.place(done);
+    }
+
+    /// Asks for the lines of so many lanes of the stream of which what follows is wanted.
+    fn bring_near(&mut self, lanes: usize) {
+        let Some(stream) = self.source.ahead else { return };
+        let size = self.source.streams[stream.index()].ty.size();
+        self.stream_address(SCRATCH, stream.index());
+        self.asm.load(Gpr::RSI, self.frame.arguments());
+        self.asm.arithmetic_memory(Arithmetic::Add, SCRATCH, Memory::at(Gpr::RSI, ARGUMENT_AHEAD));
+        for offset in (0..lanes * size).step_by(CACHE_LINE) {
+            self.asm.prefetch(Memory::indexed(SCRATCH, INDEX, size, offset as i32));
+        }
     }
 
     /// The lanes of accumulations, which as many copies make up, into registers below the pinned ones.

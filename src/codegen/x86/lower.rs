@@ -3,12 +3,13 @@
 //! A vector has as many lanes as the widest type of the program fits a register of the level, so that every
 //! value is in one register, or in the low part of one. AVX-512 has masks of a bit a lane; with AVX2 a mask
 //! is a vector, whose elements are as wide as what was compared, and is widened or narrowed where it is used
-//! with another type. What an instruction set lacks is built from what it has: [`integers`], [`convert`] and
-//! [`masks`] say how.
+//! with another type. What an instruction set lacks is built from what it has: [`integers`], [`convert`],
+//! [`masks`] and [`parts`] say how.
 
 mod convert;
 mod integers;
 mod masks;
+mod parts;
 mod reduce;
 
 pub(in crate::codegen::x86) use reduce::lane_bytes;
@@ -45,6 +46,8 @@ struct Lowerer<'a> {
     /// Elements that fill a vector, by bytes, bits, and bytes of the vector.
     splats: SmallVec<[(usize, u64, usize, Value); 8]>,
     lowered: Vec<Option<Lowered>>,
+    /// What was computed for a table, an index or a float that others may need.
+    parts: parts::Known,
 }
 
 /// The machine program of a vector program.
@@ -59,6 +62,7 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
         constants: Vec::new(),
         splats: SmallVec::new(),
         lowered: vec![None; program.insts.len()],
+        parts: parts::Known::default(),
     };
     let is_needed = needed(program);
     for (n, inst) in program.insts.iter().enumerate() {
@@ -249,6 +253,7 @@ impl Lowerer<'_> {
                 self.commuting(self.bitwise(inst.op, ty.size()), bytes, x, y)
             }
             (VectorOp::AndNot, &[x, y]) => self.two(self.bitwise(inst.op, ty.size()), bytes, x, y),
+            (VectorOp::Lookup(n), &[index]) => self.lookup(n, ty, index)?,
             (VectorOp::Convert(Conversion::MaskToInt), _) => self.mask_to_int(self.get(inst.args[0])),
             (VectorOp::Convert(conversion), &[x]) => self.convert(conversion, from, ty, x)?,
             (op, args) if ty.is_float() => self.float(op, ty, bytes, args)?,
@@ -307,6 +312,8 @@ impl Lowerer<'_> {
                 self.two(pick(opcode::VSCALEFPS, opcode::VSCALEFPD), bytes, x, y)
             }
             (VectorOp::Scale, &[x, y]) => self.scale(ty, x, y)?,
+            (VectorOp::Exponent, &[x]) => self.exponent(ty, x)?,
+            (VectorOp::Mantissa, &[x]) => self.mantissa(ty, x)?,
             (op, _) => return Err(self.unsupported(op, ty)),
         })
     }

@@ -146,6 +146,10 @@ opcodes! {
     VROUNDPD = row(1, 3, 0x09).evex_wide();
     VSCALEFPS = row(1, 2, 0x2c);
     VSCALEFPD = row(1, 2, 0x2c).evex_wide();
+    VGETEXPPS = row(1, 2, 0x42);
+    VGETEXPPD = row(1, 2, 0x42).evex_wide();
+    VGETMANTPS = row(1, 3, 0x26);
+    VGETMANTPD = row(1, 3, 0x26).evex_wide();
     // The 132 forms; 213 is 0x10 further, 231 0x20.
     VFMADDPS = row(1, 2, 0x98);
     VFMADDPD = row(1, 2, 0x98).wide();
@@ -271,9 +275,15 @@ opcodes! {
     VCVTTPD2QQ = row(1, 1, 0x7a).evex_wide();
     VCVTPS2PD = row(0, 1, 0x5a).with(Tuple::Half);
     VCVTPD2PS = row(1, 1, 0x5a).evex_wide();
+    VCVTPH2PS = row(1, 2, 0x13).with(Tuple::HalfWhole);
+    // Rounds as its immediate says: 0 is to nearest.
+    VCVTPS2PH = row(1, 3, 0x1d).with(Tuple::HalfWhole);
 
     // Moves across lanes.
     VPSHUFB = row(1, 2, 0x00).whole();
+    VPSHUFD = row(1, 1, 0x70);
+    VPERMPS = row(1, 2, 0x16);
+    VPERMPD = row(1, 2, 0x16).evex_wide();
     VPERMQ = row(1, 3, 0x00).wide();
     VPUNPCKLWD = row(1, 1, 0x61).whole();
     VPUNPCKLDQ = row(1, 1, 0x62);

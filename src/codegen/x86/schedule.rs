@@ -10,7 +10,8 @@
 
 use smallvec::SmallVec;
 
-use super::machine::{Block, Class, Info, MachineProgram, Place, Value};
+use super::machine::{Block, Class, Info, Inst, MachineProgram, Place, Value};
+use super::opcode;
 
 /// An instruction, by position, for a copy.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +28,7 @@ const MOST_STEPS: usize = 1600;
 
 /// The instructions of a block in order, for each copy.
 pub(super) fn steps(block: &Block, values: &[Info], copies: usize) -> Vec<Step> {
-    let order = order(block, values);
+    let order = order(block, values, copies);
     let mut steps = Vec::with_capacity(block.insts.len() * copies);
     let mut first = 0;
     for end in order.ends {
@@ -55,13 +56,14 @@ impl Order {
     }
 }
 
-fn order(block: &Block, values: &[Info]) -> Order {
+fn order(block: &Block, values: &[Info], copies: usize) -> Order {
     let count = block.insts.len();
     let mut order = Order { insts: Vec::with_capacity(count), ends: Vec::with_capacity(count) };
     let mut stores: SmallVec<[u16; 8]> = SmallVec::new();
     // The instructions of masks that no instruction has needed yet, by value.
     let mut waiting: SmallVec<[(Value, u16); 8]> = SmallVec::new();
-    for (n, inst) in block.insts.iter().enumerate() {
+    for n in sequence(block, values, copies) {
+        let inst = &block.insts[n];
         match inst.dst {
             None => stores.push(n as u16),
             Some(dst) if values[dst.index()].class == Class::Mask => waiting.push((dst, n as u16)),
@@ -76,6 +78,67 @@ fn order(block: &Block, values: &[Info]) -> Order {
         return order;
     }
     with_stores(block, values, &order, &stores)
+}
+
+/// Half cycles that the unit which divides is busy with an instruction.
+fn dividing(inst: &Inst) -> Option<u32> {
+    let per_16_bytes = match inst.opcode {
+        opcode::VDIVPS => 5,
+        opcode::VSQRTPS => 6,
+        opcode::VDIVPD => 8,
+        opcode::VSQRTPD => 10,
+        _ => return None,
+    };
+    Some(per_16_bytes * u32::from(inst.bytes) / 16)
+}
+
+/// The instructions in the order they are in, but where one would wait for a division, others that need not wait come
+/// first. All copies divide one after the other, longer than the CPU looks ahead.
+fn sequence(block: &Block, values: &[Info], copies: usize) -> SmallVec<[usize; 64]> {
+    /// Instructions that are looked through for one that need not wait.
+    const AHEAD: usize = 64;
+    /// Half cycles that the CPU hides.
+    const HIDDEN: u32 = 32;
+    const LATENCY: u32 = 8;
+    let mut waiting: SmallVec<[usize; 64]> = (0..block.insts.len()).collect();
+    if copies == 1 || !block.insts.iter().any(|inst| dividing(inst).is_some()) {
+        return waiting;
+    }
+    let mut sequence = SmallVec::with_capacity(waiting.len());
+    // When each value is there; that of an instruction which is not placed yet, never.
+    let mut ready = vec![0u32; values.len()];
+    for dst in block.insts.iter().filter_map(|inst| inst.dst) {
+        ready[dst.index()] = u32::MAX;
+    }
+    let copies = copies as u32;
+    let (mut now, mut divider) = (0u32, 0u32);
+    while !waiting.is_empty() {
+        let wait = |&n: &usize| {
+            let args = block.insts[n].args.iter().map(|arg| ready[arg.index()]);
+            args.max().unwrap_or(0)
+        };
+        let candidates = &waiting[..waiting.len().min(AHEAD)];
+        // A store is the end of what it stores.
+        let is_ready = |n: &usize| block.insts[*n].dst.is_some() && wait(n) <= now + HIDDEN;
+        let earliest = || (0..candidates.len()).min_by_key(|&at| wait(&candidates[at])).unwrap_or(0);
+        let at = candidates.iter().position(is_ready).unwrap_or_else(earliest);
+        let n = waiting.remove(at);
+        let inst = &block.insts[n];
+        let begin = now.max(wait(&n));
+        let end = match dividing(inst) {
+            Some(time) => {
+                divider = divider.max(begin) + copies * time;
+                divider
+            }
+            None => begin,
+        };
+        if let Some(dst) = inst.dst {
+            ready[dst.index()] = end + LATENCY;
+        }
+        now = now.max(begin.saturating_sub(HIDDEN)) + copies;
+        sequence.push(n);
+    }
+    sequence
 }
 
 /// The order with stores put in where their values are there and nothing is read any more.

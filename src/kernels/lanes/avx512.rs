@@ -14,6 +14,9 @@ pub struct Avx512<T>(PhantomData<T>);
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 const DOWN: i32 = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
 
+/// Zeros lose their sign, and other negative numbers are NaN.
+const POSITIVE_OR_NAN: _MM_MANTISSA_SIGN_ENUM = _MM_MANT_SIGN_ZERO | _MM_MANT_SIGN_NAN;
+
 impl Lanes for Avx512<f32> {
     type Elem = f32;
     type Float = __m512;
@@ -54,6 +57,10 @@ impl Lanes for Avx512<f32> {
             _mm512_sra_epi32(x, _mm_cvtsi32_si128(count as i32));
         int_eq(x: __m512i, y: __m512i) -> __mmask16 = _mm512_cmpeq_epi32_mask(x, y);
         int_gt(x: __m512i, y: __m512i) -> __mmask16 = _mm512_cmpgt_epi32_mask(x, y);
+        exponent(x: __m512) -> __m512 = _mm512_getexp_ps(x);
+        mantissa(x: __m512) -> __m512 = _mm512_getmant_ps::<_MM_MANT_NORM_P75_1P5, POSITIVE_OR_NAN>(x);
+        lookup(table: &'static [f32; 16], index: __m512i) -> __m512 =
+            _mm512_permutexvar_ps(index, _mm512_loadu_ps(table.as_ptr()));
         int_select(mask: __mmask16, x: __m512i, y: __m512i) -> __m512i = _mm512_mask_blend_epi32(mask, y, x);
         widen(x: __m512) -> [__m512d; 2] =
             [_mm512_cvtps_pd(_mm512_castps512_ps256(x)), _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x))];
@@ -131,6 +138,10 @@ impl Lanes for Avx512<f64> {
             _mm512_sra_epi64(x, _mm_cvtsi32_si128(count as i32));
         int_eq(x: __m512i, y: __m512i) -> __mmask8 = _mm512_cmpeq_epi64_mask(x, y);
         int_gt(x: __m512i, y: __m512i) -> __mmask8 = _mm512_cmpgt_epi64_mask(x, y);
+        exponent(x: __m512d) -> __m512d = _mm512_getexp_pd(x);
+        mantissa(x: __m512d) -> __m512d = _mm512_getmant_pd::<_MM_MANT_NORM_P75_1P5, POSITIVE_OR_NAN>(x);
+        lookup(table: &'static [f64; 8], index: __m512i) -> __m512d =
+            _mm512_permutexvar_pd(index, _mm512_loadu_pd(table.as_ptr()));
         int_select(mask: __mmask8, x: __m512i, y: __m512i) -> __m512i = _mm512_mask_blend_epi64(mask, y, x);
     }
 

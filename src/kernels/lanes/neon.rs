@@ -60,6 +60,13 @@ impl Lanes for Neon<f32> {
             vshlq_s32(x, vdupq_n_s32(-(count as i32)));
         int_eq(x: int32x4_t, y: int32x4_t) -> uint32x4_t = vceqq_s32(x, y);
         int_gt(x: int32x4_t, y: int32x4_t) -> uint32x4_t = vcgtq_s32(x, y);
+        lookup(table: &'static [f32; 16], index: int32x4_t) -> float32x4_t = {
+            // The numbers of four bytes for each entry.
+            let entry = vandq_u32(vreinterpretq_u32_s32(index), vdupq_n_u32(15));
+            let bytes = vmlaq_u32(vdupq_n_u32(0x0302_0100), entry, vdupq_n_u32(0x0404_0404));
+            let table = vld1q_u8_x4(table.as_ptr().cast());
+            vreinterpretq_f32_u8(vqtbl4q_u8(table, vreinterpretq_u8_u32(bytes)))
+        };
         int_select(mask: uint32x4_t, x: int32x4_t, y: int32x4_t) -> int32x4_t = vbslq_s32(mask, x, y);
         widen(x: float32x4_t) -> [float64x2_t; 2] = [vcvt_f64_f32(vget_low_f32(x)), vcvt_high_f64_f32(x)];
         narrow(x: [float64x2_t; 2]) -> float32x4_t = vcvt_high_f32_f64(vcvt_f32_f64(x[0]), x[1]);
@@ -136,6 +143,15 @@ impl Lanes for Neon<f64> {
             vshlq_s64(x, vdupq_n_s64(-i64::from(count)));
         int_eq(x: int64x2_t, y: int64x2_t) -> uint64x2_t = vceqq_s64(x, y);
         int_gt(x: int64x2_t, y: int64x2_t) -> uint64x2_t = vcgtq_s64(x, y);
+        lookup(table: &'static [f64; 8], index: int64x2_t) -> float64x2_t = {
+            // The numbers of eight bytes for each entry.
+            let index = vreinterpretq_u32_s64(index);
+            let entry = vandq_u32(vtrn1q_u32(index, index), vdupq_n_u32(7));
+            let first = vreinterpretq_u32_u64(vdupq_n_u64(0x0706_0504_0302_0100));
+            let bytes = vmlaq_u32(first, entry, vdupq_n_u32(0x0808_0808));
+            let table = vld1q_u8_x4(table.as_ptr().cast());
+            vreinterpretq_f64_u8(vqtbl4q_u8(table, vreinterpretq_u8_u32(bytes)))
+        };
         int_select(mask: uint64x2_t, x: int64x2_t, y: int64x2_t) -> int64x2_t = vbslq_s64(mask, x, y);
     }
 

@@ -57,6 +57,8 @@ impl<L: Lanes> Lanes for Pair<L> {
         int_gt(x: Int, y: Int) -> Mask;
         int_select(mask: Mask, x: Int, y: Int) -> Int;
         scale(x: Float, n: Float) -> Float;
+        exponent(x: Float) -> Float;
+        mantissa(x: Float) -> Float;
     }
 
     #[inline(always)]
@@ -78,6 +80,10 @@ impl<L: Lanes> Lanes for Pair<L> {
     #[inline(always)]
     fn int_shift_right_arithmetic(self, x: [L::Int; 2], count: u32) -> [L::Int; 2] {
         [self.0.int_shift_right_arithmetic(x[0], count), self.0.int_shift_right_arithmetic(x[1], count)]
+    }
+    #[inline(always)]
+    fn lookup(self, table: &'static <L::Elem as Real>::Table, index: [L::Int; 2]) -> [L::Float; 2] {
+        [self.0.lookup(table, index[0]), self.0.lookup(table, index[1])]
     }
     #[inline(always)]
     fn rare(

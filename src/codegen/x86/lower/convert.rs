@@ -35,6 +35,13 @@ impl Lowerer<'_> {
             }
             (Conversion::FloatToFloat, Type::F32, Type::F64) => self.one(opcode::VCVTPS2PD, bytes, x),
             (Conversion::FloatToFloat, Type::F64, Type::F32) => self.halved(opcode::VCVTPD2PS, source, x),
+            (Conversion::HalfToFloat, Type::I16, Type::F32) => self.one(opcode::VCVTPH2PS, bytes, x),
+            (Conversion::FloatToHalf, Type::F32, Type::I16) => {
+                let dst = self.new_value(Class::Vector, bytes, None, 0);
+                self.push(Form::Narrow, opcode::VCVTPS2PH, source, Some(dst), &[x]);
+                self.set_immediate(0);
+                dst
+            }
             (Conversion::SignedToFloat, Type::I32, Type::F32) => self.one(opcode::VCVTDQ2PS, bytes, x),
             (Conversion::SignedToFloat, Type::I32, Type::F64) => self.one(opcode::VCVTDQ2PD, bytes, x),
             (Conversion::SignedToFloat, Type::I64, Type::F64) if evex => {

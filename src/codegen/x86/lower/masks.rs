@@ -29,7 +29,7 @@ impl Lowerer<'_> {
         }
     }
 
-    fn compare(
+    pub(super) fn compare(
         &mut self,
         predicate: Predicate,
         ty: Type,

@@ -39,6 +39,8 @@ fn expected(name: &str, evex: bool) -> Option<(String, &'static [usize])> {
         "VFNMSUBPS" => (Some("vfnmsub132ps"), Some("vfnmsub132ps"), ANY),
         "VFNMSUBPD" => (Some("vfnmsub132pd"), Some("vfnmsub132pd"), ANY),
         "VPERMQ" => (Some("vpermq"), None, &[32]),
+        "VPERMPS" => (Some("vpermps"), Some("vpermps"), &[32]),
+        "VPERMPD" => (None, Some("vpermpd"), &[32, 64]),
         "VEXTRACT128" => (Some("vextracti128"), Some("vextracti32x4"), &[32]),
         "VEXTRACT256" => (None, Some("vextracti64x4"), &[64]),
         "VCVTTPD2DQ" | "VCVTPD2PS" => (Some(&base), Some(&base), ANY),
@@ -56,6 +58,7 @@ fn expected(name: &str, evex: bool) -> Option<(String, &'static [usize])> {
             || name.starts_with("VPCMP")
             || name.starts_with("VPBLENDM")
             || name.starts_with("VSCALEF")
+            || name.starts_with("VGET")
             || matches!(name, "VPMULLQ" | "VPMINSQ" | "VPMINUQ" | "VPMAXSQ" | "VPMAXUQ" | "VPSRAVQ")
             || matches!(name, "VPSLLVW" | "VPSRLVW" | "VPSRAVW")
             || matches!(name, "VPMOVWB" | "VPMOVDB" | "VPMOVQB" | "VPMOVDW" | "VPMOVQW" | "VPMOVQD")
@@ -117,7 +120,17 @@ fn takes_immediate(name: &str) -> bool {
     name.starts_with("VCMP")
         || matches!(
             name,
-            "VROUNDPS" | "VROUNDPD" | "VPERMQ" | "VEXTRACT128" | "VEXTRACT256" | "VPEXTRB" | "VPEXTRW"
+            "VROUNDPS"
+                | "VROUNDPD"
+                | "VCVTPS2PH"
+                | "VGETMANTPS"
+                | "VGETMANTPD"
+                | "VPSHUFD"
+                | "VPERMQ"
+                | "VEXTRACT128"
+                | "VEXTRACT256"
+                | "VPEXTRB"
+                | "VPEXTRW"
         )
         || matches!(name, "VPBLENDVB" | "VBLENDVPS" | "VBLENDVPD" | "VPSRAQ_IMM" | "VPSRLDQ")
         || name.starts_with("SHIFT")
@@ -216,6 +229,7 @@ fn is_three_operand(name: &str) -> bool {
         || name.starts_with("VPBROADCAST")
         || name.starts_with("VSQRT")
         || name.starts_with("VROUND")
+        || name.starts_with("VGET")
         || name.starts_with("VCVT")
         || name.starts_with("VPMOV")
         || name.starts_with("VEXTRACT")
@@ -223,7 +237,7 @@ fn is_three_operand(name: &str) -> bool {
         || name.starts_with("KMOV")
         || name.starts_with("KORTEST")
         || name.starts_with("SHIFT")
-        || matches!(name, "VPTEST" | "VPERMQ" | "VPSRAQ_IMM" | "VPSRLDQ");
+        || matches!(name, "VPTEST" | "VPERMQ" | "VPSHUFD" | "VPSRAQ_IMM" | "VPSRLDQ");
     !two
 }
 

@@ -252,7 +252,7 @@ impl Builder<'_> {
 
     fn float(&mut self, ty: Type) {
         let (x, y, z) = (self.value(ty), self.value(ty), self.value(ty));
-        match self.rng.below(12) {
+        match self.rng.below(15) {
             0 => self.push(VectorOp::Add, &[x, y], ty),
             1 => self.push(VectorOp::Sub, &[x, y], ty),
             2 => self.push(VectorOp::Mul, &[x, y], ty),
@@ -266,12 +266,25 @@ impl Builder<'_> {
                 self.push(VectorOp::Round(mode), &[x], ty)
             }
             8 if self.types.contains(&Type::I32) => self.scale(ty),
+            9 => self.push(VectorOp::Exponent, &[x], ty),
+            10 => self.push(VectorOp::Mantissa, &[x], ty),
+            11 => self.lookup(ty),
             _ => {
                 let kinds = [Fma::MulAdd, Fma::MulSub, Fma::NegMulAdd, Fma::NegMulSub];
                 let kind = self.rng.pick(&kinds);
                 self.push(VectorOp::Fma(kind), &[x, y, z], ty)
             }
         };
+    }
+
+    fn lookup(&mut self, ty: Type) -> VectorId {
+        // The bits of any NaN may be others.
+        let index = self.value_that(ty, true);
+        let int = if ty == Type::F32 { Type::I32 } else { Type::I64 };
+        let index = self.push(VectorOp::Convert(Conversion::Bitcast), &[index], int);
+        self.program.tables.push(std::array::from_fn(|_| self.rng.next() as u8));
+        let n = self.program.tables.len() as u16 - 1;
+        self.push(VectorOp::Lookup(n), &[index], ty)
     }
 
     /// A scaling within the limits of its definition.
@@ -309,6 +322,9 @@ impl Builder<'_> {
     fn convert(&mut self, from: Type) {
         let to = self.rng.pick(&self.types.clone());
         let (conversion, exact) = match (from.is_float(), to.is_float()) {
+            // Halves are integers in a program, whose bits are looked at.
+            (true, false) if (from, to) == (Type::F32, Type::I16) => (Conversion::FloatToHalf, true),
+            (false, true) if (from, to) == (Type::I16, Type::F32) => (Conversion::HalfToFloat, true),
             (true, true) => (Conversion::FloatToFloat, false),
             (true, false) if from.size() == to.size() && self.rng.one_in(2) => (Conversion::Bitcast, true),
             (false, true) if from.size() == to.size() && self.rng.one_in(2) => (Conversion::Bitcast, true),
@@ -337,6 +353,10 @@ impl Builder<'_> {
             self.program.streams.push(Stream { ty, step: Step::Unit });
             let stream = StreamId(self.program.streams.len() as u16 - 1);
             self.program.stores.push((value, stream));
+        }
+        if self.rng.one_in(3) {
+            let unit = self.program.streams.iter().position(|stream| stream.step == Step::Unit);
+            self.program.ahead = unit.map(|stream| StreamId(stream as u16));
         }
         self.program
     }

@@ -100,7 +100,9 @@ fn run(program: &VectorProgram, code: &Code, rng: &mut Rng) -> Result<(), String
             row_stride: stream.stride,
         })
         .collect();
-    let args = KernelArgs { rows, lanes, position, pool: pool.as_ptr(), streams: streams.as_ptr() };
+    let ahead = rng.next() as i32 as isize;
+    let (pool, streams) = (pool.as_ptr(), streams.as_ptr());
+    let args = KernelArgs { rows, lanes, position, pool, streams, ahead };
     // SAFETY: the code is a kernel for a level that this machine has, and the streams have rows and lanes as
     // it needs.
     unsafe {
@@ -269,7 +271,7 @@ fn by_definition(
                 op => {
                     let args: Vec<u64> = inst.args.iter().map(|arg| values[arg.index()]).collect();
                     let from = inst.args.last().map_or(inst.ty, |&arg: &VectorId| program.ty(arg));
-                    evaluate(op, from, inst.ty, &args, &program.rares)
+                    evaluate(op, from, inst.ty, &args, program)
                 }
             };
         }
@@ -322,7 +324,7 @@ fn tree(combine: Combine, ty: Type, sequence: &[u64]) -> u64 {
         if matches!(combine, Combine::Min | Combine::Max) && is_nan(x) {
             x
         } else {
-            evaluate(op, ty, ty, &[x, y], &[])
+            evaluate(op, ty, ty, &[x, y], &VectorProgram::default())
         }
     };
     let count = lanes_of_size(ty.size());

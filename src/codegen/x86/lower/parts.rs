@@ -1,0 +1,199 @@
+//! The exponent and the mantissa of floats, and tables of floats.
+//!
+//! AVX-512 has an instruction for each of them. AVX2 takes floats apart as integers, subnormal numbers made normal
+//! first, and looks up each half of a table: it permutes elements of four bytes alone, by eight numbers.
+
+use raptors_ir::lanes::Real;
+use smallvec::SmallVec;
+
+use super::{Lowered, Lowerer};
+use crate::codegen::vector::{Predicate, Shift, Type, VectorOp};
+use crate::codegen::x86::Unsupported;
+use crate::codegen::x86::machine::Value;
+use crate::codegen::x86::opcode;
+
+/// Values that several ops need: few are alive at a time, so the last ones are kept.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Parts of tables, by the table and the part.
+    tables: SmallVec<[(u16, usize, Value); 8]>,
+    /// A float, whether its size is below all normal numbers, and its size as a normal number.
+    normal: Option<(Value, Value, Lowered, Value)>,
+    /// An index, the numbers of four-byte elements, and whether it is in the second half of a table.
+    index: Option<(Value, Value, Lowered)>,
+}
+
+/// What the layout of a float type says.
+struct Layout {
+    int: Type,
+    fraction: u32,
+    bias: i32,
+    magic: u64,
+    smallest_normal: u64,
+    infinity: u64,
+}
+
+impl Layout {
+    fn of(ty: Type) -> Layout {
+        match ty {
+            Type::F32 => Layout {
+                int: Type::I32,
+                fraction: f32::FRACTION_BITS,
+                bias: f32::BIAS,
+                magic: u64::from(f32::MAGIC.to_bits()),
+                smallest_normal: u64::from(f32::MIN_POSITIVE.to_bits()),
+                infinity: u64::from(f32::INFINITY.to_bits()),
+            },
+            _ => Layout {
+                int: Type::I64,
+                fraction: f64::FRACTION_BITS,
+                bias: f64::BIAS,
+                magic: f64::MAGIC.to_bits(),
+                smallest_normal: f64::MIN_POSITIVE.to_bits(),
+                infinity: f64::INFINITY.to_bits(),
+            },
+        }
+    }
+
+    /// A power of two.
+    fn power(&self, exponent: i32) -> u64 {
+        u64::from((self.bias + exponent).cast_unsigned()) << self.fraction
+    }
+
+    /// The bits of a small number.
+    fn number(ty: Type, x: i32) -> u64 {
+        if ty == Type::F32 { u64::from((x as f32).to_bits()) } else { f64::from(x).to_bits() }
+    }
+}
+
+impl Lowerer<'_> {
+    fn all_lanes(&mut self, ty: Type, bits: u64) -> Value {
+        self.splat(ty.size(), bits, self.bytes(ty))
+    }
+
+    /// The size of `x`, whether it is below all normal numbers, and the size times 2^FRACTION_BITS if it is.
+    fn normal(&mut self, ty: Type, x: Value) -> Result<(Value, Lowered, Value), Unsupported> {
+        if let Some((known, positive, tiny, normal)) = self.parts.normal
+            && known == x
+        {
+            return Ok((positive, tiny, normal));
+        }
+        let layout = Layout::of(ty);
+        let (size, bytes) = (ty.size(), self.bytes(ty));
+        let sign = self.all_lanes(ty, 1 << (8 * size - 1));
+        let positive = self.two(self.bitwise(VectorOp::AndNot, size), bytes, sign, x);
+        let smallest = self.all_lanes(ty, layout.smallest_normal);
+        let tiny = self.compare(Predicate::Lt, ty, positive, smallest)?;
+        let units = self.all_lanes(ty, layout.power(layout.fraction.cast_signed()));
+        let lifted = self.float(VectorOp::Mul, ty, bytes, &[positive, units])?;
+        let normal = self.select(tiny, size, bytes, lifted, positive);
+        self.parts.normal = Some((x, positive, tiny, normal));
+        Ok((positive, tiny, normal))
+    }
+
+    /// As [`raptors_ir::lanes::Lanes::exponent`] defines it.
+    pub(super) fn exponent(&mut self, ty: Type, x: Value) -> Result<Value, Unsupported> {
+        let bytes = self.bytes(ty);
+        if self.is_evex() {
+            let opcode = if ty == Type::F32 { opcode::VGETEXPPS } else { opcode::VGETEXPPD };
+            return Ok(self.one(opcode, bytes, x));
+        }
+        let layout = Layout::of(ty);
+        let (size, fraction) = (ty.size(), layout.fraction.cast_signed());
+        let (positive, tiny, normal) = self.normal(ty, x)?;
+        let right = VectorOp::Shift(Shift::Right, layout.fraction as u8);
+        let biased = self.shift_constant(right, layout.int, normal)?;
+        let magic = self.all_lanes(ty, layout.magic);
+        let shifted = self.or(bytes, biased, magic);
+        let biased = self.float(VectorOp::Sub, ty, bytes, &[shifted, magic])?;
+        let lifted = self.all_lanes(ty, Layout::number(ty, layout.bias + fraction));
+        let bias = self.all_lanes(ty, Layout::number(ty, layout.bias));
+        let bias = self.select(tiny, size, bytes, lifted, bias);
+        let exponent = self.float(VectorOp::Sub, ty, bytes, &[biased, bias])?;
+        let infinity = self.all_lanes(ty, layout.infinity);
+        let finite = self.compare(Predicate::Lt, ty, positive, infinity)?;
+        let exponent = self.select(finite, size, bytes, exponent, positive);
+        let zero = self.all_lanes(ty, 0);
+        let is_zero = self.compare(Predicate::Eq, ty, x, zero)?;
+        let below = self.all_lanes(ty, 1 << (8 * size - 1) | layout.infinity);
+        Ok(self.select(is_zero, size, bytes, below, exponent))
+    }
+
+    /// As [`raptors_ir::lanes::Lanes::mantissa`] defines it.
+    pub(super) fn mantissa(&mut self, ty: Type, x: Value) -> Result<Value, Unsupported> {
+        let bytes = self.bytes(ty);
+        if self.is_evex() {
+            let opcode = if ty == Type::F32 { opcode::VGETMANTPS } else { opcode::VGETMANTPD };
+            let value = self.one(opcode, bytes, x);
+            // From 3/4 to 3/2; zeros without sign, and NaN for negative numbers.
+            self.set_immediate(0b11_11);
+            return Ok(value);
+        }
+        let layout = Layout::of(ty);
+        let (_, _, normal) = self.normal(ty, x)?;
+        let begin = self.all_lanes(ty, layout.power(-1) | 1 << (layout.fraction - 1));
+        let fraction = self.all_lanes(ty, (1 << layout.fraction) - 1);
+        let offset = self.integer(VectorOp::Sub, layout.int, normal, begin)?;
+        let offset = self.and(bytes, offset, fraction);
+        let mantissa = self.integer(VectorOp::Add, layout.int, offset, begin)?;
+        let zero = self.all_lanes(ty, 0);
+        let is_size = self.compare(Predicate::Le, ty, zero, x)?;
+        let nan = self.all_lanes(ty, layout.infinity | 1 << (layout.fraction - 1));
+        Ok(self.select(is_size, ty.size(), bytes, mantissa, nan))
+    }
+
+    /// Bytes of a table, from a multiple of their number on.
+    fn table_part(&mut self, n: u16, part: usize, bytes: usize) -> Value {
+        let known = self.parts.tables.iter().find(|known| (known.0, known.1) == (n, part));
+        if let Some(&(.., value)) = known {
+            return value;
+        }
+        let table = &self.program.tables[usize::from(n)][part * bytes..(part + 1) * bytes];
+        let value = self.table(table);
+        self.parts.tables.push((n, part, value));
+        value
+    }
+
+    /// The entries of a table that the low bits of an index name. Lanes beyond the last hold anything.
+    pub(super) fn lookup(&mut self, n: u16, ty: Type, index: Value) -> Result<Value, Unsupported> {
+        if self.target.vector_bytes() == 64 {
+            let opcode = if ty == Type::F32 { opcode::VPERMPS } else { opcode::VPERMPD };
+            let table = self.table_part(n, 0, 64);
+            return Ok(self.two(opcode, 64, index, table));
+        }
+        let (numbers, is_high) = self.half_and_numbers(ty, index)?;
+        let (low, high) = (self.table_part(n, 0, 32), self.table_part(n, 1, 32));
+        let low = self.two(opcode::VPERMPS, 32, numbers, low);
+        let high = self.two(opcode::VPERMPS, 32, numbers, high);
+        Ok(self.select(is_high, ty.size(), self.bytes(ty), high, low))
+    }
+
+    /// Numbers from 0 to 7 of four-byte elements in half a table, and whether the second half is meant: by the sign of
+    /// the index when the bit above its numbers is the first.
+    fn half_and_numbers(&mut self, ty: Type, index: Value) -> Result<(Value, Lowered), Unsupported> {
+        if let Some((known, numbers, is_high)) = self.parts.index
+            && known == index
+        {
+            return Ok((numbers, is_high));
+        }
+        let (int, numbers, above) = match ty {
+            Type::F32 => (Type::I32, index, 28),
+            _ => {
+                let twice = self.one(opcode::VPSHUFD, 32, index);
+                self.set_immediate(0b10_10_00_00);
+                let twice = self.shift_imm(Shift::Left, 4, 32, twice, 1);
+                let second = self.splat(8, 1 << 32, 32);
+                (Type::I64, self.or(32, twice, second), 61)
+            }
+        };
+        let sign = self.shift_constant(VectorOp::Shift(Shift::Left, above), int, index)?;
+        let is_high = if self.is_evex() {
+            let zero = self.zeros(self.bytes(int));
+            self.compare(Predicate::Lt, int, sign, zero)?
+        } else {
+            Lowered { value: sign, element: ty.size() as u8, inverted: false }
+        };
+        self.parts.index = Some((index, numbers, is_high));
+        Ok((numbers, is_high))
+    }
+}

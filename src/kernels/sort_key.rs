@@ -1,0 +1,154 @@
+//! Elements as unsigned integers of their order.
+//!
+//! NumPy's order: NaN after every number, -0.0 equal to 0.0. [`Sortable::rank`] is that order; equal elements have one
+//! rank. [`Sortable::key`] tells zeros apart, so that a number can be made of it again ([`Sortable::of_key`]); it is no
+//! key of NaN.
+
+use raptors_ir::{BF16, Bool, Element, F16};
+
+#[cfg(target_arch = "x86_64")]
+use super::vector_sort;
+use crate::runtime::level::Level;
+
+/// Sorts words, with as many for scratch.
+pub(crate) type SortWords<W> = fn(&mut [W], &mut [W]);
+
+/// An unsigned integer that sorts as something does.
+pub(crate) trait Word: Copy + Ord + Send + Sync + Sized + 'static {
+    /// Its bits.
+    const BITS: u32;
+    /// All bits set, if `set`.
+    fn mask(set: bool) -> Self;
+    /// The bits in one of which the two differ.
+    fn xor(self, other: Self) -> Self;
+    /// `bits` bits from `low` up.
+    fn digit(self, low: u32, bits: u32) -> usize;
+    /// Zero-extended.
+    fn widen(self) -> u64;
+    /// Sorts keys in vectors, where `level` has some for them; whether it has. `scratch` is as long as the keys, and `deep`
+    /// sorts what vectors do not divide well.
+    fn sort_in_vectors(keys: &mut [Self], scratch: &mut [Self], level: Level, deep: SortWords<Self>) -> bool {
+        let _ = (keys, scratch, level, deep);
+        false
+    }
+    /// Rearranges keys in vectors so that the one at `k` is that of the sorted keys; whether `level` has some for them.
+    fn select_in_vectors(keys: &mut [Self], scratch: &mut [Self], k: usize, level: Level) -> bool {
+        let _ = (keys, scratch, k, level);
+        false
+    }
+}
+
+macro_rules! words {
+    ($($t:ident $($sort:ident $select:ident)?;)*) => {
+        $(impl Word for $t {
+            const BITS: u32 = $t::BITS;
+            #[inline(always)]
+            fn mask(set: bool) -> $t { if set { $t::MAX } else { 0 } }
+            #[inline(always)]
+            fn xor(self, other: $t) -> $t { self ^ other }
+            #[inline(always)]
+            fn digit(self, low: u32, bits: u32) -> usize { (self >> low) as usize & ((1 << bits) - 1) }
+            #[inline(always)]
+            fn widen(self) -> u64 { self as u64 }
+            $(
+                #[cfg(target_arch = "x86_64")]
+                fn sort_in_vectors(keys: &mut [$t], scratch: &mut [$t], level: Level, deep: SortWords<$t>) -> bool {
+                    if level == Level::Avx512 {
+                        // SAFETY: the level says that the CPU has the features.
+                        unsafe { vector_sort::$sort(keys, scratch, deep) }
+                    }
+                    level == Level::Avx512
+                }
+                #[cfg(target_arch = "x86_64")]
+                fn select_in_vectors(keys: &mut [$t], scratch: &mut [$t], k: usize, level: Level) -> bool {
+                    if level == Level::Avx512 {
+                        // SAFETY: the level says that the CPU has the features.
+                        unsafe { vector_sort::$select(keys, scratch, k) }
+                    }
+                    level == Level::Avx512
+                }
+            )?
+        })*
+    };
+}
+words!(u8; u16; u32 sort_narrow select_narrow; u64 sort_wide select_wide;);
+
+/// An element that can be put in order.
+pub(crate) trait Sortable: Element {
+    /// The integer of its size.
+    type Key: Word;
+    /// Whether there are elements that are equal and not the same, and NaN.
+    const IS_FLOAT: bool;
+    /// The order of numbers, -0.0 just before 0.0.
+    fn key(self) -> Self::Key;
+    /// The number that has this key.
+    fn of_key(key: Self::Key) -> Self;
+    /// The order of all elements: the largest for NaN, that of 0.0 for -0.0.
+    fn rank(self) -> Self::Key;
+}
+
+macro_rules! integers {
+    ($($t:ident: $key:ident, $flip:expr;)*) => {
+        $(impl Sortable for $t {
+            type Key = $key;
+            const IS_FLOAT: bool = false;
+            #[inline(always)]
+            fn key(self) -> $key { self as $key ^ $flip }
+            #[inline(always)]
+            fn of_key(key: $key) -> $t { (key ^ $flip) as $t }
+            #[inline(always)]
+            fn rank(self) -> $key { self.key() }
+        })*
+    };
+}
+integers! {
+    u8: u8, 0; u16: u16, 0; u32: u32, 0; u64: u64, 0;
+    i8: u8, 1 << 7; i16: u16, 1 << 15; i32: u32, 1 << 31; i64: u64, 1 << 63;
+}
+
+impl Sortable for Bool {
+    type Key = u8;
+    const IS_FLOAT: bool = false;
+    #[inline(always)]
+    fn key(self) -> u8 {
+        u8::from(self.get())
+    }
+    #[inline(always)]
+    fn of_key(key: u8) -> Bool {
+        Bool::from(key != 0)
+    }
+    #[inline(always)]
+    fn rank(self) -> u8 {
+        self.key()
+    }
+}
+
+macro_rules! floats {
+    ($($t:ident: $key:ident, $signed:ident, $unsigned_zero:expr;)*) => {
+        $(impl Sortable for $t {
+            type Key = $key;
+            const IS_FLOAT: bool = true;
+            #[inline(always)]
+            fn key(self) -> $key {
+                let bits = self.to_bits();
+                bits ^ ((bits as $signed >> ($key::BITS - 1)) as $key | 1 << ($key::BITS - 1))
+            }
+            #[inline(always)]
+            fn of_key(key: $key) -> $t {
+                let sign = 1 << ($key::BITS - 1);
+                $t::from_bits(key ^ (!((key as $signed >> ($key::BITS - 1)) as $key) | sign))
+            }
+            #[inline(always)]
+            fn rank(self) -> $key {
+                if self.is_nan() { $key::MAX } else { $unsigned_zero(self).key() }
+            }
+        })*
+    };
+}
+// Adding 0.0 makes 0.0 of -0.0.
+floats! {
+    f32: u32, i32, |x| x + 0.0;
+    f64: u64, i64, |x| x + 0.0;
+    F16: u16, i16, |x: F16| if x.to_bits() == 1 << 15 { F16::default() } else { x };
+    BF16: u16, i16, |x: BF16| if x.to_bits() == 1 << 15 { BF16::default() } else { x };
+}

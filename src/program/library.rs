@@ -1,0 +1,129 @@
+//! A step that runs a library op.
+
+use std::fmt;
+
+use raptors_ir::{Dims, LibraryOp};
+
+use super::{Access, Operand, spelled};
+
+/// Strided elements over dimensions of their own.
+#[derive(Clone, Debug)]
+pub(crate) struct Spread {
+    pub(crate) operand: Operand,
+    pub(crate) dims: Dims,
+}
+
+impl Spread {
+    /// The number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    pub(super) fn access(&self) -> Access {
+        self.operand.access(&self.dims)
+    }
+
+    /// Whether the elements are the same, in the same memory.
+    pub(crate) fn is_at(&self, other: &Spread) -> bool {
+        self.dims == other.dims && self.operand.is_at(&other.operand)
+    }
+}
+
+/// One library op on operands in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct LibraryCall {
+    pub(crate) op: LibraryOp,
+    pub(crate) operands: Vec<Spread>,
+    /// Row-major.
+    pub(crate) result: Spread,
+}
+
+/// What is around an axis: the number of indices before it, its length, and the number of those after it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Around {
+    pub(crate) outer: usize,
+    pub(crate) len: usize,
+    pub(crate) inner: usize,
+}
+
+impl Around {
+    pub(crate) fn axis(dims: &[usize], axis: usize) -> Around {
+        Around {
+            outer: dims[..axis].iter().product(),
+            len: dims[axis],
+            inner: dims[axis + 1..].iter().product(),
+        }
+    }
+}
+
+impl LibraryCall {
+    /// Nanoseconds of an element on one thread, roughly.
+    pub(crate) fn element_ns(&self) -> f64 {
+        /// A comparison and what follows from it.
+        const STEP_NS: f64 = 0.6;
+        let levels = |axis: usize| (self.operands[0].dims[axis].max(2) as f64).log2();
+        match &self.op {
+            LibraryOp::CumulativeSum { .. } | LibraryOp::CumulativeProd { .. } => 1.2,
+            LibraryOp::Sort { axis, .. } => STEP_NS * levels(*axis),
+            LibraryOp::Argsort { axis, .. } => 1.5 * STEP_NS * levels(*axis),
+            LibraryOp::Partition { .. } => 4.0,
+            LibraryOp::Argpartition { .. } => 8.0,
+            LibraryOp::Gather { .. } | LibraryOp::Scatter { .. } => 1.0,
+            LibraryOp::Compress { .. } | LibraryOp::Positions { .. } => 0.5,
+            LibraryOp::Searchsorted { .. } => STEP_NS * 3.0 * (self.operands[0].len().max(2) as f64).log2(),
+            LibraryOp::Bincount { .. } => 0.8,
+        }
+    }
+
+    /// The most parts that it can be cut to.
+    pub(crate) fn most_parts(&self) -> usize {
+        match &self.op {
+            LibraryOp::CumulativeSum { axis } | LibraryOp::CumulativeProd { axis }
+                if self.result.operand.dtype.is_float() =>
+            {
+                self.result.len() / self.result.dims[*axis].max(1)
+            }
+            LibraryOp::Partition { axis, .. } | LibraryOp::Argpartition { axis, .. } => {
+                self.result.len() / self.result.dims[*axis].max(1)
+            }
+            LibraryOp::CumulativeSum { .. }
+            | LibraryOp::CumulativeProd { .. }
+            | LibraryOp::Sort { .. }
+            | LibraryOp::Argsort { .. }
+            | LibraryOp::Gather { .. }
+            | LibraryOp::Compress { .. }
+            | LibraryOp::Positions { .. }
+            | LibraryOp::Searchsorted { .. }
+            | LibraryOp::Bincount { .. } => usize::MAX,
+            LibraryOp::Scatter { axes, .. } if axes[0] > 0 => self.result.dims[0],
+            LibraryOp::Scatter { .. } => 1,
+        }
+    }
+
+    /// Nanoseconds on one thread, roughly.
+    pub(crate) fn one_thread_ns(&self) -> f64 {
+        let elements = match &self.op {
+            LibraryOp::Compress { .. } | LibraryOp::Positions { .. } | LibraryOp::Bincount { .. } => {
+                self.operands[0].len()
+            }
+            LibraryOp::Scatter { .. } => self.operands.iter().map(Spread::len).max().unwrap_or(0),
+            LibraryOp::CumulativeSum { .. }
+            | LibraryOp::CumulativeProd { .. }
+            | LibraryOp::Sort { .. }
+            | LibraryOp::Argsort { .. }
+            | LibraryOp::Partition { .. }
+            | LibraryOp::Argpartition { .. }
+            | LibraryOp::Gather { .. }
+            | LibraryOp::Searchsorted { .. } => self.result.len(),
+        };
+        elements as f64 * self.element_ns()
+    }
+}
+
+impl fmt::Display for LibraryCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}{} of {}", self.op.name(), self.op, spelled(&self.operands[0].dims))?;
+        let spreads = self.operands.iter().chain([&self.result]);
+        spreads.enumerate().try_for_each(|(m, spread)| writeln!(f, "    m{m} = {}", spread.operand))
+    }
+}
