@@ -17,8 +17,8 @@ use raptors::{CancelToken, DType, Error, Options, Shape, lazy};
 
 /// Work of several seconds and little memory, of one kernel.
 fn long() -> Array {
-    let column = lazy(&vec![0.5f64; 20_000]).reshape(&[-1, 1]);
-    let product = column * lazy(&vec![0.25f64; 100_000]);
+    let column = lazy(vec![0.5f64; 20_000]).reshape(&[-1, 1]);
+    let product = column * lazy(vec![0.25f64; 100_000]);
     product.tanh().sum(&[])
 }
 
@@ -128,7 +128,7 @@ fn a_look_is_told_how_far_the_run_is_and_may_stop_it() {
 #[test]
 fn the_part_that_is_done_ends_near_one() {
     // Kernels of several kinds, in several steps.
-    let x = lazy(&vec![0.001f64; 400 * 400]).reshape(&[400, 400]);
+    let x = lazy(vec![0.001f64; 400 * 400]).reshape(&[400, 400]);
     let product = x.matmul(&x);
     let y = (product.tanh() - product.mean(&[])).exp();
     let y = y.matmul(&x).sum(&[]);
@@ -147,7 +147,7 @@ fn the_part_that_is_done_ends_near_one() {
 fn a_look_may_evaluate() {
     let evaluated = Cell::new(0);
     let look = |_: f64| {
-        let four = (lazy(&vec![1.0f32; 100_000]) * 4.0).eval().unwrap();
+        let four = (lazy(vec![1.0f32; 100_000]) * 4.0).eval().unwrap();
         assert!(four.as_slice::<f32>().unwrap().iter().all(|&x| x == 4.0));
         evaluated.set(evaluated.get() + 1);
         if evaluated.get() < 3 { Continue(()) } else { Break(()) }
@@ -181,7 +181,7 @@ fn eval_anywhere(array: &Array) -> Result<(), Error> {
 fn what_was_donated_is_lost_only_if_the_run_would_write_it() {
     let token = CancelToken::new();
     token.cancel();
-    let (x, weight) = (donated(1000), lazy(&vec![2.0f64; 1000]));
+    let (x, weight) = (donated(1000), lazy(vec![2.0f64; 1000]));
     let overwriting = &x * &weight + 1.0;
     assert!(matches!(token.scope(|| eval_anywhere(&overwriting)), Err(Error::Cancelled(_))));
     assert!(matches!(eval_anywhere(&overwriting), Err(Error::Consumed { .. })));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 import threading
 import time
@@ -524,3 +525,42 @@ print(plenty[0] < plenty[1], evaluate(14) < plenty[1])
     printed = run_in_control_group(tmp_path, own, {limit: str(1 << 30), usage: "0"}, program)
     # A quarter of the gibibyte may lie idle. 5, 9 and 14 million elements have blocks of different sizes.
     assert printed == f"{1 << 28}\nTrue True"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="bounds the address space, as Linux does")
+def test_everything_can_be_used_when_memory_was_refused() -> None:
+    program = """
+import asyncio, resource
+import numpy as np
+import raptors as r
+
+x = r.lazy(np.ones(4_000_000))
+(x + 1.0).eval()
+r.memory.trim()
+before = r.memory.stats()["in_use_bytes"]
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20),) * 2)
+large = r.concat([x] * 20)
+donated = r.lazy(np.ones(1000), donate=True)
+for evaluate in (
+    large.eval,
+    large.cache,
+    lambda: r.concat([large, large]).eval(),
+    lambda: r.eval(large, x + 1.0),
+    lambda: asyncio.run(asyncio.wait_for(r.eval_async(large), 60)),
+    lambda: r.eval(donated + 1.0, large),
+):
+    try:
+        evaluate()
+    except MemoryError as error:
+        assert "the system refuses" in str(error), error
+    else:
+        raise AssertionError("there was memory for it")
+    assert r.memory.stats()["in_use_bytes"] == before
+    assert (x[:200_000] * 2.0).eval().sum() == 400_000.0
+print("usable")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "usable"), done.stderr
