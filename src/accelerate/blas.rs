@@ -86,9 +86,9 @@ fn fits(len: usize) -> bool {
 
 /// How many parts the rows and the columns of a product are cut into, evenly.
 pub(crate) fn grid([m, k, n]: [usize; 3]) -> [usize; 2] {
-    /// Rows and columns of a block: a mebibyte of `f32`.
+    /// Rows and columns of a block, which is scratch memory of a thread where something is fused with it.
     const ROWS: usize = 256;
-    const COLUMNS: usize = 1024;
+    const COLUMNS: usize = 256;
     /// Products of a block of a matrix and a vector.
     const CHUNK: usize = 1 << 20;
     match Call::of([m, k, n]) {

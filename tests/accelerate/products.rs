@@ -27,7 +27,7 @@ fn arguments(graph: &Graph) -> Vec<Vec<Literal>> {
 const PRODUCTS: &[([usize; 3], &str, usize)] = &[
     ([70, 40, 50], "gemm", 1),
     ([300, 20, 30], "gemm", 2),
-    ([20, 9, 1500], "gemm", 2),
+    ([20, 9, 1500], "gemm", 6),
     ([2, 500, 30], "gemm", 1),
     ([90, 80, 1], "gemv", 1),
     ([1, 80, 90], "gemv", 1),
@@ -84,7 +84,7 @@ fn a_fused_product_has_the_bits_of_one_alone() {
         "{}",
         fused.program
     );
-    assert_eq!(alone.calls.len(), 4);
+    assert_eq!(alone.calls.len(), 10);
     let bits = |literal: &Literal| literal.bits() as u32;
     assert!(alone.elements.iter().zip(&fused.elements).all(|(x, y)| bits(x) ^ bits(y) == 1 << 31));
 }
