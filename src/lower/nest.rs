@@ -145,7 +145,13 @@ impl<'a> NestBuilder<'a> {
         };
         for (part, value) in Part::ALL.into_iter().zip(parts) {
             let offset = target.offset + part.offset(target.dtype) as isize;
-            let half = self.operand(Operand { dtype: target.dtype.part(), offset, ..target.clone() });
+            let dtype = target.dtype.part();
+            // What is only read must be read before the other part is written, perhaps over it.
+            let value = match self.body.insts[value.index()].op {
+                LaneOp::Load(_) => self.body.push(LaneOp::Copy, &[value], dtype),
+                _ => value,
+            };
+            let half = self.operand(Operand { dtype, offset, ..target.clone() });
             self.body.stores.push((value, half));
         }
     }
