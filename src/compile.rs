@@ -45,7 +45,7 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// What it takes in memory, roughly: measured, the nodes of the two graphs and the steps are most of it.
+    /// What it takes in memory, roughly: an estimate, of which the nodes of the two graphs and the steps are most.
     pub(crate) fn bytes(&self) -> usize {
         const NODE_BYTES: usize = 256;
         const STEP_BYTES: usize = 4096;

@@ -5,6 +5,7 @@
 
 use raptors_ir::{
     DType, Dims, ElementwiseOp, IrError, LibraryOp, Literal, Op, Order, ReduceOp, Shape, Side, Source, Write,
+    scalar,
 };
 use raptors_passes::Options;
 
@@ -190,28 +191,39 @@ fn even_edges(
         (low, high) = (low - 0.5, high + 0.5);
     }
     let dtype = if x.dtype().is_float() { x.dtype() } else { DType::F64 };
-    if range.is_none() && dtype == DType::F32 {
-        return narrow_edges(low as f32, high as f32, count, source);
+    if range.is_none() && dtype.size() < DType::F64.size() {
+        return narrow_edges(dtype, low, high, count, source);
     }
     creation::linspace(low, high, count + 1, Endpoint::Included, Some(dtype), source)
 }
 
-/// `linspace` computed in `f32`, as NumPy does between two of them.
-fn narrow_edges(low: f32, high: f32, count: usize, source: Option<Source>) -> Result<Array, Error> {
-    let index = ops::cast(&Array::apply(Op::Iota(count + 1), &[], source)?, DType::F32, source)?;
-    let number = |value: f32| Array::scalar(Literal::new(value), source);
-    let op = |op, x: &Array, y: &Array| ops::elementwise(op, &[Operand::Array(x), Operand::Array(y)], source);
-    let delta = high - low;
-    let step = delta / count as f32;
-    let scaled = if step == 0.0 {
-        let unit = op(ElementwiseOp::Divide, &index, &number(count as f32))?;
-        op(ElementwiseOp::Multiply, &unit, &number(delta))?
-    } else {
-        op(ElementwiseOp::Multiply, &index, &number(step))?
+/// `linspace` computed in a dtype narrower than `f64`, as NumPy does between two numbers of it.
+fn narrow_edges(
+    dtype: DType,
+    low: f64,
+    high: f64,
+    count: usize,
+    source: Option<Source>,
+) -> Result<Array, Error> {
+    let literal = |value: f64| Literal::from_f64(dtype, value);
+    let computed =
+        |op, x: Literal, y: Literal| scalar::evaluate(op, &[x, y]).ok_or(Error::Unsupported { dtype });
+    let op = |op, x: &Array, y: Literal| {
+        let y = Array::scalar(y, source);
+        ops::elementwise(op, &[Operand::Array(x), Operand::Array(&y)], source)
     };
-    let moved = op(ElementwiseOp::Add, &scaled, &number(low))?;
-    let at_end = op(ElementwiseOp::Equal, &index, &number(count as f32))?;
-    Array::apply(Op::Where, &[&at_end, &number(high), &moved], source)
+    let index = ops::cast(&Array::apply(Op::Iota(count + 1), &[], source)?, dtype, source)?;
+    let bins = literal(count as f64);
+    let delta = computed(ElementwiseOp::Subtract, literal(high), literal(low))?;
+    let step = computed(ElementwiseOp::Divide, delta, bins)?;
+    let scaled = if step.to_f64() == Some(0.0) {
+        op(ElementwiseOp::Multiply, &op(ElementwiseOp::Divide, &index, bins)?, delta)?
+    } else {
+        op(ElementwiseOp::Multiply, &index, step)?
+    };
+    let moved = op(ElementwiseOp::Add, &scaled, literal(low))?;
+    let at_end = op(ElementwiseOp::Equal, &index, bins)?;
+    Array::apply(Op::Where, &[&at_end, &Array::scalar(literal(high), source), &moved], source)
 }
 
 /// The counts of a histogram as a density: divided by the widths of their bins and by their sum.

@@ -54,7 +54,8 @@ def test_bincount(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "int32", *FLOATS])
 def test_histogram(dtype: str) -> None:
     rng = np.random.default_rng(5)
-    for n in (1, 2, 1000, 100_003):
+    # Between a few numbers of float16 there are no 37 bins, which NumPy refuses.
+    for n in (1, 2, 1000, 100_003) if dtype != "float16" else (1000, 100_003):
         x = ordinary(dtype, n, rng, (0.0, 60.0))
         for arguments in (
             {},
