@@ -115,12 +115,16 @@ unsafe fn dots_body<T: Ring>(
 ) {
     // SAFETY: the contract is the caller's, for some of the rows.
     unsafe {
-        if count == STREAMS {
-            return some_dots::<T, STREAMS>(rows, stride, y, n, out);
-        }
-        for i in 0..count {
-            let row = rows.wrapping_offset(i as isize * stride * size_of::<T>() as isize);
-            some_dots::<T, 1>(row, stride, y, n, out.add(i * size_of::<T>()));
+        let item = size_of::<T>();
+        let row = |i: usize| rows.wrapping_offset(i as isize * stride * item as isize);
+        // The compiler unrolls loops over 32 lanes, and keeps these in registers; over 64 it does not.
+        match (count == STREAMS, item) {
+            (true, 8) => some_dots::<T, STREAMS>(rows, stride, y, n, out),
+            (true, 4) => {
+                some_dots::<T, 2>(rows, stride, y, n, out);
+                some_dots::<T, 2>(row(2), stride, y, n, out.add(2 * item));
+            }
+            _ => (0..count).for_each(|i| some_dots::<T, 1>(row(i), stride, y, n, out.add(i * item))),
         }
     }
 }

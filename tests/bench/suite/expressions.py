@@ -236,7 +236,7 @@ def sort(x):
 
 
 def argsort(x):
-    return xp.argsort(x)
+    return xp.argsort(x, stable=True)
 
 
 def concat(x, y):
