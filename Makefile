@@ -47,8 +47,8 @@ check-macos: ## type-check and link for macOS on Linux, with every symbol bound 
 
 fuzz: ## 100,000 random graphs, broken texts and vector programs; FUZZ=n for another number
 	$(call stage,fuzz with $(FUZZ) graphs)
-	@RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --test raptors fuzz::
-	@RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --lib x86::tests::random
+	@RAPTORS_ACCELERATE=off RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --test raptors fuzz::
+	@RAPTORS_ACCELERATE=off RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --lib x86::tests::random
 
 bench-scale: $(VENV)/.built ## a * 2.0 against NumPy from 512^2 to 4096^2, with page faults
 	$(call stage,time a * 2.0 against NumPy)

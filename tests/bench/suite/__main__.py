@@ -153,9 +153,11 @@ def main() -> int:
     columns = [peer.name for peer in peers]
     heads = (*columns, "peer", "numpy", "compiled", "limit")
     print(f"{'':<34}{''.join(f'{head:>{CELL}}' for head in heads)}  fastest peer")
+    wrong = []
     for row in table:
         if (measured := figures(row, peers, roof, arguments.seconds / len(table))) is None:
-            return 1
+            wrong.append(row.name)
+            continue
         run.rows.append(measured)
         show(measured, columns)
     if not arguments.only:
@@ -180,7 +182,9 @@ def main() -> int:
                 print(f"wrote {os.path.relpath(path.with_suffix(ending))}")
         except ImportError:
             print("no picture: matplotlib is not installed")
-    return 0
+    for name in wrong:
+        print(f"raptors has no figure in {name}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
