@@ -117,7 +117,8 @@ impl Read {
     /// row-major `node`, computed over the same space, is written at element `i`.
     pub(super) fn same_elements(&self, graph: &Graph, node: NodeId) -> Option<usize> {
         let (read, written) = (&graph.node(self.operand).ty, &graph.node(node).ty);
-        let part = part_of(graph, self.operand).filter(|_| read.dtype == written.dtype.part());
+        let is_whole = written.dtype.is_complex() && read.dtype == written.dtype.part();
+        let part = part_of(graph, self.operand).filter(|_| is_whole);
         let whole = if part.is_some() { written.dtype.size() } else { read.dtype.size() };
         let alike = read.shape == written.shape && whole == written.dtype.size();
         if !alike || graph.shape(self.space?) != &written.shape {
