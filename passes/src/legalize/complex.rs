@@ -38,7 +38,17 @@ pub(super) fn rewrite(graph: &Graph, ledger: &mut Ledger) -> Graph {
                 continue;
             }
             Op::Elementwise(_) | Op::Where | Op::Cast(_) | Op::Reduce(..) | Op::Matmul => true,
-            _ => false,
+            Op::Constant(_)
+            | Op::Iota(_)
+            | Op::Complex
+            | Op::Part(_)
+            | Op::Slice(_)
+            | Op::Reshape(_)
+            | Op::Permute(_)
+            | Op::Broadcast(_)
+            | Op::Concat(_)
+            | Op::Library(_)
+            | Op::Copy => false,
         };
         let mut operands: SmallVec<[Value; 3]> = SmallVec::new();
         for operand in graph.operands(id) {
