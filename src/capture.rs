@@ -286,6 +286,11 @@ impl<'a> Captured<'a> {
         &self.steps[self.results[n] as usize].node.ty
     }
 
+    /// How many nodes there are.
+    pub(crate) fn nodes(&self) -> usize {
+        self.steps.len()
+    }
+
     /// The parameters, in the order of the inputs.
     pub(crate) fn parameters(&self) -> &[Binding<'a>] {
         &self.parameters

@@ -24,6 +24,7 @@ use crate::lower::lower;
 use crate::program::Program;
 use crate::runtime::float_control::StandardFloats;
 use crate::runtime::level::Level;
+use crate::runtime::trace::{About, Kind, note, span};
 
 /// A program, and how it came to be.
 #[derive(Debug)]
@@ -93,12 +94,15 @@ pub(crate) fn compile(
     };
     // Constants are folded by the arithmetic that the kernels use.
     let _floats = StandardFloats::enter();
+    let _span = span(|| About { n: captured.nodes(), ..About::new(Kind::Plan) });
     let start = Instant::now();
     let graph = captured.graph();
     let graph_time = start.elapsed();
     let mut ledger = Ledger::default();
     let (optimized, passes) = raptors_passes::run(&graph, options, &mut ledger);
     let placed = Instant::now();
+    note_passes(&passes, placed);
+    let _lowering = span(|| About { op: "lower".into(), ..About::new(Kind::Stage) });
     let mut program = lower(&optimized, Level::current())?;
     select(&mut program, options.fp);
     let is_brief = program.is_brief();
@@ -116,4 +120,14 @@ pub(crate) fn compile(
     });
     cache::insert(key, compiled.clone());
     Ok((compiled, CacheState::Miss))
+}
+
+/// Writes down when the passes took place, of which the last ended at `end`.
+fn note_passes(passes: &[PassRun], end: Instant) {
+    let mut end = end;
+    for pass in passes.iter().rev() {
+        let start = end.checked_sub(pass.time).unwrap_or(end);
+        note(|| About { op: pass.name.into(), ..About::new(Kind::Stage) }, start, end);
+        end = start;
+    }
 }

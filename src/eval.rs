@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::executor::{self, Outcome};
 use crate::kernels::copy;
 use crate::peak;
+use crate::runtime::trace::{About, Kind, span};
 use crate::runtime::{team, watch};
 use crate::tensor::Tensor;
 
@@ -272,6 +273,7 @@ impl<'a> Begun<'a> {
             }
         };
         let program = &compiled.program;
+        let _span = span(|| About { n: captured.nodes(), ..About::new(Kind::Run) });
         let arguments = captured.arguments();
         let _limit = team::Limit::enter(options.threads);
         // SAFETY: leaves promise readable memory, and writable if donated; outs are checked above, and writable by this

@@ -13,6 +13,7 @@ mod matmul;
 mod range;
 mod reduce;
 mod tiles;
+mod trace;
 mod verify;
 
 use raptors_ir::Slot;
@@ -23,6 +24,7 @@ use crate::jit::{self, Jit};
 use crate::program::{Program, Step};
 use crate::runtime::buffer::Buffer;
 use crate::runtime::float_control::StandardFloats;
+use crate::runtime::trace::{About, Kind, span};
 use crate::runtime::watch;
 
 pub(crate) use bind::{Argument, Bound, Engine, Room};
@@ -71,7 +73,10 @@ pub(crate) unsafe fn run_watched(
     mut after: impl FnMut(),
 ) -> Result<Outcomes, Error> {
     let _floats = StandardFloats::enter();
-    let mut bound = Bound::new(program, arguments, outputs, room)?;
+    let mut bound = {
+        let _span = span(|| About { bytes: program.peak_bytes(), ..About::new(Kind::Alloc) });
+        Bound::new(program, arguments, outputs, room)?
+    };
     let verifies = jit::mode() == Jit::Verify;
     let mut shares = watch::is_looked_at().then(|| Shares::of(program));
     for (number, step) in program.steps.iter().enumerate() {
@@ -79,6 +84,7 @@ pub(crate) unsafe fn run_watched(
             shares.enter(step);
         }
         watch::go_on()?;
+        let _span = span(|| trace::about(step, bound.engine()));
         // SAFETY: `bound` names memory as this function's caller promises, and its own buffers.
         unsafe {
             if verifies { verify::run(program, number, &mut bound)? } else { self::step(step, &bound)? }

@@ -21,6 +21,7 @@ use crate::compile::{self, Compiled};
 use crate::error::Error;
 use crate::executor::{self, Argument, Outcome};
 use crate::runtime::team;
+use crate::runtime::trace::{About, Kind, span};
 use crate::tensor::Tensor;
 use crate::{aliasing, peak};
 
@@ -191,6 +192,7 @@ impl Function {
         room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
     ) -> Result<Outputs, Error> {
         let compiled = &*self.compiled;
+        let _span = span(|| About { n: compiled.captured.len(), ..About::new(Kind::Run) });
         peak::check(compiled, self.options.max_memory)?;
         let arguments: SmallVec<[Argument; 8]> = self
             .bindings

@@ -22,5 +22,7 @@ mod scalar;
 mod support;
 mod text;
 mod tidy;
+#[cfg(feature = "tracing")]
+mod trace;
 mod ulp;
 mod verify;

@@ -10,6 +10,7 @@ use std::ffi::c_int;
 use raptors_ir::DType;
 
 use super::calibration;
+use super::cblas::{self, AS_IT_IS, Choice, Library, ROW_MAJOR, TRANSPOSED, Table};
 use super::mode::{self, Mode};
 use crate::kernels::matmul::{Matrix, MatrixMut};
 
@@ -53,21 +54,29 @@ const FEWEST: usize = 4096;
 /// What computes a product of these dimensions.
 pub(crate) fn provider(dtype: DType, dims: [usize; 3]) -> Provider {
     let [m, k, n] = dims;
-    let mode = mode::current();
+    let (choice, mode) = (cblas::choice(), mode::current());
     let work = m.saturating_mul(k).saturating_mul(n);
-    if mode == Mode::Off || !matches!(dtype, DType::F32 | DType::F64) || work == 0 {
+    let is_wanted = match choice {
+        Choice::Gemm => false,
+        Choice::OpenBlas(_) => true,
+        Choice::Usual => mode != Mode::Off,
+    };
+    if !is_wanted || !matches!(dtype, DType::F32 | DType::F64) || work == 0 {
         return Provider::Own;
     }
     // Rows are few in a block, and factors are copied where their rows are too far apart.
     if !(fits(k) && fits(n)) {
         return Provider::Declined("a dimension does not fit an int".to_owned());
     }
+    let is_small = work < FEWEST;
+    let too_small = || Provider::Declined(format!("it has fewer than {FEWEST} multiplications"));
+    if matches!(choice, Choice::OpenBlas(_)) {
+        return if is_small { too_small() } else { Provider::Blas("RAPTORS_BLAS=openblas".to_owned()) };
+    }
     match mode {
         Mode::Off => Provider::Own,
         Mode::All => Provider::Blas("RAPTORS_ACCELERATE=all".to_owned()),
-        Mode::Gemm | Mode::Auto if work < FEWEST => {
-            Provider::Declined(format!("it has fewer than {FEWEST} multiplications"))
-        }
+        Mode::Gemm | Mode::Auto if is_small => too_small(),
         Mode::Gemm => Provider::Blas("RAPTORS_ACCELERATE=gemm".to_owned()),
         Mode::Auto => {
             let name = if dtype == DType::F64 { "cblas_dgemm" } else { "cblas_sgemm" };
@@ -164,114 +173,144 @@ pub(crate) fn is_readable(matrix: Matrix, rows: usize, columns: usize) -> bool {
 }
 
 /// The most elements of a vector in one call.
-#[cfg(any(target_os = "macos", feature = "accelerate-shim"))]
 const LONGEST: usize = 1 << 30;
 
-/// The routines for a float.
-pub(crate) trait Routines: Copy {
-    /// `x = alpha x`.
+/// A float that CBLAS computes with.
+pub(crate) trait Routines: Copy + 'static {
+    /// One.
+    const ONE: Self;
+    /// Zero.
+    const ZERO: Self;
+
+    /// The routines of a library.
+    fn table(library: &'static Library) -> &'static Table<Self>;
+
+    /// `x = alpha x`, by Accelerate.
     ///
     /// # Safety
     ///
-    /// There are `len` elements, aligned. The build has CBLAS.
-    unsafe fn scale(alpha: Self, x: *mut Self, len: usize);
+    /// There are `len` elements, aligned. The build has Accelerate.
+    unsafe fn scale(alpha: Self, x: *mut Self, len: usize) {
+        let Some(library) = cblas::accelerate() else {
+            unreachable!("without Accelerate nothing is left to it")
+        };
+        for start in (0..len).step_by(LONGEST) {
+            let count = (len - start).min(LONGEST) as c_int;
+            // SAFETY: these elements are the caller's.
+            unsafe { (Self::table(library).scal)(count, alpha, x.add(start), 1) };
+        }
+    }
 
     /// `c = a b` for a block of a product whose whole has `whole` dimensions.
     ///
     /// # Safety
     ///
     /// The matrices have `dims` elements, are readable by [`is_readable`] and aligned; `c` has neighbours in
-    /// a row side by side, and overlaps neither. The build has CBLAS.
-    unsafe fn block(whole: [usize; 3], dims: [usize; 3], a: Matrix, b: Matrix, c: MatrixMut);
-}
-
-#[cfg(any(target_os = "macos", feature = "accelerate-shim"))]
-macro_rules! routines {
-    ($($t:ty: $gemm:ident $gemv:ident $dot:ident $scal:ident;)*) => { $(
-        impl Routines for $t {
-            unsafe fn scale(alpha: $t, x: *mut $t, len: usize) {
-                for start in (0..len).step_by(LONGEST) {
-                    let count = (len - start).min(LONGEST) as c_int;
-                    // SAFETY: these elements are the caller's.
-                    unsafe { super::declarations::$scal(count, alpha, x.add(start), 1) };
+    /// a row side by side, and overlaps neither. There is a CBLAS.
+    unsafe fn block(whole: [usize; 3], dims: [usize; 3], a: Matrix, b: Matrix, c: MatrixMut) {
+        let Some(library) = cblas::of_products() else { unreachable!("without CBLAS nothing is left to it") };
+        let Table { gemm, gemv, dot, .. } = *Self::table(library);
+        let (one, zero) = (Self::ONE, Self::ZERO);
+        let [m, k, n] = dims;
+        let int = |len: usize| len as c_int;
+        let trans = |layout: Layout| if layout.is_transposed { TRANSPOSED } else { AS_IT_IS };
+        let step = |stride: isize, len: usize| if len == 1 { 1 } else { stride as c_int };
+        let layout = |matrix: Matrix, rows: usize, columns: usize| match Layout::of(matrix, rows, columns) {
+            Some(layout) => layout,
+            None => unreachable!("a factor that CBLAS cannot read has been copied"),
+        };
+        let (x, y, z) = (a.ptr.cast::<Self>(), b.ptr.cast::<Self>(), c.ptr.cast::<Self>());
+        // SAFETY: the matrices are where the caller says, which the layouts and strides describe; `beta` is 0, so `c` is
+        // not read.
+        unsafe {
+            match Call::of(whole) {
+                Call::Gemm => {
+                    let (of_a, of_b) = (layout(a, m, k), layout(b, k, n));
+                    let leading = if m == 1 { int(n) } else { c.row_stride as c_int };
+                    gemm(
+                        ROW_MAJOR,
+                        trans(of_a),
+                        trans(of_b),
+                        int(m),
+                        int(n),
+                        int(k),
+                        one,
+                        x,
+                        int(of_a.leading),
+                        y,
+                        int(of_b.leading),
+                        zero,
+                        z,
+                        leading,
+                    );
                 }
-            }
-
-            unsafe fn block(whole: [usize; 3], dims: [usize; 3], a: Matrix, b: Matrix, c: MatrixMut) {
-                use super::declarations::{AS_IT_IS, ROW_MAJOR, TRANSPOSED, $dot, $gemm, $gemv};
-                let [m, k, n] = dims;
-                let int = |len: usize| len as c_int;
-                let trans = |layout: Layout| if layout.is_transposed { TRANSPOSED } else { AS_IT_IS };
-                let step = |stride: isize, len: usize| if len == 1 { 1 } else { stride as c_int };
-                let layout = |matrix: Matrix, rows: usize, columns: usize| {
-                    match Layout::of(matrix, rows, columns) {
-                        Some(layout) => layout,
-                        None => unreachable!("a factor that CBLAS cannot read has been copied"),
-                    }
-                };
-                let (x, y, z) = (a.ptr.cast::<$t>(), b.ptr.cast::<$t>(), c.ptr.cast::<$t>());
-                // SAFETY: the matrices are where the caller says, which the layouts and strides describe;
-                // `beta` is 0, so `c` is not read.
-                unsafe {
-                    match Call::of(whole) {
-                        Call::Gemm => {
-                            let (of_a, of_b) = (layout(a, m, k), layout(b, k, n));
-                            let leading = if m == 1 { int(n) } else { c.row_stride as c_int };
-                            $gemm(
-                                ROW_MAJOR, trans(of_a), trans(of_b), int(m), int(n), int(k), 1.0,
-                                x, int(of_a.leading), y, int(of_b.leading), 0.0, z, leading,
-                            );
-                        }
-                        Call::Gemv { transposed: false } => {
-                            let of_a = layout(a, m, k);
-                            let [rows, columns] = if of_a.is_transposed { [k, m] } else { [m, k] };
-                            $gemv(
-                                ROW_MAJOR, trans(of_a), int(rows), int(columns), 1.0,
-                                x, int(of_a.leading), y, step(b.row_stride, k), 0.0, z, step(c.row_stride, m),
-                            );
-                        }
-                        Call::Gemv { transposed: true } => {
-                            let of_b = layout(b, k, n);
-                            let ([rows, columns], trans) = match of_b.is_transposed {
-                                true => ([n, k], AS_IT_IS),
-                                false => ([k, n], TRANSPOSED),
-                            };
-                            $gemv(
-                                ROW_MAJOR, trans, int(rows), int(columns), 1.0,
-                                y, int(of_b.leading), x, step(a.col_stride, k), 0.0, z, step(c.col_stride, n),
-                            );
-                        }
-                        Call::Dot => {
-                            *z = $dot(int(k), x, step(a.col_stride, k), y, step(b.row_stride, k));
-                        }
-                    }
+                Call::Gemv { transposed: false } => {
+                    let of_a = layout(a, m, k);
+                    let [rows, columns] = if of_a.is_transposed { [k, m] } else { [m, k] };
+                    let (leading, steps) =
+                        (int(of_a.leading), [step(b.row_stride, k), step(c.row_stride, m)]);
+                    let trans = trans(of_a);
+                    gemv(
+                        ROW_MAJOR,
+                        trans,
+                        int(rows),
+                        int(columns),
+                        one,
+                        x,
+                        leading,
+                        y,
+                        steps[0],
+                        zero,
+                        z,
+                        steps[1],
+                    );
                 }
+                Call::Gemv { transposed: true } => {
+                    let of_b = layout(b, k, n);
+                    let ([rows, columns], trans) = match of_b.is_transposed {
+                        true => ([n, k], AS_IT_IS),
+                        false => ([k, n], TRANSPOSED),
+                    };
+                    let (leading, steps) =
+                        (int(of_b.leading), [step(a.col_stride, k), step(c.col_stride, n)]);
+                    gemv(
+                        ROW_MAJOR,
+                        trans,
+                        int(rows),
+                        int(columns),
+                        one,
+                        y,
+                        leading,
+                        x,
+                        steps[0],
+                        zero,
+                        z,
+                        steps[1],
+                    );
+                }
+                Call::Dot => *z = dot(int(k), x, step(a.col_stride, k), y, step(b.row_stride, k)),
             }
         }
-    )* };
-}
-#[cfg(any(target_os = "macos", feature = "accelerate-shim"))]
-routines! {
-    f32: cblas_sgemm cblas_sgemv cblas_sdot cblas_sscal;
-    f64: cblas_dgemm cblas_dgemv cblas_ddot cblas_dscal;
+    }
 }
 
-#[cfg(not(any(target_os = "macos", feature = "accelerate-shim")))]
-macro_rules! no_routines {
-    ($($t:ty)*) => { $(
-        impl Routines for $t {
-            unsafe fn scale(_: $t, _: *mut $t, _: usize) {
-                unreachable!("without CBLAS nothing is left to it")
-            }
+impl Routines for f32 {
+    const ONE: f32 = 1.0;
+    const ZERO: f32 = 0.0;
 
-            unsafe fn block(_: [usize; 3], _: [usize; 3], _: Matrix, _: Matrix, _: MatrixMut) {
-                unreachable!("without CBLAS nothing is left to it")
-            }
-        }
-    )* };
+    fn table(library: &'static Library) -> &'static Table<f32> {
+        &library.singles
+    }
 }
-#[cfg(not(any(target_os = "macos", feature = "accelerate-shim")))]
-no_routines! { f32 f64 }
+
+impl Routines for f64 {
+    const ONE: f64 = 1.0;
+    const ZERO: f64 = 0.0;
+
+    fn table(library: &'static Library) -> &'static Table<f64> {
+        &library.doubles
+    }
+}
 
 #[cfg(test)]
 mod tests {

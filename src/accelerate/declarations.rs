@@ -83,13 +83,6 @@ macro_rules! declare_conversions {
 }
 for_each_conversion!(declare_conversions);
 
-/// `CblasRowMajor`.
-pub(super) const ROW_MAJOR: c_int = 101;
-/// `CblasNoTrans`.
-pub(super) const AS_IT_IS: c_int = 111;
-/// `CblasTrans`.
-pub(super) const TRANSPOSED: c_int = 112;
-
 unsafe extern "C" {
     pub(super) fn cblas_sgemm(
         order: c_int,

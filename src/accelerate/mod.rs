@@ -17,6 +17,7 @@
 pub mod blas;
 pub mod calibrate;
 pub mod calibration;
+mod cblas;
 #[cfg(any(target_os = "macos", feature = "accelerate-shim"))]
 mod declarations;
 pub(crate) mod entry;

@@ -62,6 +62,17 @@ pub(crate) enum Callee {
     Conversion(&'static Conversion),
 }
 
+impl Call {
+    /// The name of what is called.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.callee {
+            Callee::Entry(_, _, dtype) if self.by_blas => scale_name(dtype),
+            Callee::Entry(entry, _, dtype) => entry.name(dtype),
+            Callee::Conversion(conversion) => conversion.name,
+        }
+    }
+}
+
 /// Where a scalar comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ScalarSource {
@@ -74,11 +85,15 @@ pub(crate) enum ScalarSource {
 /// Selects entries for the steps of a program that is evaluated under `fp`.
 pub(crate) fn select(program: &mut Program, fp: FpMode) {
     let rules = Rules { mode: mode::current(), fp };
-    if rules.mode == Mode::Off {
-        return;
-    }
     for step in &mut program.steps {
         match step {
+            Step::Matmul(product) => {
+                product.provider = blas::provider(product.dtype, product.dims);
+                if let Some(epilogue) = &mut product.epilogue {
+                    epilogue.accelerated = rules.tiles(epilogue);
+                }
+            }
+            _ if rules.mode == Mode::Off => {}
             Step::Loop(nest) => {
                 nest.accelerated = match (rules.whole(nest), rules.tiles(nest)) {
                     (call @ Accelerated::Call(_), _) => call,
@@ -93,12 +108,6 @@ pub(crate) fn select(program: &mut Program, fp: FpMode) {
             }
             // Accelerate has nothing for these.
             Step::Library(_) => {}
-            Step::Matmul(product) => {
-                product.provider = blas::provider(product.dtype, product.dims);
-                if let Some(epilogue) = &mut product.epilogue {
-                    epilogue.accelerated = rules.tiles(epilogue);
-                }
-            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //!   that pool.
 //! - [`team`]: runs the chunks of one piece of work on a few threads, the calling one included.
 //! - [`watch`]: whether what runs has to stop, and how far it is.
+//! - `trace`: where time goes, for who looks.
 //! - [`level`]: the SIMD level kernels are chosen by, and the size of the last cache.
 //! - [`float_control`]: the rounding and the subnormal numbers that results are defined with.
 //!
@@ -24,4 +25,5 @@ mod size_class;
 mod sync;
 mod system_memory;
 pub mod team;
+pub(crate) mod trace;
 pub mod watch;

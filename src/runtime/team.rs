@@ -22,6 +22,7 @@
 
 use super::board::{Board, Claim, From};
 use super::float_control::StandardFloats;
+use super::trace::{self, About, Kind};
 use super::{affinity, fork, watch};
 use std::any::Any;
 use std::cell::Cell;
@@ -355,6 +356,8 @@ impl Team {
                 if helped.load(Relaxed) & bit == 0 {
                     helped.fetch_or(bit, Relaxed);
                 }
+                let chunk = claim.chunk as usize;
+                let _span = trace::span(|| About { n: chunk, ..About::new(Kind::Chunk) });
                 // SAFETY: the job stays until the chunk is reported finished, below.
                 let help = unsafe { claim.job.watch.help() };
                 self.execute(claim, || watch::checkpoint(0, 1));
