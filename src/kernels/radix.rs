@@ -1,5 +1,5 @@
-//! Sorting of integers: in vectors (`vector_sort.rs`) with AVX-512; else, and where keys carry positions, least significant
-//! digit first, and the standard library's sort for few.
+//! Sorting of integers: in vectors (`vector_sort.rs`) with AVX-512, and some with AVX2; else, and where keys carry positions,
+//! least significant digit first, and the standard library's sort for few.
 //!
 //! Digits of up to 11 bits are counted in one pass over the keys, all of them; then one pass for each digit that differs
 //! among the keys moves every key to its place, in the order it had. So the sort is stable in the bits that are sorted
@@ -25,11 +25,38 @@ pub(crate) fn sort<W: Word>(keys: &mut [W], scratch: &mut [W], level: Level) {
 }
 
 fn sort_by_digits<W: Word>(keys: &mut [W], scratch: &mut [W]) {
+    if sort_by_counts(keys, scratch) {
+        return;
+    }
     let few = if W::BITS <= 32 { 256 } else { 1024 };
     if keys.len() <= few || W::BITS > 64 {
         return keys.sort_unstable();
     }
     sort_by_bits(keys, scratch, 0..W::BITS);
+}
+
+/// Sorts keys of few bits by how often each is there, if that pays and there is scratch memory for the counts; whether
+/// it did.
+fn sort_by_counts<W: Word>(keys: &mut [W], scratch: &mut [W]) -> bool {
+    /// Bits of keys that are counted, beyond which counts leave the second-level cache.
+    const MOST_BITS: u32 = 16;
+    if W::BITS > MOST_BITS || keys.len() < 1 << W::BITS || u32::try_from(keys.len()).is_err() {
+        return false;
+    }
+    // SAFETY: integers take any bits.
+    let (_, counts, _) = unsafe { scratch.align_to_mut::<u32>() };
+    let Some(counts) = counts.get_mut(..1 << W::BITS) else { return false };
+    counts.fill(0);
+    for &key in keys.iter() {
+        counts[key.digit(0, W::BITS)] += 1;
+    }
+    let mut rest = keys;
+    for (value, &count) in counts.iter().enumerate() {
+        let (run, others) = rest.split_at_mut(count as usize);
+        run.fill(W::narrowed(value));
+        rest = others;
+    }
+    true
 }
 
 /// Sorts keys that all differ and ascend in the bits below `bits`, which is to sort them by these. `scratch` is at least
@@ -157,7 +184,7 @@ mod tests {
 
     #[test]
     fn keys_are_sorted_at_every_level() {
-        for len in (0..300).chain([511, 512, 513, 1000, 1025, 5000, 70_001]) {
+        for len in (0..300).chain([511, 512, 513, 1000, 1025, 1300, 2048, 2049, 5000, 70_001, 140_001]) {
             for keys in keys(len) {
                 check::<u8>(&keys, |key| key as u8);
                 check::<u16>(&keys, |key| key as u16);

@@ -7,7 +7,7 @@
 use raptors_ir::{BF16, Bool, Element, F16};
 
 #[cfg(target_arch = "x86_64")]
-use super::vector_sort;
+use super::vector_sort::{avx2, avx512};
 use crate::runtime::level::Level;
 
 /// Sorts words, with as many for scratch.
@@ -25,6 +25,8 @@ pub(crate) trait Word: Copy + Ord + Send + Sync + Sized + 'static {
     fn digit(self, low: u32, bits: u32) -> usize;
     /// Zero-extended.
     fn widen(self) -> u64;
+    /// The low bits of a number.
+    fn narrowed(number: usize) -> Self;
     /// Sorts keys in vectors, where `level` has some for them; whether it has. `scratch` is as long as the keys, and `deep`
     /// sorts what vectors do not divide well.
     fn sort_in_vectors(keys: &mut [Self], scratch: &mut [Self], level: Level, deep: SortWords<Self>) -> bool {
@@ -38,6 +40,11 @@ pub(crate) trait Word: Copy + Ord + Send + Sync + Sized + 'static {
     }
 }
 
+/// Keys up to which quicksort in vectors of AVX2 is faster than passes over digits: of 64 bits none, where minima and
+/// maxima are two instructions more.
+#[cfg(target_arch = "x86_64")]
+const MOST_IN_AVX2: [usize; 2] = [2048, 0];
+
 macro_rules! words {
     ($($t:ident $($sort:ident $select:ident)?;)*) => {
         $(impl Word for $t {
@@ -50,22 +57,31 @@ macro_rules! words {
             fn digit(self, low: u32, bits: u32) -> usize { (self >> low) as usize & ((1 << bits) - 1) }
             #[inline(always)]
             fn widen(self) -> u64 { self as u64 }
+            #[inline(always)]
+            fn narrowed(number: usize) -> $t { number as $t }
             $(
                 #[cfg(target_arch = "x86_64")]
                 fn sort_in_vectors(keys: &mut [$t], scratch: &mut [$t], level: Level, deep: SortWords<$t>) -> bool {
-                    if level == Level::Avx512 {
+                    let most_in_avx2 = MOST_IN_AVX2[usize::from($t::BITS == 64)];
+                    match level {
                         // SAFETY: the level says that the CPU has the features.
-                        unsafe { vector_sort::$sort(keys, scratch, deep) }
+                        Level::Avx512 => unsafe { avx512::$sort(keys, scratch, deep) },
+                        // SAFETY: as above; every CPU with AVX2 has `popcnt`.
+                        Level::Avx2 if keys.len() <= most_in_avx2 => unsafe { avx2::$sort(keys, scratch, deep) },
+                        Level::Avx2 | Level::Baseline => return false,
                     }
-                    level == Level::Avx512
+                    true
                 }
                 #[cfg(target_arch = "x86_64")]
                 fn select_in_vectors(keys: &mut [$t], scratch: &mut [$t], k: usize, level: Level) -> bool {
-                    if level == Level::Avx512 {
+                    match level {
                         // SAFETY: the level says that the CPU has the features.
-                        unsafe { vector_sort::$select(keys, scratch, k) }
+                        Level::Avx512 => unsafe { avx512::$select(keys, scratch, k) },
+                        // SAFETY: as above; every CPU with AVX2 has `popcnt`.
+                        Level::Avx2 => unsafe { avx2::$select(keys, scratch, k) },
+                        Level::Baseline => return false,
                     }
-                    level == Level::Avx512
+                    true
                 }
             )?
         })*

@@ -1,4 +1,4 @@
-//! Sorting of integers in AVX-512 vectors: quicksort, down to what fits sixteen registers.
+//! Sorting of integers in vectors: quicksort, down to what fits the registers.
 //!
 //! A partition reads a vector at a time and writes what is not above the pivot to the front of the other buffer, the rest
 //! to its end, so that each level of the recursion moves every key once. Few keys are sorted by a bitonic network: lanes of
@@ -8,26 +8,21 @@
 //! Keys that are equal are the same, so nothing can be told of their order. A recursion that goes too deep is left to
 //! the caller's other sort.
 
-use std::arch::x86_64::{
-    __m512i, _mm512_cmpgt_epu32_mask, _mm512_cmpgt_epu64_mask, _mm512_loadu_si512, _mm512_mask_blend_epi32,
-    _mm512_mask_blend_epi64, _mm512_mask_loadu_epi32, _mm512_mask_loadu_epi64, _mm512_mask_storeu_epi32,
-    _mm512_mask_storeu_epi64, _mm512_maskz_compress_epi32, _mm512_maskz_compress_epi64, _mm512_max_epu32,
-    _mm512_max_epu64, _mm512_min_epu32, _mm512_min_epu64, _mm512_permutexvar_epi32, _mm512_permutexvar_epi64,
-    _mm512_set1_epi32, _mm512_set1_epi64, _mm512_setr_epi32, _mm512_setr_epi64, _mm512_storeu_si512,
-    _mm512_xor_si512,
-};
+pub(crate) mod avx2;
+pub(crate) mod avx512;
 
 use super::sort_key::SortWords;
 
-/// Vectors of a leaf.
-const MOST_VECTORS: usize = 16;
-
 /// A vector of unsigned integers.
 ///
-/// Every function needs a CPU with AVX-512 F.
+/// Every function needs a CPU with the features of the level.
 trait Keys: Copy {
     type Key: Copy + Ord;
     const LANES: usize;
+    /// Vectors of a leaf, at most 16.
+    const MOST_VECTORS: usize;
+    /// Keys that have to follow a vector which is [`spread`](Keys::spread).
+    const BEHIND: usize;
     const LARGEST: Self::Key;
     unsafe fn splat(key: Self::Key) -> Self;
     unsafe fn load(from: *const Self::Key) -> Self;
@@ -41,117 +36,14 @@ trait Keys: Copy {
     unsafe fn exchanged(self, distance: usize) -> Self;
     /// Lanes of `other` where the bit of the lane's number is set.
     unsafe fn mixed(self, other: Self, bit: usize) -> Self;
-    /// The lanes that are above those of `other`, and the number of lanes.
+    /// The lanes that are above those of `other`.
     unsafe fn above(self, other: Self) -> u32;
-    /// The lanes of the mask, side by side.
-    unsafe fn packed(self, mask: u32) -> Self;
+    /// Writes the lanes that are not `above` from `front` up, and the others, of which there are `count`, up to `back`.
+    ///
+    /// There is room for the lanes and for [`BEHIND`](Keys::BEHIND) more keys between `front` and `back`, which may be
+    /// overwritten.
+    unsafe fn spread(self, above: u32, count: usize, front: *mut Self::Key, back: *mut Self::Key);
 }
-
-/// For each bit of a lane's number, the lanes that have it set.
-const WITH_BIT: [u16; 4] = [0xaaaa, 0xcccc, 0xf0f0, 0xff00];
-
-macro_rules! keys {
-    ($name:ident, $key:ident, $lanes:literal, $mask:ident, $set1:ident, $mask_load:ident,
-     $mask_store:ident, $min:ident, $max:ident, $permute:ident, $blend:ident, $above:ident, $compress:ident, $numbers:expr) => {
-        #[derive(Clone, Copy)]
-        struct $name(__m512i);
-
-        impl Keys for $name {
-            type Key = $key;
-            const LANES: usize = $lanes;
-            const LARGEST: $key = $key::MAX;
-            #[inline(always)]
-            unsafe fn splat(key: $key) -> Self {
-                // SAFETY: the trait's contract.
-                $name(unsafe { $set1(key as _) })
-            }
-            #[inline(always)]
-            unsafe fn load(from: *const $key) -> Self {
-                // SAFETY: the caller's, for so many keys.
-                $name(unsafe { _mm512_loadu_si512(from.cast()) })
-            }
-            #[inline(always)]
-            unsafe fn load_some(from: *const $key, count: usize) -> Self {
-                let mask = ((1u32 << count) - 1) as $mask;
-                // SAFETY: only lanes of the mask are read.
-                $name(unsafe { $mask_load($set1(-1), mask, from.cast()) })
-            }
-            #[inline(always)]
-            unsafe fn store(self, to: *mut $key) {
-                // SAFETY: the caller's, for so many keys.
-                unsafe { _mm512_storeu_si512(to.cast(), self.0) }
-            }
-            #[inline(always)]
-            unsafe fn store_some(self, to: *mut $key, count: usize) {
-                let mask = ((1u32 << count) - 1) as $mask;
-                // SAFETY: only lanes of the mask are written.
-                unsafe { $mask_store(to.cast(), mask, self.0) }
-            }
-            #[inline(always)]
-            unsafe fn min(self, other: Self) -> Self {
-                // SAFETY: the trait's contract.
-                $name(unsafe { $min(self.0, other.0) })
-            }
-            #[inline(always)]
-            unsafe fn max(self, other: Self) -> Self {
-                // SAFETY: the trait's contract.
-                $name(unsafe { $max(self.0, other.0) })
-            }
-            #[inline(always)]
-            unsafe fn exchanged(self, distance: usize) -> Self {
-                // SAFETY: the trait's contract.
-                $name(unsafe { $permute(_mm512_xor_si512($numbers, $set1(distance as _)), self.0) })
-            }
-            #[inline(always)]
-            unsafe fn mixed(self, other: Self, bit: usize) -> Self {
-                // SAFETY: the trait's contract.
-                $name(unsafe { $blend(WITH_BIT[bit] as $mask, self.0, other.0) })
-            }
-            #[inline(always)]
-            unsafe fn above(self, other: Self) -> u32 {
-                // SAFETY: the trait's contract.
-                u32::from(unsafe { $above(self.0, other.0) })
-            }
-            #[inline(always)]
-            unsafe fn packed(self, mask: u32) -> Self {
-                // SAFETY: the trait's contract.
-                $name(unsafe { $compress(mask as $mask, self.0) })
-            }
-        }
-    };
-}
-keys!(
-    Narrow,
-    u32,
-    16,
-    u16,
-    _mm512_set1_epi32,
-    _mm512_mask_loadu_epi32,
-    _mm512_mask_storeu_epi32,
-    _mm512_min_epu32,
-    _mm512_max_epu32,
-    _mm512_permutexvar_epi32,
-    _mm512_mask_blend_epi32,
-    _mm512_cmpgt_epu32_mask,
-    _mm512_maskz_compress_epi32,
-    _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-);
-keys!(
-    Wide,
-    u64,
-    8,
-    u8,
-    _mm512_set1_epi64,
-    _mm512_mask_loadu_epi64,
-    _mm512_mask_storeu_epi64,
-    _mm512_min_epu64,
-    _mm512_max_epu64,
-    _mm512_permutexvar_epi64,
-    _mm512_mask_blend_epi64,
-    _mm512_cmpgt_epu64_mask,
-    _mm512_maskz_compress_epi64,
-    _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7)
-);
 
 /// Lanes compared with those whose number differs in these bits; the larger goes to where the highest of them is set.
 #[inline(always)]
@@ -267,17 +159,14 @@ unsafe fn partition<V: Keys>(from: *const V::Key, to: *mut V::Key, count: usize,
     unsafe {
         let pivots = V::splat(pivot);
         let (mut front, mut back) = (to, to.add(count));
-        let whole = count - count % V::LANES;
-        let all = ((1u64 << V::LANES) - 1) as u32;
         let mut i = 0;
-        while i < whole {
+        while i + V::LANES + V::BEHIND <= count {
             let keys = V::load(from.add(i));
             let above = keys.above(pivots);
             let count_above = above.count_ones() as usize;
-            keys.packed(!above & all).store(front);
+            keys.spread(above, count_above, front, back);
             front = front.add(V::LANES - count_above);
             back = back.sub(count_above);
-            keys.packed(above).store_some(back, count_above);
             i += V::LANES;
         }
         while i < count {
@@ -328,7 +217,7 @@ unsafe fn quicksort<V: Keys>(
                 2 => return leaf::<V, 2>(here, target, count),
                 3..=4 => return leaf::<V, 4>(here, target, count),
                 5..=8 => return leaf::<V, 8>(here, target, count),
-                9..=MOST_VECTORS => return leaf::<V, MOST_VECTORS>(here, target, count),
+                9..=16 if V::MOST_VECTORS == 16 => return leaf::<V, 16>(here, target, count),
                 _ => {}
             }
             if depth == 0 {
@@ -377,7 +266,7 @@ unsafe fn quickselect<V: Keys>(keys: *mut V::Key, scratch: *mut V::Key, count: u
         let (mut start, mut end) = (0, count);
         let (mut here, mut other) = (keys, scratch);
         let mut depth = 2 * (count.max(2).ilog2() + 1);
-        while end - start > MOST_VECTORS * V::LANES {
+        while end - start > V::MOST_VECTORS * V::LANES {
             if depth == 0 {
                 break;
             }
@@ -430,10 +319,15 @@ unsafe fn quickselect<V: Keys>(keys: *mut V::Key, scratch: *mut V::Key, count: u
     }
 }
 
-macro_rules! entry {
-    ($(#[$doc:meta])* $name:ident, $level:ident, $select:ident, $vector:ident, $key:ident) => {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,popcnt")]
-        unsafe fn $level(
+/// The functions for vectors of 32-bit and of 64-bit keys, on CPUs with these features.
+macro_rules! entries {
+    ($narrow:ty, $wide:ty, $features:literal) => {
+        entries! { $narrow, u32, $features, sort_narrow, quicksort_narrow, select_narrow }
+        entries! { $wide, u64, $features, sort_wide, quicksort_wide, select_wide }
+    };
+    ($vector:ty, $key:ty, $features:literal, $sort:ident, $recurse:ident, $select:ident) => {
+        #[target_feature(enable = $features)]
+        unsafe fn $recurse(
             here: *mut $key,
             other: *mut $key,
             count: usize,
@@ -441,29 +335,29 @@ macro_rules! entry {
             depth: u32,
             deep: SortWords<$key>,
         ) {
-            // SAFETY: the CPU has the instructions, as all with AVX-512 have `popcnt`; the caller's contract.
-            unsafe { quicksort::<$vector>(here, other, count, goal, depth, $level, deep) }
+            // SAFETY: the CPU has the instructions; the rest is the caller's.
+            unsafe { quicksort::<$vector>(here, other, count, goal, depth, $recurse, deep) }
         }
 
-        $(#[$doc])*
+        /// Sorts keys; `scratch` is as long as these, and `deep` sorts what is not divided well.
         ///
         /// # Safety
         ///
-        /// The CPU has the features of the AVX-512 level.
-        pub(crate) unsafe fn $name(keys: &mut [$key], scratch: &mut [$key], deep: SortWords<$key>) {
+        /// The CPU has the features of the level.
+        pub(crate) unsafe fn $sort(keys: &mut [$key], scratch: &mut [$key], deep: SortWords<$key>) {
             let count = keys.len();
             let scratch = &mut scratch[..count];
             let depth = 2 * (count.max(2).ilog2() + 1);
             // SAFETY: both slices have `count` keys.
-            unsafe { $level(keys.as_mut_ptr(), scratch.as_mut_ptr(), count, Goal::Here, depth, deep) }
+            unsafe { $recurse(keys.as_mut_ptr(), scratch.as_mut_ptr(), count, Goal::Here, depth, deep) }
         }
 
         /// Rearranges keys so that the one at `k`, which there is, is that of the sorted keys; `scratch` is as long.
         ///
         /// # Safety
         ///
-        /// The CPU has the features of the AVX-512 level.
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,popcnt")]
+        /// The CPU has the features of the level.
+        #[target_feature(enable = $features)]
         pub(crate) unsafe fn $select(keys: &mut [$key], scratch: &mut [$key], k: usize) {
             let count = keys.len();
             let scratch = &mut scratch[..count];
@@ -472,11 +366,4 @@ macro_rules! entry {
         }
     };
 }
-entry! {
-    /// Sorts 32-bit keys; `scratch` is as long as these, and `deep` sorts what is not divided well.
-    sort_narrow, narrow, select_narrow, Narrow, u32
-}
-entry! {
-    /// Sorts 64-bit keys; as [`sort_narrow`].
-    sort_wide, wide, select_wide, Wide, u64
-}
+use entries;

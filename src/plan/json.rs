@@ -81,6 +81,7 @@ pub(super) fn with_stages(plan: &Plan, stages: &[Stage], detail: Detail) -> Stri
             ("lane_ops", kernel.lane_ops().to_string()),
             ("threads", kernel.threads().to_string()),
             ("took", or_null(time.map(taken))),
+            ("accelerate", list(kernel.accelerated_lines().iter().map(|line| quoted(line)))),
             ("lane_program", quoted(&kernel.lane_program())),
         ])
     };

@@ -1,4 +1,4 @@
-"""`RAPTORS_BLAS`: what computes matrix products. A library of OpenBLAS's name stands for it, since few machines have it."""
+"""`RAPTORS_BLAS`: what computes matrix products. A fake stands for OpenBLAS, which few machines have."""
 
 from __future__ import annotations
 

@@ -99,6 +99,11 @@ fn graph_over(random: &mut Random, base: &[usize], largest: usize) -> Graph {
         if matches!(op, Op::Elementwise(ElementwiseOp::Copysign | ElementwiseOp::Signbit)) {
             of_known_sign(&mut graph, operands.last_mut().unwrap());
         }
+        if matches!(op, Op::Elementwise(ElementwiseOp::Sqrt)) && graph.node(operands[0]).ty.dtype.is_complex()
+        {
+            // Where the imaginary part is NaN, C99 leaves the sign of an infinite result open.
+            of_known_sign(&mut graph, &mut operands[0]);
+        }
         if matches!(op, Op::Reduce(ReduceOp::Min | ReduceOp::Max, _)) {
             of_one_zero(&mut graph, &mut operands[0]);
         }
@@ -116,7 +121,7 @@ fn graph_over(random: &mut Random, base: &[usize], largest: usize) -> Graph {
 /// Puts a number where the value is NaN: the sign of a NaN that was computed is not the same everywhere.
 fn of_known_sign(graph: &mut Graph, x: &mut NodeId) {
     let dtype = graph.node(*x).ty.dtype;
-    if !dtype.is_float() {
+    if !dtype.is_float() && !dtype.is_complex() {
         return;
     }
     let mut push = |op, operands: &[NodeId]| graph.push(op, operands, None).unwrap();

@@ -37,9 +37,11 @@ pub(super) unsafe fn sort(
         unsafe {
             rows.each_in_place::<T>(base, &|row, scratch, helpers| {
                 let sort = |words: &mut [_], scratch: &mut [_]| radix::sort(words, scratch, level);
+                // Short keys are counted faster than parts of them are merged.
+                let is_short = size_of::<T>() <= 2;
                 let sort_words = |words: &mut [_], scratch: &mut [_]| match helpers {
-                    Helpers::Idle => sort_shared(words, scratch, &sort),
-                    Helpers::Busy => sort(words, scratch),
+                    Helpers::Idle if !is_short => sort_shared(words, scratch, &sort),
+                    Helpers::Idle | Helpers::Busy => sort(words, scratch),
                 };
                 Ok(kernel::sort::<T>(row, order, slice(scratch, row.len()), sort_words)?)
             })

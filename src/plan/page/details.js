@@ -79,6 +79,7 @@ function kernelDetails(number) {
       ["lane ops", rounded(kernel.lane_ops)],
       ["took", kernel.took ? taken(kernel) : null],
       ["threads", kernel.threads === 1 ? "1" : `up to ${kernel.threads}`],
+      ["library", kernel.accelerate.join("; ") || null],
       ["lines", lines.map(line)],
       ["nodes", nodesOf[last].size ? kernel.nodes.map(link) : kernel.nodes.join(", ")],
     ]),
