@@ -10,7 +10,7 @@ use crate::error::{AliveValue, Error};
 
 /// Refuses a program that allocates more than `most` bytes.
 pub(crate) fn check(compiled: &Compiled, most: Option<usize>) -> Result<(), Error> {
-    let needed = compiled.program.peak_bytes();
+    let needed = compiled.program.most_bytes();
     match most {
         Some(most) if needed > most => {
             Err(Error::MemoryLimit { needed, most, alive: alive_at_peak(&compiled.optimized) })

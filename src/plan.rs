@@ -146,7 +146,7 @@ impl Plan {
 
     /// Bytes of those blocks together: the most a run holds beyond its inputs, but for scratch of the size of a cache.
     pub fn peak_bytes(&self) -> usize {
-        self.compiled.program.peak_bytes()
+        self.compiled.program.most_bytes()
     }
 
     /// Values that are copied because they cannot be read or returned where they are.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use raptors_ir::{Dims, LibraryOp};
 
-use super::{Access, Operand, spelled};
+use super::{Access, Operand, Program, Step, spelled};
+use crate::runtime::team;
 
 /// Strided elements over dimensions of their own.
 #[derive(Clone, Debug)]
@@ -58,6 +59,15 @@ impl Around {
             inner: dims[axis + 1..].iter().product(),
         }
     }
+
+    /// Columns whose elements of `item` bytes are gathered together, where a row does not lie side by side.
+    pub(crate) fn columns(self, item: usize) -> usize {
+        /// Bytes of a line of the cache, which columns share.
+        const LINE: usize = 64;
+        /// Bytes of gathered rows that stay in the second-level cache.
+        const GATHERED: usize = 256 << 10;
+        (GATHERED / (self.len * item).max(1)).clamp(1, LINE / item).min(self.inner)
+    }
 }
 
 impl LibraryCall {
@@ -104,6 +114,43 @@ impl LibraryCall {
         }
     }
 
+    /// Whether threads share each row along `axis` of a result, rather than the rows: there are fewer of these.
+    pub(crate) fn shares_rows(&self, axis: usize) -> bool {
+        let Around { outer, len, inner } = Around::axis(&self.result.dims, axis);
+        outer * inner < team::threads() && team::worth_sharing(len as f64 * self.element_ns())
+    }
+
+    /// Bytes of scratch memory that all threads together take at most, beside the result.
+    pub(crate) fn scratch_bytes(&self) -> usize {
+        let (axis, item) = match &self.op {
+            LibraryOp::Sort { axis, .. }
+            | LibraryOp::Partition { axis, .. }
+            | LibraryOp::Argsort { axis, .. }
+            | LibraryOp::Argpartition { axis, .. } => (*axis, self.operands[0].operand.dtype.size()),
+            LibraryOp::CumulativeSum { .. }
+            | LibraryOp::CumulativeProd { .. }
+            | LibraryOp::Gather { .. }
+            | LibraryOp::Scatter { .. }
+            | LibraryOp::Compress { .. }
+            | LibraryOp::Positions { .. }
+            | LibraryOp::Searchsorted { .. }
+            | LibraryOp::Bincount { .. } => return 0,
+        };
+        let around = Around::axis(&self.result.dims, axis);
+        let Around { outer, len, inner } = around;
+        let each = match &self.op {
+            LibraryOp::Argsort { .. } | LibraryOp::Argpartition { .. } => {
+                let position = size_of::<u64>();
+                let is_gathered = self.operands[0].operand.strides[axis] != item as isize && len > 1;
+                2 * position + usize::from(is_gathered) * item + usize::from(inner > 1) * position
+            }
+            _ if inner > 1 => (around.columns(item) + 1) * item,
+            _ => item,
+        };
+        let threads = if self.shares_rows(axis) { 1 } else { team::threads().min(outer * inner) };
+        threads.saturating_mul(len).saturating_mul(each)
+    }
+
     /// Nanoseconds on one thread, roughly.
     pub(crate) fn one_thread_ns(&self) -> f64 {
         let elements = match &self.op {
@@ -121,6 +168,17 @@ impl LibraryCall {
             | LibraryOp::Searchsorted { .. } => self.result.len(),
         };
         elements as f64 * self.element_ns()
+    }
+}
+
+impl Program {
+    /// Bytes that a run allocates at most: arena, buffers and the scratch memory of library ops.
+    pub(crate) fn most_bytes(&self) -> usize {
+        let scratch = self.steps.iter().map(|step| match step {
+            Step::Library(call) => call.scratch_bytes(),
+            Step::Loop(_) | Step::Blocks(_) | Step::Matmul(_) => 0,
+        });
+        self.peak_bytes().saturating_add(scratch.max().unwrap_or(0))
     }
 }
 

@@ -384,6 +384,22 @@ def test_peak_is_what_a_run_allocates() -> None:
     assert y.plan().peak_bytes == 2 * a.nbytes
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("op", ["sort", "argsort"])
+def test_peak_counts_the_scratch_of_sorts(op: str, axis: int) -> None:
+    a = r.lazy(
+        np.random.default_rng(7).random((1024, 1024)).reshape((1 << 18, 4) if axis == 0 else (4, 1 << 18))
+    )
+    y = getattr(r, op)(a, axis=axis)
+    planned = y.plan().peak_bytes
+    assert y.nbytes + (2 << 20) <= planned
+    # Sizes that the pool does not round.
+    assert in_use(y.eval) <= planned
+    with pytest.raises(MemoryError, match=f"needs {planned} bytes"):
+        y.eval(max_memory=planned - 1)
+    y.eval(max_memory=planned)
+
+
 def wide(n: int) -> tuple[Any, Any]:
     """Sums of products: all products first takes much memory, one after the other little."""
     a = r.lazy(np.linspace(0.0, 1.0, n * n).reshape(n, n))

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::executor::Bound;
 use crate::kernels::sort_key::{Sortable, Word};
 use crate::kernels::{copy, radix, sort as kernel};
-use crate::program::{Around, LibraryCall, Spread};
+use crate::program::{Around, LibraryCall};
 use crate::runtime::buffer::Buffer;
 use crate::runtime::level::Level;
 use crate::runtime::team;
@@ -32,7 +32,7 @@ pub(super) unsafe fn sort(
     let base = Base(unsafe { copied(call, bound) });
     let level = Level::current();
     dispatch_dtype!(dtype, T => {
-        let rows = Rows::of::<T>(&call.result, axis, call.element_ns());
+        let rows = Rows::of::<T>(call, axis);
         // SAFETY: the result holds these elements, which are nobody else's during the step.
         unsafe {
             rows.each_in_place::<T>(base, &|row, scratch, helpers| {
@@ -63,7 +63,7 @@ pub(super) unsafe fn partition(
     let base = Base(unsafe { copied(call, bound) });
     let level = Level::current();
     dispatch_dtype!(dtype, T => {
-        let rows = Rows::of::<T>(&call.result, axis, call.element_ns());
+        let rows = Rows::of::<T>(call, axis);
         // SAFETY: the result holds these elements, which are nobody else's during the step.
         unsafe {
             rows.each_in_place::<T>(base, &|row, scratch, _| {
@@ -119,7 +119,7 @@ unsafe fn positions(
     let dtype = x.operand.dtype;
     let (source, target) = (Base(bound.base(&x.operand)), Base(bound.base(&call.result.operand)));
     dispatch_dtype!(dtype, T => {
-        let rows = Rows::of::<T>(&call.result, axis, call.element_ns());
+        let rows = Rows::of::<T>(call, axis);
         let strides = &x.operand.strides;
         let scratch = 2 * rows.around.len * size_of::<u64>();
         // SAFETY: the operand and the result have these elements; the result's are nobody else's during the step. There is
@@ -209,24 +209,15 @@ struct Rows {
     row_ns: f64,
     /// Columns that are gathered together.
     columns: usize,
+    /// Whether threads share a row rather than the rows.
+    shares_rows: bool,
 }
 
 impl Rows {
-    fn of<T>(result: &Spread, axis: usize, element_ns: f64) -> Rows {
-        /// Bytes of a line of the cache, which columns share.
-        const LINE: usize = 64;
-        /// Bytes of gathered rows that stay in the second-level cache.
-        const GATHERED: usize = 256 << 10;
-        let around = Around::axis(&result.dims, axis);
-        let fitting = GATHERED / (around.len * size_of::<T>()).max(1);
-        let columns = fitting.clamp(1, LINE / size_of::<T>()).min(around.inner);
-        Rows { around, row_ns: around.len as f64 * element_ns, columns }
-    }
-
-    /// Whether threads share a row rather than the rows.
-    fn are_shared_one_by_one(&self) -> bool {
-        let rows = self.around.outer * self.around.inner;
-        rows < team::threads() && team::worth_sharing(self.row_ns)
+    fn of<T>(call: &LibraryCall, axis: usize) -> Rows {
+        let around = Around::axis(&call.result.dims, axis);
+        let (row_ns, columns) = (around.len as f64 * call.element_ns(), around.columns(size_of::<T>()));
+        Rows { around, row_ns, columns, shares_rows: call.shares_rows(axis) }
     }
 
     /// Calls `f` with each part of `0..count`, or, where threads share each row, with all of it.
@@ -235,7 +226,7 @@ impl Rows {
         count: usize,
         f: &(dyn Fn(Range<usize>, Helpers) -> Result<(), Error> + Sync),
     ) -> Result<(), Error> {
-        if self.are_shared_one_by_one() {
+        if self.shares_rows {
             return f(0..count, Helpers::Idle);
         }
         let rows_each = self.around.outer * self.around.inner / count.max(1);
