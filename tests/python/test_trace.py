@@ -22,8 +22,9 @@ f(np.ones(1000))
 
 
 def events(path: Path) -> list[dict[str, Any]]:
-    """The events of a file: an array that may lack its end."""
-    return json.loads(path.read_text().rstrip().rstrip(",") + "]")
+    """The events of a file, which is an array that may lack its end, in the order they began."""
+    found = json.loads(path.read_text().rstrip().rstrip(",") + "]")
+    return sorted(found, key=lambda event: event.get("ts", 0))
 
 
 def trace(
