@@ -298,7 +298,14 @@ macro_rules! numbers {
     };
 }
 
-numbers!(usize, u32, f64);
+numbers!(usize, u32);
+
+/// Microseconds, to the nanosecond.
+impl Value for f64 {
+    fn write(&self, text: &mut String) {
+        let _ = write!(text, "{self:.3}");
+    }
+}
 
 impl Value for &str {
     fn write(&self, text: &mut String) {
@@ -345,6 +352,6 @@ mod tests {
         let mut text = String::new();
         Json(&[("name", &"a \"b\" \\ \n"), ("n", &3usize), ("args", &Json(&[("dur", &1.5f64)]))])
             .write(&mut text);
-        assert_eq!(text, r#"{"name":"a \"b\" \\  ","n":3,"args":{"dur":1.5}}"#);
+        assert_eq!(text, r#"{"name":"a \"b\" \\  ","n":3,"args":{"dur":1.500}}"#);
     }
 }
