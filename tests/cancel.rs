@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow::{Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -13,7 +14,7 @@ use raptors::array::{Array, Donation, Leaf, Memory};
 use raptors::eval::{OutMemory, eval_into};
 use raptors::runtime::team;
 use raptors::runtime::watch::{Watch, catch, checkpoint};
-use raptors::{CancelToken, DType, Error, Options, Shape, lazy};
+use raptors::{CancelToken, DType, Error, Options, Order, Shape, lazy};
 
 /// Work of several seconds and little memory, of one kernel.
 fn long() -> Array {
@@ -45,6 +46,28 @@ fn a_cancelled_evaluation_ends_with_an_error_and_the_next_is_right() {
     // It stays cancelled, in its scopes alone.
     assert!(matches!(token.scope(|| (lazy(&[1.0f32]) + 1.0).eval()), Err(Error::Cancelled(_))));
     assert_eq!((lazy(&[1.0f32]) + 1.0).eval().unwrap().as_slice::<f32>(), Some(&[2.0][..]));
+}
+
+#[test]
+fn a_sort_of_one_row_is_stopped_inside_it() {
+    let mut state = 88_172_645_463_325_252u64;
+    let random = (0..1 << 24).map(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as i64
+    });
+    let x = lazy(random.collect::<Vec<i64>>());
+    let options = Options { threads: NonZeroUsize::new(1), ..Options::default() };
+    for y in [x.sort(-1, Order::Ascending), x.argsort(-1, Order::Ascending)] {
+        let fastest = (0..4).map(|_| {
+            let token = CancelToken::new();
+            let (result, time) = cancelling(&token, || token.scope(|| y.eval_with(&options)));
+            assert!(result.is_err(), "it took less than the moment before it was cancelled");
+            time
+        });
+        assert!(fastest.min().unwrap() < Duration::from_millis(100));
+    }
 }
 
 #[test]

@@ -97,6 +97,9 @@ fn share(
     team::try_run(parts, &|part| f(part * count / parts..(part + 1) * count / parts))
 }
 
+/// Elements that a thread goes over between two places where it may stop.
+const PIECE: usize = 1 << 20;
+
 /// An address that parts of a step share.
 #[derive(Clone, Copy)]
 struct Base(*mut u8);

@@ -10,7 +10,10 @@ use std::ops::Range;
 
 use super::sort_key::Word;
 use crate::runtime::level::Level;
+use crate::runtime::watch;
 
+/// Keys between two places where a sort may stop.
+const PIECE: usize = 1 << 20;
 /// Most digits of a key.
 const DIGITS: usize = 6;
 /// Most bits of a digit.
@@ -47,8 +50,11 @@ fn sort_by_counts<W: Word>(keys: &mut [W], scratch: &mut [W]) -> bool {
     let (_, counts, _) = unsafe { scratch.align_to_mut::<u32>() };
     let Some(counts) = counts.get_mut(..1 << W::BITS) else { return false };
     counts.fill(0);
-    for &key in keys.iter() {
-        counts[key.digit(0, W::BITS)] += 1;
+    for piece in keys.chunks(PIECE) {
+        watch::checkpoint(0, 1);
+        for &key in piece {
+            counts[key.digit(0, W::BITS)] += 1;
+        }
     }
     let mut rest = keys;
     for (value, &count) in counts.iter().enumerate() {
@@ -86,9 +92,12 @@ fn sort_by_bits<W: Word>(keys: &mut [W], scratch: &mut [W], bits: Range<u32>) {
     let low = |pass: usize| bits.start + pass as u32 * width;
     let width_of = |pass: usize| width.min(bits.end - low(pass));
     let mut counts = [[0u32; 1 << DIGIT_BITS]; DIGITS];
-    for &key in keys.iter() {
-        for (pass, counts) in counts[..passes].iter_mut().enumerate() {
-            counts[key.digit(low(pass), width_of(pass))] += 1;
+    for piece in keys.chunks(PIECE) {
+        watch::checkpoint(0, 1);
+        for &key in piece {
+            for (pass, counts) in counts[..passes].iter_mut().enumerate() {
+                counts[key.digit(low(pass), width_of(pass))] += 1;
+            }
         }
     }
     let len = keys.len();
@@ -103,10 +112,13 @@ fn sort_by_bits<W: Word>(keys: &mut [W], scratch: &mut [W], bits: Range<u32>) {
         for count in counts.iter_mut() {
             start += std::mem::replace(count, start);
         }
-        for &key in from.iter() {
-            let place = &mut counts[key.digit(low, width)];
-            to[*place as usize] = key;
-            *place += 1;
+        for piece in from.chunks(PIECE) {
+            watch::checkpoint(pass, passes);
+            for &key in piece {
+                let place = &mut counts[key.digit(low, width)];
+                to[*place as usize] = key;
+                *place += 1;
+            }
         }
         (from, to) = (to, from);
         swapped = !swapped;

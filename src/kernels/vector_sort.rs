@@ -12,6 +12,7 @@ pub(crate) mod avx2;
 pub(crate) mod avx512;
 
 use super::sort_key::SortWords;
+use crate::runtime::watch;
 
 /// A vector of unsigned integers.
 ///
@@ -184,6 +185,16 @@ unsafe fn partition<V: Keys>(from: *const V::Key, to: *mut V::Key, count: usize,
     }
 }
 
+/// A place where a sort may stop, before a partition of `count` keys.
+#[inline(always)]
+fn may_stop(count: usize) {
+    /// Keys that are partitioned in some tens of microseconds.
+    const MANY: usize = 1 << 16;
+    if count > MANY {
+        watch::checkpoint(0, 1);
+    }
+}
+
 /// Where the keys are, and where they are to be in the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Goal {
@@ -229,6 +240,7 @@ unsafe fn quicksort<V: Keys>(
                 return;
             }
             depth -= 1;
+            may_stop(count);
             let pivot = pivot::<V>(here, count);
             let low = partition::<V>(here, other, count, pivot);
             goal = if goal == Goal::Here { Goal::Other } else { Goal::Here };
@@ -271,6 +283,7 @@ unsafe fn quickselect<V: Keys>(keys: *mut V::Key, scratch: *mut V::Key, count: u
                 break;
             }
             depth -= 1;
+            may_stop(end - start);
             let pivot = pivot::<V>(here.add(start), end - start);
             let low = start + partition::<V>(here.add(start), other.add(start), end - start, pivot);
             (here, other) = (other, here);

@@ -3,14 +3,14 @@
 //! Rows are shared, or blocks of columns. One long row of integers is shared in two passes: the totals of its parts, then
 //! the parts, each after the total of what precedes it. A long row of floats is computed by one thread, in NumPy's order.
 
-use super::{Base, copied, is_row_major, share};
+use super::{Base, PIECE, copied, is_row_major, share};
 use crate::error::Error;
 use crate::executor::Bound;
 use crate::kernels::cumulative::{Cumulative, CumulativeKernels, cumulative};
 use crate::program::{Around, LibraryCall};
 use crate::runtime::buffer::Buffer;
 use crate::runtime::level::Level;
-use crate::runtime::team;
+use crate::runtime::{team, watch};
 
 /// # Safety
 ///
@@ -56,9 +56,14 @@ pub(super) unsafe fn run(
     }
     share(outer, len as f64 * element_ns, &|rows| {
         for row in rows {
-            let first = row * len * item;
-            // SAFETY: the row is within the elements, and no other part is given it.
-            unsafe { (kernels.row)(source.at(first), len, std::ptr::null(), target.at(first)) };
+            for start in (0..len).step_by(PIECE) {
+                watch::checkpoint(start, len);
+                let first = (row * len + start) * item;
+                // What precedes a piece is the last that was written.
+                let before = if start == 0 { std::ptr::null() } else { target.at(first - item).cast_const() };
+                // SAFETY: the row is within the elements, and no other part is given it.
+                unsafe { (kernels.row)(source.at(first), PIECE.min(len - start), before, target.at(first)) };
+            }
         }
         Ok(())
     })

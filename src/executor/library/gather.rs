@@ -8,12 +8,13 @@ use std::ops::Range;
 use raptors_ir::{IrError, Write};
 use smallvec::SmallVec;
 
-use super::{Base, copied, share};
+use super::{Base, PIECE, copied, share};
 use crate::error::Error;
 use crate::executor::Bound;
 use crate::kernels::gather::{self as kernel, OutOfBounds, Places, Positions};
 use crate::kernels::scatter::{self, Values};
 use crate::program::{LibraryCall, Spread};
+use crate::runtime::watch;
 
 /// # Safety
 ///
@@ -72,7 +73,10 @@ pub(super) unsafe fn scatter(
             let each_ns = (dims.iter().product::<usize>() / first) as f64 * call.element_ns();
             share(first, each_ns, &|range| run(range.start * each..range.end * each))
         }
-        false => run(0..lookups),
+        false => (0..lookups).step_by(PIECE).try_for_each(|start| {
+            watch::checkpoint(start, lookups);
+            run(start..lookups.min(start + PIECE))
+        }),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use raptors_ir::{IrError, Side, dispatch_dtype};
 
-use super::{Base, mistake, share};
+use super::{Base, PIECE, mistake, share};
 use crate::error::Error;
 use crate::executor::Bound;
 use crate::kernels::search;
 use crate::program::LibraryCall;
 use crate::runtime::buffer::Buffer;
-use crate::runtime::team;
+use crate::runtime::{team, watch};
 
 /// # Safety
 ///
@@ -50,9 +50,16 @@ pub(super) unsafe fn bincount(call: &LibraryCall, bound: &Bound<'_>) -> Result<(
         let index = number as isize;
         mistake(IrError::IndexOutOfRange { op: call.op.name(), index, axis: 0, len: length })
     };
+    let count = |numbers: &[i64], counts: &mut [i64]| {
+        let total = numbers.len();
+        numbers.chunks(PIECE).enumerate().try_for_each(|(piece, numbers)| {
+            watch::checkpoint(piece * PIECE, total);
+            search::count(numbers, counts)
+        })
+    };
     let parts = team::threads().min(numbers.len() / length.max(1 << 14));
     if parts < 2 || !team::worth_sharing(call.one_thread_ns()) {
-        return search::count(numbers, counts).map_err(failed);
+        return count(numbers, counts).map_err(failed);
     }
     let mut memory = Buffer::allocate(parts * length * size_of::<i64>())?;
     let tables = Base(memory.as_mut_ptr());
@@ -64,7 +71,7 @@ pub(super) unsafe fn bincount(call: &LibraryCall, bound: &Bound<'_>) -> Result<(
     };
     team::try_run(parts, &|part| {
         let range = part * numbers.len() / parts..(part + 1) * numbers.len() / parts;
-        search::count(&numbers[range], table(part)).map_err(failed)
+        count(&numbers[range], table(part)).map_err(failed)
     })?;
     for part in 0..parts {
         // SAFETY: the table of the part, filled above.
