@@ -20,6 +20,7 @@ use crate::accelerate::select::select;
 use crate::cache;
 use crate::capture::{Captured, Key};
 use crate::error::Error;
+use crate::executor::Launch;
 use crate::lower::lower;
 use crate::program::Program;
 use crate::runtime::float_control::StandardFloats;
@@ -34,6 +35,8 @@ pub(crate) struct Compiled {
     pub(crate) ledger: Ledger,
     pub(crate) passes: Vec<PassRun>,
     pub(crate) program: Program,
+    /// What the program comes down to, if it is one kernel call.
+    pub(crate) launch: Option<Launch>,
     /// Whether a run is short beside what it takes to make room for another thread.
     pub(crate) is_brief: bool,
     /// Time to make the graph of the captured nodes.
@@ -101,7 +104,7 @@ pub(crate) fn compile(
     let placed = Instant::now();
     let mut program = lower(&optimized, Level::current())?;
     select(&mut program, options.fp);
-    let is_brief = program.is_brief();
+    let (is_brief, launch) = (program.is_brief(), Launch::of(&program));
     let compiled = Arc::new(Compiled {
         captured: graph,
         options: *options,
@@ -109,6 +112,7 @@ pub(crate) fn compile(
         ledger,
         passes,
         program,
+        launch,
         is_brief,
         graph_time,
         lower_time: placed.elapsed(),

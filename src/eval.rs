@@ -103,17 +103,34 @@ impl<'a> Prepared<'a> {
         outs: &'a [Option<OutMemory>],
         options: &'a Options,
     ) -> Result<Prepared<'a>, Error> {
-        /// Nodes that are captured faster than other threads could make use of the time.
-        const FEW: usize = 32;
-        if outs.len() != arrays.len() {
-            return Err(Error::OutCount { given: outs.len(), needed: arrays.len() });
-        }
         let mut begun = Begun::new();
-        if !begun.captured.fill(arrays, FEW)? {
-            return Ok(Prepared { arrays, outs, options, begun: None });
+        let is_found = begun.find_few(arrays, outs, options)?;
+        Ok(Prepared { arrays, outs, options, begun: is_found.then(|| Box::new(begun)) })
+    }
+
+    /// Evaluates the arrays as [`run_in`](Prepared::run_in) does, if the plan is known and takes a few microseconds, on this
+    /// thread alone; else gives back what is to be run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prepared::new`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`run_in`](Prepared::run_in).
+    pub unsafe fn run_if_brief(
+        arrays: &'a [&'a Array],
+        outs: &'a [Option<OutMemory>],
+        options: &'a Options,
+        room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
+    ) -> Result<Result<Results, Prepared<'a>>, Error> {
+        let mut begun = Begun::new();
+        let is_found = begun.find_few(arrays, outs, options)?;
+        if is_found && begun.known.as_ref().is_some_and(|known| known.is_brief) {
+            // SAFETY: as for this function.
+            return unsafe { begun.run(outs, options, room) }.map(Ok);
         }
-        begun.find(outs, options)?;
-        Ok(Prepared { arrays, outs, options, begun: Some(begun) })
+        Ok(Err(Prepared { arrays, outs, options, begun: is_found.then(|| Box::new(begun)) }))
     }
 
     /// Whether the plan is known and takes a few microseconds, on this thread alone.
@@ -152,15 +169,13 @@ impl<'a> Prepared<'a> {
         room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
     ) -> Result<Results, Error> {
         let Prepared { arrays, outs, options, begun } = self;
-        let begun = match begun {
-            Some(begun) => begun,
-            None => {
-                let mut begun = Begun::new();
-                begun.captured.fill(arrays, usize::MAX)?;
-                begun.find(outs, options)?;
-                begun
-            }
-        };
+        if let Some(mut begun) = begun {
+            // SAFETY: as for this function.
+            return unsafe { begun.run(outs, options, room) };
+        }
+        let mut begun = Begun::new();
+        begun.captured.fill(arrays, usize::MAX)?;
+        begun.find(outs, options)?;
         // SAFETY: as for this function.
         unsafe { begun.run(outs, options, room) }
     }
@@ -201,7 +216,7 @@ pub(crate) fn plan<'a>(arrays: &[&'a Array], options: &Options) -> Result<Planne
     Ok(Planned { captured, compiled, cache, withdrawn })
 }
 
-/// An evaluation on its way to be run. In a box, because it is handed on a few times.
+/// An evaluation on its way to be run. It is large: what is brief is run where it was made.
 struct Begun<'a> {
     captured: Captured<'a>,
     /// The memory of results that are computed where they go.
@@ -211,15 +226,37 @@ struct Begun<'a> {
 }
 
 impl<'a> Begun<'a> {
-    fn new() -> Box<Begun<'a>> {
-        Box::new(Begun { captured: Captured::empty(), pointers: SmallVec::new(), known: None })
+    #[inline]
+    fn new() -> Begun<'a> {
+        Begun { captured: Captured::empty(), pointers: SmallVec::new(), known: None }
+    }
+
+    /// Captures the arrays and looks for the plan, unless there are many nodes; says whether there are few.
+    fn find_few(
+        &mut self,
+        arrays: &[&'a Array],
+        outs: &[Option<OutMemory>],
+        options: &Options,
+    ) -> Result<bool, Error> {
+        /// Nodes that are captured faster than other threads could make use of the time.
+        const FEW: usize = 32;
+        if outs.len() != arrays.len() {
+            return Err(Error::OutCount { given: outs.len(), needed: arrays.len() });
+        }
+        let are_few = self.captured.fill(arrays, FEW)?;
+        if are_few {
+            self.find(outs, options)?;
+        }
+        Ok(are_few)
     }
 
     /// Finds out where the results go, and looks for the plan.
     fn find(&mut self, outs: &[Option<OutMemory>], options: &Options) -> Result<(), Error> {
         let captured = &mut self.captured;
         aliasing::withdraw_donations(captured);
-        self.pointers.resize(outs.len(), None);
+        if outs.iter().any(Option::is_some) {
+            self.pointers.resize(outs.len(), None);
+        }
         for (n, out) in outs.iter().enumerate() {
             let Some(out) = out else { continue };
             aliasing::check_out(out, captured.result_type(n))?;
@@ -238,7 +275,7 @@ impl<'a> Begun<'a> {
     ///
     /// As for [`Prepared::run_in`].
     unsafe fn run(
-        self: Box<Self>,
+        &mut self,
         outs: &[Option<OutMemory>],
         options: &Options,
         room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
@@ -253,12 +290,12 @@ impl<'a> Begun<'a> {
     ///
     /// As for [`Prepared::run_in`].
     unsafe fn run_to_the_end(
-        mut self: Box<Self>,
+        &mut self,
         outs: &[Option<OutMemory>],
         options: &Options,
         room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
     ) -> Result<Results, Error> {
-        let Begun { captured, pointers, known } = &mut *self;
+        let Begun { captured, pointers, known } = self;
         let compiled = loop {
             let compiled = match known.take() {
                 Some(known) => known,
@@ -277,7 +314,7 @@ impl<'a> Begun<'a> {
         // SAFETY: leaves promise readable memory, and writable if donated; outs are checked above, and writable by this
         // function's contract.
         let outcomes = unsafe {
-            executor::run(program, &arguments, pointers, &mut |n, bytes| {
+            executor::run(program, compiled.launch.as_ref(), &arguments, pointers, &mut |n, bytes| {
                 let ty = captured.result_type(n);
                 let is_free = outs[n].is_none() && bytes == ty.shape.size() * ty.dtype.size();
                 is_free.then(|| room(n, ty)).flatten()
@@ -286,10 +323,10 @@ impl<'a> Begun<'a> {
         captured.note_computed();
         let mut evaluated = Results::with_capacity(outs.len());
         for (n, outcome) in outcomes.into_iter().enumerate() {
-            let ty = captured.result_type(n).clone();
+            let ty = captured.result_type(n);
             let out = outs[n].as_ref();
             evaluated.push(match (outcome, out) {
-                (Outcome::Buffer(buffer), None) => Evaluated::Tensor(Tensor::new(buffer, ty)),
+                (Outcome::Buffer(buffer), None) => Evaluated::Tensor(Tensor::new(buffer, ty.clone())),
                 (Outcome::Buffer(buffer), Some(out)) => {
                     // SAFETY: `out` has the result's shape and dtype, and is writable; the buffer holds the result.
                     unsafe { copy_out(buffer.as_ptr(), out) };
@@ -297,7 +334,7 @@ impl<'a> Begun<'a> {
                 }
                 (Outcome::Parameter(_), Some(_)) | (Outcome::Provided, _) => Evaluated::Out,
                 (Outcome::Parameter(parameter), None) => match &captured.inputs[parameter as usize] {
-                    Input::Leaf(leaf) => Evaluated::Donated(leaf.clone(), ty),
+                    Input::Leaf(leaf) => Evaluated::Donated(Arc::clone(leaf), ty.clone()),
                     Input::Scalar(_) | Input::Argument(_) | Input::ScalarArgument(..) => {
                         unreachable!("only a leaf is overwritten")
                     }

@@ -51,7 +51,7 @@ pub struct Function {
     /// One for each parameter of the plan.
     bindings: SmallVec<[Binding; 4]>,
     /// The scalars that are part of the plan.
-    baked: SmallVec<[(u32, Literal); 2]>,
+    baked: Vec<(u32, Literal)>,
     results: SmallVec<[Type; 1]>,
     /// The types of the arguments of [`Function::call`].
     parameters: Vec<Type>,
@@ -118,8 +118,8 @@ impl Function {
             }
         }
         let (compiled, _) = compile::compile(&captured, options)?;
-        let binding = |(input, parameter): (&Captive, &crate::capture::Binding<'_>)| match input {
-            Captive::Leaf(leaf) => Binding::Held(leaf.clone(), parameter.ty.clone()),
+        let binding = |(input, parameter): (&Captive<'_>, &crate::capture::Binding<'_>)| match input {
+            Captive::Leaf(leaf) => Binding::Held(Arc::clone(leaf), parameter.ty.clone()),
             Captive::Scalar(literal) => Binding::Value(*literal),
             Captive::Argument(number) => Binding::Memory(*number),
             Captive::ScalarArgument(number, values) => Binding::Scalar(*number, *values),
@@ -209,7 +209,7 @@ impl Function {
         };
         // SAFETY: held leaves promise readable memory and are not donated; the caller promises the rest. No memory is
         // planned to be given for results.
-        let outcomes = unsafe { executor::run(&compiled.program, &arguments, &[], room)? };
+        let outcomes = unsafe { executor::run(&compiled.program, compiled.launch.as_ref(), &arguments, &[], room)? };
         let output = |(outcome, ty): (Outcome, &Type)| match outcome {
             Outcome::Buffer(buffer) => Output::Tensor(Tensor::new(buffer, ty.clone())),
             Outcome::Parameter(parameter) => match self.bindings[parameter as usize] {
