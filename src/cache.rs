@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use crate::capture::Key;
+use crate::array::Array;
+use crate::capture::{Key, Matched, Pattern};
 use crate::compile::Compiled;
 
 /// The most plans kept.
@@ -83,22 +84,39 @@ struct AtHand {
 struct Recent {
     key: Arc<Key>,
     plan: Arc<Compiled>,
+    /// What graphs look like that it serves, if it is brief and they have a few nodes.
+    pattern: Option<Pattern>,
     /// Whether it was used since it was dated.
     is_undated: bool,
 }
 
 impl AtHand {
-    fn find(&mut self, key: &Key) -> Option<Arc<Compiled>> {
+    /// Forgets the plans if the cache was cleared.
+    #[inline]
+    fn renew(&mut self) {
         let cleared = CLEARED.load(Relaxed);
         if self.cleared != cleared {
             self.plans.clear();
             self.cleared = cleared;
         }
+    }
+
+    fn find(&mut self, key: &Key) -> Option<Arc<Compiled>> {
+        self.renew();
         let n = self.plans.iter().position(|recent| *recent.key == *key)?;
-        self.plans[..=n].rotate_right(1);
+        Some(self.take(n))
+    }
+
+    /// The n-th plan, which is used.
+    #[inline]
+    fn take(&mut self, n: usize) -> Arc<Compiled> {
+        if n > 0 {
+            self.plans[..=n].rotate_right(1);
+        }
         let recent = &mut self.plans[0];
         recent.is_undated = true;
-        Some(recent.plan.clone())
+        HITS.fetch_add(1, Relaxed);
+        recent.plan.clone()
     }
 
     /// Dates the plans that were used.
@@ -111,7 +129,7 @@ impl AtHand {
 
     /// Looks a plan up that is not at hand, and has it at hand from now on.
     #[cold]
-    fn fetch(&mut self, key: &Key) -> Option<Arc<Compiled>> {
+    fn fetch(&mut self, key: &Key, pattern: impl FnOnce() -> Option<Pattern>) -> Option<Arc<Compiled>> {
         let mut plans = plans();
         let found = plans.as_mut().and_then(|plans| {
             self.date(plans);
@@ -122,23 +140,34 @@ impl AtHand {
         if self.plans.len() == MOST_AT_HAND {
             self.plans.pop();
         }
-        self.plans.insert(0, Recent { key, plan: plan.clone(), is_undated: false });
+        let pattern = if plan.is_brief { pattern() } else { None };
+        self.plans.insert(0, Recent { key, plan: plan.clone(), pattern, is_undated: false });
+        HITS.fetch_add(1, Relaxed);
         Some(plan)
     }
 }
 
-/// The plan for `key`, if it has been compiled before.
-pub(crate) fn get(key: &Key) -> Option<Arc<Compiled>> {
+/// The plan at hand for `arrays` under the usual options, if it is brief, with what they give it.
+pub(crate) fn at_hand<'a>(arrays: &[&'a Array]) -> Option<(Matched<'a>, Arc<Compiled>)> {
     let found = AT_HAND.try_with(|at_hand| {
         let mut at_hand = at_hand.borrow_mut();
-        at_hand.find(key).or_else(|| at_hand.fetch(key))
+        at_hand.renew();
+        let mut recent = at_hand.plans.iter().enumerate();
+        let (n, matched) =
+            recent.find_map(|(n, recent)| Some((n, recent.pattern.as_ref()?.matches(arrays)?)))?;
+        Some((matched, at_hand.take(n)))
+    });
+    found.ok().flatten()
+}
+
+/// The plan for `key`, if it has been compiled before; `pattern` says what it serves.
+pub(crate) fn get(key: &Key, pattern: impl FnOnce() -> Option<Pattern>) -> Option<Arc<Compiled>> {
+    let found = AT_HAND.try_with(|at_hand| {
+        let mut at_hand = at_hand.borrow_mut();
+        at_hand.find(key).or_else(|| at_hand.fetch(key, pattern))
     });
     // A thread that ends has nothing at hand.
-    let found = found.unwrap_or_else(|_| plans().as_mut()?.date(key).map(|(_, plan)| plan));
-    if found.is_some() {
-        HITS.fetch_add(1, Relaxed);
-    }
-    found
+    found.unwrap_or_else(|_| plans().as_mut()?.date(key).map(|(_, plan)| plan))
 }
 
 /// Keeps the plan for `key`.

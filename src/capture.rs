@@ -6,6 +6,7 @@
 //! arguments of a traced function are inputs as leaves and scalars are, so that its plan is the one `eval` would find.
 
 mod key;
+mod pattern;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,13 +25,15 @@ use crate::executor::Argument;
 use crate::{recomputed, source};
 
 pub(crate) use key::Key;
+pub(crate) use pattern::{Matched, Pattern};
 
 /// What a parameter of the plan is at this evaluation.
 #[derive(Clone, Debug)]
 pub(crate) enum Input<'a> {
     /// Held where its memory may be overwritten, so that its holders can be counted; else the node holds it.
     Leaf(Cow<'a, Arc<Leaf>>),
-    Scalar(Literal),
+    /// One that is none of the values that rules look for where it is used.
+    Scalar(Literal, RuleValues),
     /// The argument of this number of a function.
     Argument(u32),
     /// The scalar argument of this number of a function.
@@ -277,8 +280,12 @@ impl<'a> Captured<'a> {
                 };
                 parameter = self.input(Input::Leaf(leaf), layout, &node.ty, donated);
             }
-            (None, Kind::Scalar(literal)) if !RuleValues::of(node.ty.dtype, user).contain(*literal) => {
-                parameter = self.input(Input::Scalar(*literal), Layout::Scalar, &node.ty, false);
+            (None, Kind::Scalar(literal)) => {
+                let values = RuleValues::of(node.ty.dtype, user);
+                if !values.contain(*literal) {
+                    let input = Input::Scalar(*literal, values);
+                    parameter = self.input(input, Layout::Scalar, &node.ty, false);
+                }
             }
             (None, Kind::Invalid(error)) => return Err(Error::clone(error)),
             (None, Kind::Placeholder(_)) if self.arguments == Arguments::Refused => {
@@ -299,7 +306,7 @@ impl<'a> Captured<'a> {
                     }
                 }
             },
-            (None, Kind::Scalar(_) | Kind::Op(_) | Kind::Leaf(_)) => {
+            (None, Kind::Op(_) | Kind::Leaf(_)) => {
                 for operand in &node.operands {
                     let number = self.number_of(&operand.node);
                     self.operands.push(number);
@@ -361,7 +368,8 @@ impl<'a> Captured<'a> {
     pub(crate) fn graph(&self) -> Graph {
         let mut graph = Graph::new("eval");
         // Parameters come first, so that their numbers in the text are those of the plan.
-        let sources = self.steps.iter().filter(|step| step.parameter().is_some()).map(|step| step.node.source);
+        let sources =
+            self.steps.iter().filter(|step| step.parameter().is_some()).map(|step| step.node.source);
         let parameters: Vec<NodeId> = self
             .parameters
             .iter()
@@ -431,7 +439,7 @@ impl<'a> Captured<'a> {
             .iter()
             .map(|input| match input {
                 Input::Leaf(leaf) => Argument::Memory(leaf.memory.pointer()),
-                Input::Scalar(literal) => Argument::Scalar(*literal),
+                Input::Scalar(literal, _) => Argument::Scalar(*literal),
                 Input::Argument(_) | Input::ScalarArgument(..) => {
                     unreachable!("a function binds its arguments itself")
                 }

@@ -77,7 +77,7 @@ pub(crate) fn known(captured: &Captured<'_>, options: &Options) -> Result<Arc<Co
     const LONGEST_SPARE: usize = 512;
     let mut key = SPARE.try_with(Cell::take).unwrap_or_default();
     captured.write_key(options, &mut key);
-    let Some(known) = cache::get(&key) else { return Err(key) };
+    let Some(known) = cache::get(&key, || captured.pattern(options)) else { return Err(key) };
     if key.len() <= LONGEST_SPARE {
         // A thread that ends keeps nothing.
         let _ = SPARE.try_with(|spare| spare.set(key));

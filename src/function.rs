@@ -120,7 +120,7 @@ impl Function {
         let (compiled, _) = compile::compile(&captured, options)?;
         let binding = |(input, parameter): (&Captive<'_>, &crate::capture::Binding<'_>)| match input {
             Captive::Leaf(leaf) => Binding::Held(Arc::clone(leaf), parameter.ty.clone()),
-            Captive::Scalar(literal) => Binding::Value(*literal),
+            Captive::Scalar(literal, _) => Binding::Value(*literal),
             Captive::Argument(number) => Binding::Memory(*number),
             Captive::ScalarArgument(number, values) => Binding::Scalar(*number, *values),
         };
@@ -209,7 +209,8 @@ impl Function {
         };
         // SAFETY: held leaves promise readable memory and are not donated; the caller promises the rest. No memory is
         // planned to be given for results.
-        let outcomes = unsafe { executor::run(&compiled.program, compiled.launch.as_ref(), &arguments, &[], room)? };
+        let outcomes =
+            unsafe { executor::run(&compiled.program, compiled.launch.as_ref(), &arguments, &[], room)? };
         let output = |(outcome, ty): (Outcome, &Type)| match outcome {
             Outcome::Buffer(buffer) => Output::Tensor(Tensor::new(buffer, ty.clone())),
             Outcome::Parameter(parameter) => match self.bindings[parameter as usize] {

@@ -6,10 +6,10 @@
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
-use raptors::{DType, Shape};
 use raptors::array::{Donation, Leaf, Memory};
 use raptors::ir::{Source, Strides};
 use raptors::ops::{self, Weak};
+use raptors::{DType, Shape};
 
 use crate::array::Array;
 use crate::compile::scalar::Scalar;

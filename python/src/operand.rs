@@ -120,7 +120,8 @@ pub(crate) fn operand<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Option<Argum
         return integer(number).map(|number| Some(Argument::Number(number)));
     }
     if let Some(view) = numpy::view(OP, object)? {
-        return lazy::borrow(object, &view, source::here(object.py())).map(|array| Some(Argument::Made(array)));
+        return lazy::borrow(object, &view, source::here(object.py()))
+            .map(|array| Some(Argument::Made(array)));
     }
     other_operand(object)
 }

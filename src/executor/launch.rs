@@ -146,7 +146,8 @@ impl Launch {
                 streams.push(StreamArgs { base: address(&stream.at), row_stride: stream.row_stride });
             }
             let (rows, lanes) = (self.rows, self.lanes);
-            let args = KernelArgs { rows, lanes, position: 0, pool: pool.as_ptr(), streams: streams.as_ptr() };
+            let args =
+                KernelArgs { rows, lanes, position: 0, pool: pool.as_ptr(), streams: streams.as_ptr() };
             // SAFETY: all elements of the nest are within each operand, as the caller promises. What is written is at the
             // elements that are read, or elsewhere; the pool has what the program was selected with.
             unsafe { kernel.call(&args) };

@@ -1,10 +1,11 @@
-"""What an evaluation costs beside its arithmetic, from Python: short arrays against NumPy, and the stages of one call.
+"""What an evaluation costs beside its arithmetic, from Python: short arrays against NumPy, and stages.
 
     python tests/bench/fixed_cost.py            # both tables
     python tests/bench/fixed_cost.py --check    # also exit 1 where raptors is slower than NumPy
 
-Both sides run in turns, in batches of some hundred microseconds; a figure is the fastest batch's time per call, which
-another process on the machine cannot make shorter. `ratio` is NumPy's time by ours: above 1, raptors is faster.
+Both sides run in turns, in batches of some hundred microseconds; a figure is the fastest batch's time per
+call, which another process on the machine cannot make shorter. `ratio` is NumPy's time by ours: above 1,
+raptors is faster.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def fastest(statements: list[str], scope: dict[str, object], batches: int) -> li
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--batches", type=int, default=200)
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
