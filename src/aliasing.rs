@@ -257,7 +257,7 @@ fn input_extent(captured: &Captured<'_>, n: usize) -> Option<Extent> {
             Some(Extent::new(leaf.memory.pointer(), &ty.shape, &leaf.strides, ty.dtype.size()))
         }
         // A function looks at the memory of its arguments itself.
-        Input::Scalar(_) | Input::Argument(_) | Input::ScalarArgument(..) => None,
+        Input::Scalar(..) | Input::Argument(_) | Input::ScalarArgument(..) => None,
     }
 }
 

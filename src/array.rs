@@ -3,8 +3,8 @@
 //! An [`Array`] is an op, its operands, its dtype and shape, and where it was written; making one computes nothing.
 //! Nodes are immutable and shared. A leaf borrows or owns memory; `cache` turns a computed node into a leaf.
 
-use std::any::Any;
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
@@ -16,11 +16,55 @@ use crate::error::{Error, OperandNote};
 /// Memory that leaves read: an address, and what keeps it alive.
 pub struct Memory {
     pointer: *mut u8,
-    _owner: Box<dyn Any + Send + Sync>,
+    _owner: Owner,
+}
+
+/// A value that is there for its drop, in place where it fits: a leaf is made for each array that is wrapped.
+struct Owner {
+    space: MaybeUninit<Space>,
+    /// Drops what is in the space.
+    drop: unsafe fn(*mut Space),
+}
+
+type Space = [*mut (); 2];
+
+impl Owner {
+    #[inline]
+    fn new<T: Send + Sync + 'static>(owner: T) -> Owner {
+        let fits = size_of::<T>() <= size_of::<Space>() && align_of::<T>() <= align_of::<Space>();
+        // SAFETY: it fits, or its box does.
+        unsafe { if fits { Owner::in_place(owner) } else { Owner::in_place(Box::new(owner)) } }
+    }
+
+    /// # Safety
+    ///
+    /// The space has the size and alignment for a `T`.
+    #[inline]
+    unsafe fn in_place<T>(owner: T) -> Owner {
+        /// # Safety
+        ///
+        /// There is a `T`, which nothing uses afterwards.
+        unsafe fn drop_as<T>(space: *mut Space) {
+            // SAFETY: as for this function.
+            unsafe { space.cast::<T>().drop_in_place() }
+        }
+        let mut space = MaybeUninit::<Space>::uninit();
+        // SAFETY: as for this function.
+        unsafe { space.as_mut_ptr().cast::<T>().write(owner) };
+        Owner { space, drop: drop_as::<T> }
+    }
+}
+
+impl Drop for Owner {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the function is the one for what was put there, and this is the owner's end.
+        unsafe { (self.drop)(self.space.as_mut_ptr()) }
+    }
 }
 
 // SAFETY: the address is only read and written by evaluations, under the promise made to `Memory::new`; the owner is
-// Send and Sync itself.
+// Send and Sync itself, or `Owner::new` would not take it.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
@@ -32,11 +76,13 @@ impl Memory {
     ///
     /// While `owner` lives and an evaluation runs, the memory is readable wherever the leaves made from it reach, and
     /// writable if they are donated; nothing else writes what an evaluation reads.
-    pub unsafe fn new(pointer: *mut u8, owner: Box<dyn Any + Send + Sync>) -> Memory {
-        Memory { pointer, _owner: owner }
+    #[inline]
+    pub unsafe fn new(pointer: *mut u8, owner: impl Send + Sync + 'static) -> Memory {
+        Memory { pointer, _owner: Owner::new(owner) }
     }
 
     /// The address of the first element.
+    #[inline]
     pub fn pointer(&self) -> *mut u8 {
         self.pointer
     }
@@ -75,6 +121,7 @@ pub struct Leaf {
 
 impl Leaf {
     /// A leaf over `memory`.
+    #[inline]
     pub fn new(memory: Memory, strides: Strides, swapped: bool, donation: Donation) -> Leaf {
         Leaf { memory, strides, swapped, donation, consumed: AtomicBool::new(false) }
     }
@@ -225,12 +272,14 @@ pub struct Array {
 }
 
 impl Array {
+    #[inline]
     pub(crate) fn new(kind: Kind, operands: SmallVec<[Array; 2]>, ty: Type, source: Option<Source>) -> Array {
         let (value, computed) = (OnceLock::new(), AtomicBool::new(false));
         Array { node: Arc::new(Node { kind, operands, ty, source, value, computed }) }
     }
 
     /// An array over memory; `strides` of the leaf has an entry per dimension.
+    #[inline]
     pub fn from_leaf(leaf: Leaf, dtype: DType, shape: Shape, source: Option<Source>) -> Array {
         Array::new(Kind::Leaf(Arc::new(leaf)), SmallVec::new(), Type { dtype, shape }, source)
     }

@@ -1,15 +1,20 @@
 //! The plan cache: compiled programs by everything they depend on.
 //!
 //! A lookup compares whole keys, so no two structures are ever confused. The plan that was used longest ago leaves when
-//! there are too many, or when all together take too much memory.
+//! there are too many, or when all together take too much memory. Each thread has the plans that it used last at hand,
+//! which it finds without a hash and without the lock.
 //!
-//! Limits: what a plan takes is estimated from the number of its nodes.
+//! Limits: what a plan takes is estimated from the number of its nodes. A plan that a thread has at hand is dated when the
+//! thread looks for another one, and stays there when it leaves the cache.
 
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use crate::capture::Key;
+use crate::array::Array;
+use crate::capture::{Key, Matched, Pattern};
 use crate::compile::Compiled;
 
 /// The most plans kept.
@@ -40,7 +45,6 @@ struct Plans {
     bytes: usize,
     /// Counts uses; dates them.
     clock: u64,
-    hits: u64,
     misses: u64,
 }
 
@@ -57,28 +61,138 @@ fn plans() -> MutexGuard<'static, Option<Plans>> {
     PLANS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The plan for `key`, if it has been compiled before.
-pub(crate) fn get(key: &Key) -> Option<Arc<Compiled>> {
-    let mut plans = plans();
-    let plans = plans.as_mut()?;
-    let entry = plans.by_key.get_mut(key)?;
-    plans.clock += 1;
-    plans.hits += 1;
-    entry.used = plans.clock;
-    Some(entry.plan.clone())
+/// Plans that each thread has at hand.
+const MOST_AT_HAND: usize = 4;
+
+thread_local! {
+    static AT_HAND: RefCell<AtHand> = const { RefCell::new(AtHand { cleared: 0, plans: Vec::new() }) };
+}
+
+/// How often the cache was cleared.
+static CLEARED: AtomicU64 = AtomicU64::new(0);
+
+/// How often a plan was there, since the cache was cleared.
+static HITS: AtomicU64 = AtomicU64::new(0);
+
+/// The plans that a thread used last, the last one first.
+struct AtHand {
+    /// What [`CLEARED`] was when they were found.
+    cleared: u64,
+    plans: Vec<Recent>,
+}
+
+struct Recent {
+    key: Arc<Key>,
+    plan: Arc<Compiled>,
+    /// What graphs look like that it serves, if it is brief and they have a few nodes.
+    pattern: Option<Pattern>,
+    /// Whether it was used since it was dated.
+    is_undated: bool,
+}
+
+impl AtHand {
+    /// Forgets the plans if the cache was cleared.
+    #[inline]
+    fn renew(&mut self) {
+        let cleared = CLEARED.load(Relaxed);
+        if self.cleared != cleared {
+            self.plans.clear();
+            self.cleared = cleared;
+        }
+    }
+
+    fn find(&mut self, key: &Key) -> Option<Arc<Compiled>> {
+        self.renew();
+        let n = self.plans.iter().position(|recent| *recent.key == *key)?;
+        Some(self.take(n))
+    }
+
+    /// The n-th plan, which is used.
+    #[inline]
+    fn take(&mut self, n: usize) -> Arc<Compiled> {
+        if n > 0 {
+            self.plans[..=n].rotate_right(1);
+        }
+        let recent = &mut self.plans[0];
+        recent.is_undated = true;
+        HITS.fetch_add(1, Relaxed);
+        recent.plan.clone()
+    }
+
+    /// Dates the plans that were used.
+    fn date(&mut self, plans: &mut Plans) {
+        for recent in self.plans.iter_mut().rev().filter(|recent| recent.is_undated) {
+            recent.is_undated = false;
+            plans.date(&recent.key);
+        }
+    }
+
+    /// Looks a plan up that is not at hand, and has it at hand from now on.
+    #[cold]
+    fn fetch(&mut self, key: &Key, pattern: impl FnOnce() -> Option<Pattern>) -> Option<Arc<Compiled>> {
+        let mut plans = plans();
+        let found = plans.as_mut().and_then(|plans| {
+            self.date(plans);
+            plans.date(key)
+        });
+        drop(plans);
+        let (key, plan) = found?;
+        if self.plans.len() == MOST_AT_HAND {
+            self.plans.pop();
+        }
+        let pattern = if plan.is_brief { pattern() } else { None };
+        self.plans.insert(0, Recent { key, plan: plan.clone(), pattern, is_undated: false });
+        HITS.fetch_add(1, Relaxed);
+        Some(plan)
+    }
+}
+
+/// The plan at hand for `arrays` under the usual options, if it is brief, with what they give it.
+pub(crate) fn at_hand<'a>(arrays: &[&'a Array]) -> Option<(Matched<'a>, Arc<Compiled>)> {
+    let found = AT_HAND.try_with(|at_hand| {
+        let mut at_hand = at_hand.borrow_mut();
+        at_hand.renew();
+        let mut recent = at_hand.plans.iter().enumerate();
+        let (n, matched) =
+            recent.find_map(|(n, recent)| Some((n, recent.pattern.as_ref()?.matches(arrays)?)))?;
+        Some((matched, at_hand.take(n)))
+    });
+    found.ok().flatten()
+}
+
+/// The plan for `key`, if it has been compiled before; `pattern` says what it serves.
+pub(crate) fn get(key: &Key, pattern: impl FnOnce() -> Option<Pattern>) -> Option<Arc<Compiled>> {
+    let found = AT_HAND.try_with(|at_hand| {
+        let mut at_hand = at_hand.borrow_mut();
+        at_hand.find(key).or_else(|| at_hand.fetch(key, pattern))
+    });
+    // A thread that ends has nothing at hand.
+    found.unwrap_or_else(|_| plans().as_mut()?.date(key).map(|(_, plan)| plan))
 }
 
 /// Keeps the plan for `key`.
 pub(crate) fn insert(key: Key, plan: Arc<Compiled>) {
     let bytes = key.len() + plan.bytes();
     let mut plans = plans();
-    let evicted = plans.get_or_insert_default().insert(Arc::new(key), plan, bytes);
+    let all = plans.get_or_insert_default();
+    let _ = AT_HAND.try_with(|at_hand| at_hand.borrow_mut().date(all));
+    let evicted = all.insert(Arc::new(key), plan, bytes);
     drop(plans);
     // What goes is freed when the lock is free again.
     drop(evicted);
 }
 
 impl Plans {
+    /// Dates a plan as used now.
+    fn date(&mut self, key: &Key) -> Option<(Arc<Key>, Arc<Compiled>)> {
+        let (key, _) = self.by_key.get_key_value(key)?;
+        let key = key.clone();
+        let entry = self.by_key.get_mut(&key)?;
+        self.clock += 1;
+        entry.used = self.clock;
+        Some((key, entry.plan.clone()))
+    }
+
     /// Keeps a plan, and gives up those that are too much.
     fn insert(&mut self, key: Arc<Key>, plan: Arc<Compiled>, bytes: usize) -> Vec<Entry> {
         self.clock += 1;
@@ -99,8 +213,9 @@ impl Plans {
 
 /// Every plan, the one used longest ago first.
 pub(crate) fn all() -> Vec<Arc<Compiled>> {
-    let plans = plans();
-    let Some(plans) = plans.as_ref() else { return Vec::new() };
+    let mut plans = plans();
+    let Some(plans) = plans.as_mut() else { return Vec::new() };
+    let _ = AT_HAND.try_with(|at_hand| at_hand.borrow_mut().date(plans));
     let mut entries: Vec<&Entry> = plans.by_key.values().collect();
     entries.sort_unstable_by_key(|entry| entry.used);
     entries.into_iter().map(|entry| entry.plan.clone()).collect()
@@ -111,13 +226,17 @@ pub fn info() -> CacheInfo {
     let bounds = CacheInfo { limit: MOST_PLANS, limit_bytes: MOST_BYTES, ..CacheInfo::default() };
     match plans().as_ref() {
         None => bounds,
-        Some(Plans { by_key, bytes, hits, misses, .. }) => {
-            CacheInfo { hits: *hits, misses: *misses, entries: by_key.len(), bytes: *bytes, ..bounds }
+        Some(Plans { by_key, bytes, misses, .. }) => {
+            let hits = HITS.load(Relaxed);
+            CacheInfo { hits, misses: *misses, entries: by_key.len(), bytes: *bytes, ..bounds }
         }
     }
 }
 
 /// Forgets every plan, and starts the figures again.
 pub fn clear() {
-    drop(plans().take());
+    let all = plans().take();
+    CLEARED.fetch_add(1, Relaxed);
+    HITS.store(0, Relaxed);
+    drop(all);
 }

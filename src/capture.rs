@@ -5,7 +5,10 @@
 //! results go, and the options. It holds no data and no scalar value, but for the few values that rules look for. The
 //! arguments of a traced function are inputs as leaves and scalars are, so that its plan is the one `eval` would find.
 
-use std::hash::{Hash, Hasher};
+mod key;
+mod pattern;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -13,7 +16,6 @@ use raptors_ir::{
     DType, Destination, ElementwiseOp, Encoding, Graph, Layout, Literal, NodeId, Op, Output, Parameter,
     Source, Type,
 };
-use raptors_passes::Options;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -22,11 +24,16 @@ use crate::error::Error;
 use crate::executor::Argument;
 use crate::{recomputed, source};
 
+pub(crate) use key::Key;
+pub(crate) use pattern::{Matched, Pattern};
+
 /// What a parameter of the plan is at this evaluation.
 #[derive(Clone, Debug)]
-pub(crate) enum Input {
-    Leaf(Arc<Leaf>),
-    Scalar(Literal),
+pub(crate) enum Input<'a> {
+    /// Held where its memory may be overwritten, so that its holders can be counted; else the node holds it.
+    Leaf(Cow<'a, Arc<Leaf>>),
+    /// One that is none of the values that rules look for where it is used.
+    Scalar(Literal, RuleValues),
     /// The argument of this number of a function.
     Argument(u32),
     /// The scalar argument of this number of a function.
@@ -90,15 +97,25 @@ pub(crate) struct Binding<'a> {
 /// A numbered node: how it is computed, from which numbers.
 struct Step<'a> {
     node: &'a Node,
-    operands: SmallVec<[u32; 3]>,
-    /// The parameter that stands for the node, if it is an input.
-    parameter: Option<u32>,
+    /// The first of its operands in [`Captured::operands`].
+    first: u32,
+    /// How many it has.
+    count: u32,
+    /// The parameter that stands for the node, or [`NO_PARAMETER`] where it is no input.
+    parameter: u32,
 }
 
+const NO_PARAMETER: u32 = u32::MAX;
+
 impl Step<'_> {
+    /// The parameter that stands for the node, if it is an input.
+    fn parameter(&self) -> Option<u32> {
+        (self.parameter != NO_PARAMETER).then_some(self.parameter)
+    }
+
     /// The op, unless the node is an input.
     fn op(&self) -> Option<&Op> {
-        match (self.parameter, &self.node.kind) {
+        match (self.parameter(), &self.node.kind) {
             (None, Kind::Op(op)) => Some(op),
             (Some(_), _)
             | (None, Kind::Leaf(_) | Kind::Scalar(_) | Kind::Placeholder(_) | Kind::Invalid(_)) => None,
@@ -108,13 +125,15 @@ impl Step<'_> {
 
 /// The nodes under some results, numbered.
 pub(crate) struct Captured<'a> {
-    steps: SmallVec<[Step<'a>; 6]>,
+    steps: SmallVec<[Step<'a>; 8]>,
+    /// The operands of all steps, in their order.
+    operands: SmallVec<[u32; 16]>,
     results: SmallVec<[u32; 2]>,
-    pub(crate) inputs: SmallVec<[Input; 4]>,
+    pub(crate) inputs: SmallVec<[Input<'a>; 4]>,
     parameters: SmallVec<[Binding<'a>; 4]>,
     destinations: SmallVec<[Destination; 2]>,
     /// The scalar arguments of a function that are part of its graph, with the values they have there.
-    pub(crate) baked: SmallVec<[(u32, Literal); 2]>,
+    pub(crate) baked: Vec<(u32, Literal)>,
     arguments: Arguments,
     /// Each node's number, once there are [`LOOK_THROUGH`] of them.
     numbers: FxHashMap<*const Node, u32>,
@@ -156,14 +175,16 @@ impl<'a> Captured<'a> {
     }
 
     /// Nothing yet.
+    #[inline]
     pub(crate) fn empty() -> Captured<'a> {
         Captured {
             steps: SmallVec::new(),
+            operands: SmallVec::new(),
             results: SmallVec::new(),
             inputs: SmallVec::new(),
             parameters: SmallVec::new(),
             destinations: SmallVec::new(),
-            baked: SmallVec::new(),
+            baked: Vec::new(),
             arguments: Arguments::Refused,
             numbers: FxHashMap::default(),
         }
@@ -176,37 +197,60 @@ impl<'a> Captured<'a> {
     ///
     /// As [`Captured::new`].
     pub(crate) fn fill(&mut self, results: &[&'a Array], most: usize) -> Result<bool, Error> {
+        // Nodes with operands that are under way: a node, and the operand to look at when its turn comes again.
         let mut stack: SmallVec<[(&'a Node, usize); 16]> = SmallVec::new();
         for result in results {
-            stack.push((&result.node, 0));
-            while let Some((node, next)) = stack.pop() {
-                // A node whose operands are under way has no number yet.
-                if next == 0 && self.find(node).is_some() {
-                    continue;
-                }
-                if self.steps.len() + stack.len() >= most {
+            let root: &'a Node = &result.node;
+            if self.find(root).is_none() {
+                if self.steps.len() >= most {
                     return Ok(false);
                 }
-                let is_input = next == 0 && node.leaf().is_some();
-                match node.operands.get(next) {
-                    Some(operand) if !is_input => {
-                        stack.push((node, next + 1));
-                        stack.push((&operand.node, 0));
+                let (mut node, mut next) = (root, 0);
+                loop {
+                    match node.operands.get(next) {
+                        Some(operand) if next > 0 || node.leaf().is_none() => {
+                            let operand: &'a Node = &operand.node;
+                            next += 1;
+                            // A node whose operands are under way has no number yet.
+                            if self.find(operand).is_some() {
+                                continue;
+                            }
+                            if self.steps.len() + stack.len() + 1 >= most {
+                                return Ok(false);
+                            }
+                            if operand.operands.is_empty() {
+                                self.number(operand, Some(node))?;
+                            } else {
+                                stack.push((node, next));
+                                (node, next) = (operand, 0);
+                            }
+                        }
+                        _ => {
+                            self.number(node, stack.last().map(|&(user, _)| user))?;
+                            match stack.pop() {
+                                Some(user) => (node, next) = user,
+                                None => break,
+                            }
+                        }
                     }
-                    _ => self.number(node, stack.last().map(|&(user, _)| user))?,
                 }
             }
-            let number = self.number_of(&result.node);
+            let number = self.number_of(root);
             self.results.push(number);
             self.destinations.push(Destination::Fresh);
         }
         Ok(true)
     }
 
+    /// The numbers of a step's operands.
+    fn operands(&self, step: &Step<'_>) -> &[u32] {
+        &self.operands[step.first as usize..][..step.count as usize]
+    }
+
     /// The number of a node, if it has one. A few are looked through, more are looked up.
     fn find(&self, node: &Node) -> Option<u32> {
         if self.numbers.is_empty() {
-            let position = self.steps.iter().position(|step| std::ptr::eq(step.node, node));
+            let position = self.steps.iter().rposition(|step| std::ptr::eq(step.node, node));
             return position.map(|position| position as u32);
         }
         self.numbers.get(&(node as *const Node)).copied()
@@ -221,18 +265,27 @@ impl<'a> Captured<'a> {
 
     /// Numbers a node whose operands have numbers; `user` is the node that led here.
     fn number(&mut self, node: &'a Node, user: Option<&Node>) -> Result<(), Error> {
-        let mut operands = SmallVec::new();
-        let mut parameter = None;
+        let mut parameter = NO_PARAMETER;
+        let first = self.operands.len();
         match (node.leaf(), &node.kind) {
             (Some(leaf), _) => {
-                let Some(leaf) = Leaf::hold(leaf) else {
-                    return Err(Error::Consumed { shape: node.ty.shape.clone() });
+                let (layout, donated) = (layout(leaf, &node.ty), leaf.donation == Donation::Yes);
+                let leaf = match donated {
+                    true => match Leaf::hold(leaf) {
+                        Some(leaf) => Cow::Owned(leaf),
+                        None => return Err(Error::Consumed { shape: node.ty.shape.clone() }),
+                    },
+                    // It is never overwritten.
+                    false => Cow::Borrowed(leaf),
                 };
-                let (layout, donated) = (layout(&leaf, &node.ty), leaf.donation == Donation::Yes);
-                parameter = Some(self.input(Input::Leaf(leaf), layout, &node.ty, donated));
+                parameter = self.input(Input::Leaf(leaf), layout, &node.ty, donated);
             }
-            (None, Kind::Scalar(literal)) if !RuleValues::of(node.ty.dtype, user).contain(*literal) => {
-                parameter = Some(self.input(Input::Scalar(*literal), Layout::Scalar, &node.ty, false));
+            (None, Kind::Scalar(literal)) => {
+                let values = RuleValues::of(node.ty.dtype, user);
+                if !values.contain(*literal) {
+                    let input = Input::Scalar(*literal, values);
+                    parameter = self.input(input, Layout::Scalar, &node.ty, false);
+                }
             }
             (None, Kind::Invalid(error)) => return Err(Error::clone(error)),
             (None, Kind::Placeholder(_)) if self.arguments == Arguments::Refused => {
@@ -241,7 +294,7 @@ impl<'a> Captured<'a> {
             (None, Kind::Placeholder(placeholder)) => match &**placeholder {
                 Placeholder::Memory { number, layout, donated } => {
                     let input = Input::Argument(*number);
-                    parameter = Some(self.input(input, layout.clone(), &node.ty, *donated));
+                    parameter = self.input(input, layout.clone(), &node.ty, *donated);
                 }
                 Placeholder::Scalar { number, literal } => {
                     let values = RuleValues::of(node.ty.dtype, user);
@@ -249,15 +302,19 @@ impl<'a> Captured<'a> {
                         self.baked.push((*number, *literal));
                     } else {
                         let input = Input::ScalarArgument(*number, values);
-                        parameter = Some(self.input(input, Layout::Scalar, &node.ty, false));
+                        parameter = self.input(input, Layout::Scalar, &node.ty, false);
                     }
                 }
             },
-            (None, Kind::Scalar(_) | Kind::Op(_) | Kind::Leaf(_)) => {
-                operands = node.operands.iter().map(|operand| self.number_of(&operand.node)).collect();
+            (None, Kind::Op(_) | Kind::Leaf(_)) => {
+                for operand in &node.operands {
+                    let number = self.number_of(&operand.node);
+                    self.operands.push(number);
+                }
             }
         }
-        self.steps.push(Step { node, operands, parameter });
+        let count = (self.operands.len() - first) as u32;
+        self.steps.push(Step { node, first: first as u32, count, parameter });
         match self.steps.len() {
             ..LOOK_THROUGH => {}
             LOOK_THROUGH => {
@@ -275,7 +332,7 @@ impl<'a> Captured<'a> {
         Ok(())
     }
 
-    fn input(&mut self, input: Input, layout: Layout, ty: &'a Type, donated: bool) -> u32 {
+    fn input(&mut self, input: Input<'a>, layout: Layout, ty: &'a Type, donated: bool) -> u32 {
         self.inputs.push(input);
         self.parameters.push(Binding { ty, layout, donated });
         self.parameters.len() as u32 - 1
@@ -298,7 +355,7 @@ impl<'a> Captured<'a> {
 
     /// Where the user made a parameter, when known.
     pub(crate) fn source(&self, parameter: usize) -> Option<Source> {
-        let number = Some(parameter as u32);
+        let number = parameter as u32;
         self.steps.iter().find(|step| step.parameter == number).and_then(|step| step.node.source)
     }
 
@@ -312,44 +369,12 @@ impl<'a> Captured<'a> {
         self.destinations[n] = destination;
     }
 
-    /// Makes `key` everything that the plan depends on.
-    pub(crate) fn write_key(&self, options: &Options, key: &mut Key) {
-        key.0.clear();
-        key.0.push((self.steps.len() as u64) << 32 | self.results.len() as u64);
-        // The first word of a step tells how many follow.
-        for step in &self.steps {
-            match (step.parameter, &step.node.kind) {
-                (Some(parameter), _) => key.write_parameter(&self.parameters[parameter as usize]),
-                (None, Kind::Op(Op::Elementwise(op))) => {
-                    key.0.push(Key::tagged(Tag::Elementwise, *op as u64))
-                }
-                (None, Kind::Op(op)) => {
-                    key.0.push(Key::tagged(Tag::Op, step.operands.len() as u64));
-                    op.hash(key);
-                }
-                (None, kind) => {
-                    let literal = kind.constant();
-                    key.0.push(Key::tagged(Tag::Literal, literal.dtype() as u64));
-                    key.write_u128(literal.bits());
-                }
-            }
-            for pair in step.operands.chunks(2) {
-                key.0.push(pair.iter().fold(0, |word, &operand| word << 32 | u64::from(operand)));
-            }
-        }
-        for (&result, destination) in self.results.iter().zip(&self.destinations) {
-            key.0.push(u64::from(result));
-            destination.hash(key);
-        }
-        options.hash(key);
-        crate::accelerate::mode::current().hash(key);
-    }
-
     /// The graph, as captured.
     pub(crate) fn graph(&self) -> Graph {
         let mut graph = Graph::new("eval");
         // Parameters come first, so that their numbers in the text are those of the plan.
-        let sources = self.steps.iter().filter(|step| step.parameter.is_some()).map(|step| step.node.source);
+        let sources =
+            self.steps.iter().filter(|step| step.parameter().is_some()).map(|step| step.node.source);
         let parameters: Vec<NodeId> = self
             .parameters
             .iter()
@@ -362,7 +387,7 @@ impl<'a> Captured<'a> {
         let mut ids: Vec<NodeId> = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             let node = step.node;
-            let id = match (step.parameter, &node.kind) {
+            let id = match (step.parameter(), &node.kind) {
                 (Some(parameter), _) => parameters[parameter as usize],
                 (None, kind) => {
                     let op = match kind {
@@ -370,7 +395,7 @@ impl<'a> Captured<'a> {
                         kind => Op::Constant(kind.constant()),
                     };
                     let operands: SmallVec<[NodeId; 3]> =
-                        step.operands.iter().map(|&operand| ids[operand as usize]).collect();
+                        self.operands(step).iter().map(|&operand| ids[operand as usize]).collect();
                     graph.push_node(
                         raptors_ir::Node { op, ty: node.ty.clone(), source: node.source },
                         &operands,
@@ -404,7 +429,7 @@ impl<'a> Captured<'a> {
             if recomputed::computes(op) {
                 counts[top as usize] += 1;
             }
-            for &operand in &step.operands {
+            for &operand in self.operands(step) {
                 tops[operand as usize].get_or_insert(top);
             }
         }
@@ -419,7 +444,7 @@ impl<'a> Captured<'a> {
             .iter()
             .map(|input| match input {
                 Input::Leaf(leaf) => Argument::Memory(leaf.memory.pointer()),
-                Input::Scalar(literal) => Argument::Scalar(*literal),
+                Input::Scalar(literal, _) => Argument::Scalar(*literal),
                 Input::Argument(_) | Input::ScalarArgument(..) => {
                     unreachable!("a function binds its arguments itself")
                 }
@@ -459,99 +484,4 @@ pub(crate) fn layout(leaf: &Leaf, ty: &Type) -> Layout {
 fn alignment(ty: &Type) -> usize {
     let parts = if ty.dtype.is_complex() { 2 } else { 1 };
     ty.dtype.size() / parts
-}
-
-/// Everything that a plan depends on, as words: two keys are equal exactly when a plan for one serves the other.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub(crate) struct Key(Vec<u64>);
-
-/// What the first word of a step is about.
-#[derive(Clone, Copy)]
-#[repr(u64)]
-enum Tag {
-    Parameter,
-    Elementwise,
-    Op,
-    Literal,
-}
-
-impl Key {
-    pub(crate) const fn new() -> Key {
-        Key(Vec::new())
-    }
-
-    /// Its words.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    const fn tagged(tag: Tag, word: u64) -> u64 {
-        word << 8 | tag as u64
-    }
-
-    fn write_parameter(&mut self, Binding { ty, layout, donated }: &Binding<'_>) {
-        let (layout, strides) = match layout {
-            Layout::RowMajor => (0, &[][..]),
-            Layout::Scalar => (1, &[][..]),
-            Layout::Strided { strides, encoding } => (2 + *encoding as u64, &strides[..]),
-        };
-        let facts = ty.shape.len() as u64 | layout << 8 | u64::from(*donated) << 16 | (ty.dtype as u64) << 24;
-        self.0.push(Key::tagged(Tag::Parameter, facts));
-        self.0.extend(ty.shape.iter().map(|&dim| dim as u64));
-        self.0.extend(strides.iter().map(|&stride| stride as u64));
-    }
-}
-
-/// Words are kept, not mixed: the hash of the whole key is taken once.
-impl Hasher for Key {
-    fn write(&mut self, bytes: &[u8]) {
-        // With their number behind, so that a zero at the end is not the end.
-        for bytes in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..bytes.len()].copy_from_slice(bytes);
-            self.0.push(u64::from_le_bytes(word));
-        }
-        self.0.push(bytes.len() as u64);
-    }
-
-    fn write_u8(&mut self, word: u8) {
-        self.0.push(word.into());
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.0.push(word.into());
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0.push(word);
-    }
-
-    fn write_u128(&mut self, word: u128) {
-        self.0.extend([word as u64, (word >> 64) as u64]);
-    }
-
-    fn write_usize(&mut self, word: usize) {
-        self.0.push(word as u64);
-    }
-
-    fn write_isize(&mut self, word: isize) {
-        self.0.push(word as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        // Two streams, so that a product need not wait for the one before.
-        let mut hash = [self.0.len() as u64, 0];
-        for pair in self.0.chunks(2) {
-            for (hash, word) in hash.iter_mut().zip(pair) {
-                *hash = (hash.rotate_left(26) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            }
-        }
-        (hash[0] ^ hash[1].rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-}
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.finish());
-    }
 }

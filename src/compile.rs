@@ -20,6 +20,7 @@ use crate::accelerate::select::select;
 use crate::cache;
 use crate::capture::{Captured, Key};
 use crate::error::Error;
+use crate::executor::Launch;
 use crate::lower::lower;
 use crate::program::Program;
 use crate::runtime::float_control::StandardFloats;
@@ -35,6 +36,8 @@ pub(crate) struct Compiled {
     pub(crate) ledger: Ledger,
     pub(crate) passes: Vec<PassRun>,
     pub(crate) program: Program,
+    /// What the program comes down to, if it is one kernel call.
+    pub(crate) launch: Option<Launch>,
     /// Whether a run is short beside what it takes to make room for another thread.
     pub(crate) is_brief: bool,
     /// Time to make the graph of the captured nodes.
@@ -75,7 +78,7 @@ pub(crate) fn known(captured: &Captured<'_>, options: &Options) -> Result<Arc<Co
     const LONGEST_SPARE: usize = 512;
     let mut key = SPARE.try_with(Cell::take).unwrap_or_default();
     captured.write_key(options, &mut key);
-    let Some(known) = cache::get(&key) else { return Err(key) };
+    let Some(known) = cache::get(&key, || captured.pattern(options)) else { return Err(key) };
     if key.len() <= LONGEST_SPARE {
         // A thread that ends keeps nothing.
         let _ = SPARE.try_with(|spare| spare.set(key));
@@ -105,7 +108,7 @@ pub(crate) fn compile(
     let _lowering = span(|| About { op: "lower".into(), ..About::new(Kind::Stage) });
     let mut program = lower(&optimized, Level::current())?;
     select(&mut program, options.fp);
-    let is_brief = program.is_brief();
+    let (is_brief, launch) = (program.is_brief(), Launch::of(&program));
     let compiled = Arc::new(Compiled {
         captured: graph,
         options: *options,
@@ -113,6 +116,7 @@ pub(crate) fn compile(
         ledger,
         passes,
         program,
+        launch,
         is_brief,
         graph_time,
         lower_time: placed.elapsed(),

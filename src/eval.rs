@@ -8,13 +8,13 @@ use smallvec::SmallVec;
 
 use crate::aliasing;
 use crate::array::{Array, Leaf};
-use crate::capture::{Captured, Input};
+use crate::cache;
+use crate::capture::{Captured, Input, Matched};
 use crate::compile::{self, CacheState, Compiled};
 use crate::error::Error;
 use crate::executor::{self, Outcome};
 use crate::kernels::copy;
 use crate::peak;
-use crate::runtime::trace::{About, Kind, span};
 use crate::runtime::{team, watch};
 use crate::tensor::Tensor;
 
@@ -104,17 +104,42 @@ impl<'a> Prepared<'a> {
         outs: &'a [Option<OutMemory>],
         options: &'a Options,
     ) -> Result<Prepared<'a>, Error> {
-        /// Nodes that are captured faster than other threads could make use of the time.
-        const FEW: usize = 32;
-        if outs.len() != arrays.len() {
-            return Err(Error::OutCount { given: outs.len(), needed: arrays.len() });
+        let mut begun = Begun::new();
+        let is_found = begun.find_few(arrays, outs, options)?;
+        Ok(Prepared { arrays, outs, options, begun: is_found.then(|| Box::new(begun)) })
+    }
+
+    /// Evaluates the arrays as [`run_in`](Prepared::run_in) does, if the plan is known and takes a few microseconds, on this
+    /// thread alone; else gives back what is to be run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prepared::new`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`run_in`](Prepared::run_in).
+    pub unsafe fn run_if_brief(
+        arrays: &'a [&'a Array],
+        outs: &'a [Option<OutMemory>],
+        options: &'a Options,
+        room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
+    ) -> Result<Result<Results, Prepared<'a>>, Error> {
+        if *options == Options::default()
+            && outs.len() == arrays.len()
+            && outs.iter().all(Option::is_none)
+            && let Some((matched, compiled)) = cache::at_hand(arrays)
+        {
+            // SAFETY: as for this function; the arrays match the plan.
+            return watch::catch(|| unsafe { run_matched(arrays, &matched, &compiled, room) })?.map(Ok);
         }
         let mut begun = Begun::new();
-        if !begun.captured.fill(arrays, FEW)? {
-            return Ok(Prepared { arrays, outs, options, begun: None });
+        let is_found = begun.find_few(arrays, outs, options)?;
+        if is_found && begun.known.as_ref().is_some_and(|known| known.is_brief) {
+            // SAFETY: as for this function.
+            return unsafe { begun.run(outs, options, room) }.map(Ok);
         }
-        begun.find(outs, options)?;
-        Ok(Prepared { arrays, outs, options, begun: Some(begun) })
+        Ok(Err(Prepared { arrays, outs, options, begun: is_found.then(|| Box::new(begun)) }))
     }
 
     /// Whether the plan is known and takes a few microseconds, on this thread alone.
@@ -153,18 +178,46 @@ impl<'a> Prepared<'a> {
         room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
     ) -> Result<Results, Error> {
         let Prepared { arrays, outs, options, begun } = self;
-        let begun = match begun {
-            Some(begun) => begun,
-            None => {
-                let mut begun = Begun::new();
-                begun.captured.fill(arrays, usize::MAX)?;
-                begun.find(outs, options)?;
-                begun
-            }
-        };
+        if let Some(mut begun) = begun {
+            // SAFETY: as for this function.
+            return unsafe { begun.run(outs, options, room) };
+        }
+        let mut begun = Begun::new();
+        begun.captured.fill(arrays, usize::MAX)?;
+        begun.find(outs, options)?;
         // SAFETY: as for this function.
         unsafe { begun.run(outs, options, room) }
     }
+}
+
+/// Evaluates arrays by the plan that they match, under the usual options.
+///
+/// # Safety
+///
+/// As for [`Prepared::run_in`]; nothing else is a caller's memory.
+unsafe fn run_matched(
+    arrays: &[&Array],
+    matched: &Matched<'_>,
+    compiled: &Compiled,
+    room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
+) -> Result<Results, Error> {
+    let room = &mut |n: usize, bytes| {
+        let ty = arrays[n].ty();
+        (bytes == ty.shape.size() * ty.dtype.size()).then(|| room(n, ty)).flatten()
+    };
+    // SAFETY: leaves promise readable memory; no plan with a pattern writes an input or memory that was given.
+    let outcomes =
+        unsafe { executor::run(&compiled.program, compiled.launch.as_ref(), &matched.arguments, &[], room)? };
+    matched.note_computed();
+    let mut evaluated = Results::new();
+    for (n, outcome) in outcomes.into_iter().enumerate() {
+        evaluated.push(match outcome {
+            Outcome::Buffer(buffer) => Evaluated::Tensor(Tensor::new(buffer, arrays[n].ty().clone())),
+            Outcome::Provided => Evaluated::Out,
+            Outcome::Parameter(_) => unreachable!("nothing was donated"),
+        });
+    }
+    Ok(evaluated)
 }
 
 /// Evaluates arrays together under options, into the memory given for some of them.
@@ -202,7 +255,7 @@ pub(crate) fn plan<'a>(arrays: &[&'a Array], options: &Options) -> Result<Planne
     Ok(Planned { captured, compiled, cache, withdrawn })
 }
 
-/// An evaluation on its way to be run. In a box, because it is handed on a few times.
+/// An evaluation on its way to be run. It is large: what is brief is run where it was made.
 struct Begun<'a> {
     captured: Captured<'a>,
     /// The memory of results that are computed where they go.
@@ -212,15 +265,37 @@ struct Begun<'a> {
 }
 
 impl<'a> Begun<'a> {
-    fn new() -> Box<Begun<'a>> {
-        Box::new(Begun { captured: Captured::empty(), pointers: SmallVec::new(), known: None })
+    #[inline]
+    fn new() -> Begun<'a> {
+        Begun { captured: Captured::empty(), pointers: SmallVec::new(), known: None }
+    }
+
+    /// Captures the arrays and looks for the plan, unless there are many nodes; says whether there are few.
+    fn find_few(
+        &mut self,
+        arrays: &[&'a Array],
+        outs: &[Option<OutMemory>],
+        options: &Options,
+    ) -> Result<bool, Error> {
+        /// Nodes that are captured faster than other threads could make use of the time.
+        const FEW: usize = 32;
+        if outs.len() != arrays.len() {
+            return Err(Error::OutCount { given: outs.len(), needed: arrays.len() });
+        }
+        let are_few = self.captured.fill(arrays, FEW)?;
+        if are_few {
+            self.find(outs, options)?;
+        }
+        Ok(are_few)
     }
 
     /// Finds out where the results go, and looks for the plan.
     fn find(&mut self, outs: &[Option<OutMemory>], options: &Options) -> Result<(), Error> {
         let captured = &mut self.captured;
         aliasing::withdraw_donations(captured);
-        self.pointers.resize(outs.len(), None);
+        if outs.iter().any(Option::is_some) {
+            self.pointers.resize(outs.len(), None);
+        }
         for (n, out) in outs.iter().enumerate() {
             let Some(out) = out else { continue };
             aliasing::check_out(out, captured.result_type(n))?;
@@ -239,7 +314,7 @@ impl<'a> Begun<'a> {
     ///
     /// As for [`Prepared::run_in`].
     unsafe fn run(
-        self: Box<Self>,
+        &mut self,
         outs: &[Option<OutMemory>],
         options: &Options,
         room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
@@ -254,12 +329,12 @@ impl<'a> Begun<'a> {
     ///
     /// As for [`Prepared::run_in`].
     unsafe fn run_to_the_end(
-        mut self: Box<Self>,
+        &mut self,
         outs: &[Option<OutMemory>],
         options: &Options,
         room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
     ) -> Result<Results, Error> {
-        let Begun { captured, pointers, known } = &mut *self;
+        let Begun { captured, pointers, known } = self;
         let compiled = loop {
             let compiled = match known.take() {
                 Some(known) => known,
@@ -273,13 +348,12 @@ impl<'a> Begun<'a> {
             }
         };
         let program = &compiled.program;
-        let _span = span(|| About { n: captured.nodes(), ..About::new(Kind::Run) });
         let arguments = captured.arguments();
         let _limit = team::Limit::enter(options.threads);
         // SAFETY: leaves promise readable memory, and writable if donated; outs are checked above, and writable by this
         // function's contract.
         let outcomes = unsafe {
-            executor::run(program, &arguments, pointers, &mut |n, bytes| {
+            executor::run(program, compiled.launch.as_ref(), &arguments, pointers, &mut |n, bytes| {
                 let ty = captured.result_type(n);
                 let is_free = outs[n].is_none() && bytes == ty.shape.size() * ty.dtype.size();
                 is_free.then(|| room(n, ty)).flatten()
@@ -288,10 +362,10 @@ impl<'a> Begun<'a> {
         captured.note_computed();
         let mut evaluated = Results::with_capacity(outs.len());
         for (n, outcome) in outcomes.into_iter().enumerate() {
-            let ty = captured.result_type(n).clone();
+            let ty = captured.result_type(n);
             let out = outs[n].as_ref();
             evaluated.push(match (outcome, out) {
-                (Outcome::Buffer(buffer), None) => Evaluated::Tensor(Tensor::new(buffer, ty)),
+                (Outcome::Buffer(buffer), None) => Evaluated::Tensor(Tensor::new(buffer, ty.clone())),
                 (Outcome::Buffer(buffer), Some(out)) => {
                     // SAFETY: `out` has the result's shape and dtype, and is writable; the buffer holds the result.
                     unsafe { copy_out(buffer.as_ptr(), out) };
@@ -299,8 +373,8 @@ impl<'a> Begun<'a> {
                 }
                 (Outcome::Parameter(_), Some(_)) | (Outcome::Provided, _) => Evaluated::Out,
                 (Outcome::Parameter(parameter), None) => match &captured.inputs[parameter as usize] {
-                    Input::Leaf(leaf) => Evaluated::Donated(leaf.clone(), ty),
-                    Input::Scalar(_) | Input::Argument(_) | Input::ScalarArgument(..) => {
+                    Input::Leaf(leaf) => Evaluated::Donated(Arc::clone(leaf), ty.clone()),
+                    Input::Scalar(..) | Input::Argument(_) | Input::ScalarArgument(..) => {
                         unreachable!("only a leaf is overwritten")
                     }
                 },

@@ -7,6 +7,7 @@ mod accelerate;
 mod bind;
 mod blocks;
 mod compiled;
+mod launch;
 mod library;
 mod map;
 mod matmul;
@@ -16,7 +17,7 @@ mod tiles;
 mod trace;
 mod verify;
 
-use raptors_ir::Slot;
+use raptors_ir::{BufferId, Slot};
 use smallvec::SmallVec;
 
 use crate::error::Error;
@@ -24,10 +25,11 @@ use crate::jit::{self, Jit};
 use crate::program::{Program, Step};
 use crate::runtime::buffer::Buffer;
 use crate::runtime::float_control::StandardFloats;
-use crate::runtime::trace::{About, Kind, span};
+use crate::runtime::trace::{About, Kind, is_wanted, span};
 use crate::runtime::watch;
 
 pub(crate) use bind::{Argument, Bound, Engine, Room};
+pub(crate) use launch::Launch;
 
 /// Memory of one result after a run.
 pub(crate) enum Outcome {
@@ -43,6 +45,7 @@ pub(crate) enum Outcome {
 pub(crate) type Outcomes = SmallVec<[Outcome; 1]>;
 
 /// Runs `program` on `arguments`, one per parameter, storing provided results at `outputs`, and others where `room` says.
+/// `launch` is what the program comes down to, if it is one kernel call.
 ///
 /// # Safety
 ///
@@ -52,10 +55,20 @@ pub(crate) type Outcomes = SmallVec<[Outcome; 1]>;
 /// nor reads what is written.
 pub(crate) unsafe fn run(
     program: &Program,
+    launch: Option<&Launch>,
     arguments: &[Argument],
     outputs: &[Option<*mut u8>],
     room: Room<'_>,
 ) -> Result<Outcomes, Error> {
+    let _span = span(|| About { n: program.steps.len(), ..About::new(Kind::Run) });
+    if let Some(launch) = launch
+        && jit::mode() == Jit::On
+        && !watch::is_watched()
+        && !is_wanted()
+    {
+        // SAFETY: as for this function; the launch is of this program.
+        return unsafe { launch.run(program, arguments, outputs, room) };
+    }
     // SAFETY: as for this function.
     unsafe { run_watched(program, arguments, outputs, room, || {}) }
 }
@@ -91,17 +104,21 @@ pub(crate) unsafe fn run_watched(
         }
         after();
     }
-    let outcomes = program
-        .results
-        .iter()
-        .map(|result| match result.slot {
-            Slot::Buffer(id) => bound.take_buffer(id).map_or(Outcome::Provided, Outcome::Buffer),
+    Ok(outcomes(program, |id| bound.take_buffer(id)))
+}
+
+/// Where the results are; `take` gives up the memory of a buffer, unless there was room for it.
+fn outcomes(program: &Program, mut take: impl FnMut(BufferId) -> Option<Buffer>) -> Outcomes {
+    let mut outcomes = Outcomes::new();
+    for result in &program.results {
+        outcomes.push(match result.slot {
+            Slot::Buffer(id) => take(id).map_or(Outcome::Provided, Outcome::Buffer),
             Slot::Arena(_) => unreachable!("a result outlives the arena"),
             Slot::Parameter(n) => Outcome::Parameter(n),
             Slot::Output(_) => Outcome::Provided,
-        })
-        .collect();
-    Ok(outcomes)
+        });
+    }
+    outcomes
 }
 
 /// How much of a run the steps are, by what they are taken to cost.

@@ -21,7 +21,6 @@ use crate::compile::{self, Compiled};
 use crate::error::Error;
 use crate::executor::{self, Argument, Outcome};
 use crate::runtime::team;
-use crate::runtime::trace::{About, Kind, span};
 use crate::tensor::Tensor;
 use crate::{aliasing, peak};
 
@@ -52,7 +51,7 @@ pub struct Function {
     /// One for each parameter of the plan.
     bindings: SmallVec<[Binding; 4]>,
     /// The scalars that are part of the plan.
-    baked: SmallVec<[(u32, Literal); 2]>,
+    baked: Vec<(u32, Literal)>,
     results: SmallVec<[Type; 1]>,
     /// The types of the arguments of [`Function::call`].
     parameters: Vec<Type>,
@@ -119,9 +118,9 @@ impl Function {
             }
         }
         let (compiled, _) = compile::compile(&captured, options)?;
-        let binding = |(input, parameter): (&Captive, &crate::capture::Binding<'_>)| match input {
-            Captive::Leaf(leaf) => Binding::Held(leaf.clone(), parameter.ty.clone()),
-            Captive::Scalar(literal) => Binding::Value(*literal),
+        let binding = |(input, parameter): (&Captive<'_>, &crate::capture::Binding<'_>)| match input {
+            Captive::Leaf(leaf) => Binding::Held(Arc::clone(leaf), parameter.ty.clone()),
+            Captive::Scalar(literal, _) => Binding::Value(*literal),
             Captive::Argument(number) => Binding::Memory(*number),
             Captive::ScalarArgument(number, values) => Binding::Scalar(*number, *values),
         };
@@ -192,7 +191,6 @@ impl Function {
         room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
     ) -> Result<Outputs, Error> {
         let compiled = &*self.compiled;
-        let _span = span(|| About { n: compiled.captured.len(), ..About::new(Kind::Run) });
         peak::check(compiled, self.options.max_memory)?;
         let arguments: SmallVec<[Argument; 8]> = self
             .bindings
@@ -211,7 +209,8 @@ impl Function {
         };
         // SAFETY: held leaves promise readable memory and are not donated; the caller promises the rest. No memory is
         // planned to be given for results.
-        let outcomes = unsafe { executor::run(&compiled.program, &arguments, &[], room)? };
+        let outcomes =
+            unsafe { executor::run(&compiled.program, compiled.launch.as_ref(), &arguments, &[], room)? };
         let output = |(outcome, ty): (Outcome, &Type)| match outcome {
             Outcome::Buffer(buffer) => Output::Tensor(Tensor::new(buffer, ty.clone())),
             Outcome::Parameter(parameter) => match self.bindings[parameter as usize] {

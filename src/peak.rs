@@ -10,13 +10,12 @@ use crate::error::{AliveValue, Error};
 
 /// Refuses a program that allocates more than `most` bytes.
 pub(crate) fn check(compiled: &Compiled, most: Option<usize>) -> Result<(), Error> {
+    let Some(most) = most else { return Ok(()) };
     let needed = compiled.program.most_bytes();
-    match most {
-        Some(most) if needed > most => {
-            Err(Error::MemoryLimit { needed, most, alive: alive_at_peak(&compiled.optimized) })
-        }
-        Some(_) | None => Ok(()),
+    if needed <= most {
+        return Ok(());
     }
+    Err(Error::MemoryLimit { needed, most, alive: alive_at_peak(&compiled.optimized) })
 }
 
 /// The values in memory of the run when those have most bytes together, largest first. Memory of results is there from

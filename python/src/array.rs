@@ -34,7 +34,7 @@ type Optional<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 type Arguments<'a, 'py> = &'a Bound<'py, PyDict>;
 
 /// A lazy n-dimensional array: an op on other arrays, or memory. Operations on it compute nothing; `eval()` does.
-#[pyclass(frozen, weakref, freelist = 256, module = "raptors")]
+#[pyclass(frozen, weakref, module = "raptors")]
 pub(crate) struct Array(pub(crate) raptors::Array);
 
 #[pymethods]

@@ -233,7 +233,8 @@ impl CompiledFunction {
                 return self.evaluate(py, call, Some(out), &options);
             }
         }
-        let mut arguments = Arguments::read(call.positional, call.named, &self.donated, &options)?;
+        let mut arguments = Arguments::new();
+        arguments.read(call.positional, call.named, &self.donated, &options)?;
         if arguments.is_lazy {
             return self.evaluate(py, call, None, &options);
         }

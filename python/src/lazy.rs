@@ -6,17 +6,17 @@
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
-use raptors::DType;
 use raptors::array::{Donation, Leaf, Memory};
-use raptors::ir::Source;
+use raptors::ir::{Source, Strides};
 use raptors::ops::{self, Weak};
+use raptors::{DType, Shape};
 
 use crate::array::Array;
 use crate::compile::scalar::Scalar;
 use crate::detached::detached;
 use crate::error::{OrRaise, type_name};
 use crate::evaluations::{self, Wanted};
-use crate::numpy::{self, Header};
+use crate::numpy::{self, View};
 use crate::operand::{self, array_like, python_number};
 use crate::{dtype, list, options, source};
 
@@ -66,8 +66,8 @@ pub(crate) fn convert(
     dtype: Option<DType>,
 ) -> PyResult<raptors::Array> {
     let py = object.py();
-    if let Some(header) = numpy::header(OP, object)? {
-        return Ok(leaf(object, header, donate, source::here(py)));
+    if let Some(view) = numpy::view(OP, object)? {
+        return leaf(object, &view, donate, source::here(py));
     }
     if let Some(number) = python_number(object)? {
         return scalar(OP, py, number, dtype);
@@ -108,8 +108,8 @@ pub(crate) fn through_numpy(object: &Bound<'_, PyAny>) -> PyResult<raptors::Arra
     {
         return Err(no_array(object));
     }
-    match numpy::header(OP, &array)? {
-        Some(header) => Ok(borrow(&array, header, source::here(py))),
+    match numpy::view(OP, &array)? {
+        Some(view) => borrow(&array, &view, source::here(py)),
         None => Err(no_array(object)),
     }
 }
@@ -124,25 +124,31 @@ fn no_array(object: &Bound<'_, PyAny>) -> PyErr {
 }
 
 /// An array over an ndarray's memory.
-pub(crate) fn borrow(object: &Bound<'_, PyAny>, header: Header, source: Option<Source>) -> raptors::Array {
-    leaf(object, header, Donation::No, source)
+pub(crate) fn borrow(
+    object: &Bound<'_, PyAny>,
+    view: &View<'_>,
+    source: Option<Source>,
+) -> PyResult<raptors::Array> {
+    leaf(object, view, Donation::No, source)
 }
 
+#[inline]
 fn leaf(
     object: &Bound<'_, PyAny>,
-    header: Header,
+    view: &View<'_>,
     donate: Donation,
     source: Option<Source>,
-) -> raptors::Array {
-    let Header { pointer, dtype, shape, strides, swapped, writable } = header;
+) -> PyResult<raptors::Array> {
+    let shape = Shape::new(view.dims).or_raise()?;
     // SAFETY: the ndarray owns or keeps alive the memory that its header describes, which is writable where it says
     // so, and only that is donated. Python code that writes it during an evaluation does so against `lazy`'s terms.
-    let memory = unsafe { Memory::new(pointer, Box::new(object.clone().unbind())) };
+    let memory = unsafe { Memory::new(view.pointer, object.clone().unbind()) };
     let donation = match donate {
-        Donation::Yes if !writable => Donation::ReadOnly,
+        Donation::Yes if !view.writable => Donation::ReadOnly,
         donate => donate,
     };
-    raptors::Array::from_leaf(Leaf::new(memory, strides, swapped, donation), dtype, shape, source)
+    let leaf = Leaf::new(memory, Strides::from_slice(view.strides), view.swapped, donation);
+    Ok(raptors::Array::from_leaf(leaf, view.dtype, shape, source))
 }
 
 /// A 0-d array of a number; without a dtype, of NumPy's default one.

@@ -95,6 +95,7 @@ fn ndarray<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a PyArrayObject> {
 }
 
 /// Whether an ndarray is of a subclass with a mask, which its memory does not show.
+#[inline]
 fn is_masked(object: &Bound<'_, PyAny>) -> bool {
     // SAFETY: NumPy is loaded: `object` is an ndarray.
     let class = unsafe { get_type_object(object.py(), NpyTypes::PyArray_Type) };

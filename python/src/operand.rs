@@ -119,8 +119,15 @@ pub(crate) fn operand<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Option<Argum
     if let Ok(number) = object.cast_exact::<PyInt>() {
         return integer(number).map(|number| Some(Argument::Number(number)));
     }
+    if let Some(view) = numpy::view(OP, object)? {
+        return lazy::borrow(object, &view, source::here(object.py()))
+            .map(|array| Some(Argument::Made(array)));
+    }
     other_operand(object)
 }
+
+/// What messages call an operand.
+const OP: &str = "operand";
 
 #[cold]
 fn other_operand<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Option<Argument<'a>>> {
@@ -135,7 +142,7 @@ fn other_operand<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Option<Argument<'
     if object.is_instance_of::<PyBytes>() || object.is_instance_of::<PyByteArray>() {
         return Ok(None);
     }
-    array_like("operand", object).map(|array| array.map(Argument::Made))
+    array_like(OP, object).map(|array| array.map(Argument::Made))
 }
 
 /// The value of an exact Python number.
@@ -175,8 +182,8 @@ fn large_integer(number: &Bound<'_, PyInt>) -> PyResult<Weak> {
 pub(crate) fn array_like(op: &'static str, object: &Bound<'_, PyAny>) -> PyResult<Option<raptors::Array>> {
     let py = object.py();
     let source = source::here(py);
-    if let Some(header) = numpy::header(op, object)? {
-        return Ok(Some(lazy::borrow(object, header, source)));
+    if let Some(view) = numpy::view(op, object)? {
+        return lazy::borrow(object, &view, source).map(Some);
     }
     if let Some(literal) = numpy::scalar(op, object)? {
         return Ok(Some(raptors::Array::scalar(literal, source)));

@@ -24,7 +24,7 @@ use crate::operators::wrap;
 use crate::options;
 
 /// What keeps memory alive: the `base` of an ndarray. Memory of the pool returns to it when this is collected.
-#[pyclass(frozen, freelist = 64, name = "Memory", module = "raptors._core")]
+#[pyclass(frozen, name = "Memory", module = "raptors._core")]
 pub(crate) struct Keep(#[expect(dead_code, reason = "owned for its drop")] Owner);
 
 enum Owner {
@@ -106,13 +106,10 @@ pub(crate) fn evaluate_if_brief<'a>(
 ) -> PyResult<Result<Results, Released<'a>>> {
     // Nothing that is waited for here, a lock or a worker, waits for the GIL.
     guarded(|| {
-        let prepared = Prepared::new(arrays, outs, options)?;
-        if !prepared.is_brief() {
-            return Ok(Err(Released(prepared)));
-        }
         // SAFETY: memories come from headers of ndarrays that the callers hold, and that say whether they are writable;
         // room is in ndarrays that only they hold.
-        unsafe { prepared.run_in(room) }.map(Ok)
+        let run = unsafe { Prepared::run_if_brief(arrays, outs, options, room)? };
+        Ok(run.map_err(Released))
     })
 }
 

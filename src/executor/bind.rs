@@ -59,17 +59,10 @@ impl<'a> Bound<'a> {
         let arena = arena_buffer.as_mut_ptr();
         let mut buffers = SmallVec::with_capacity(program.buffers.len());
         let mut pointers = SmallVec::with_capacity(program.buffers.len());
-        for (id, &bytes) in program.buffers.iter().enumerate() {
-            let slot = Slot::Buffer(BufferId(id as u32));
-            let result = program.results.iter().position(|result| result.slot == slot);
-            if let Some(pointer) = result.and_then(|result| room(result, bytes)) {
-                pointers.push(pointer);
-                buffers.push(None);
-                continue;
-            }
-            let mut buffer = Buffer::allocate(bytes)?;
-            pointers.push(buffer.as_mut_ptr());
-            buffers.push(Some(buffer));
+        for id in 0..program.buffers.len() {
+            let (pointer, buffer) = allocated(program, id, room)?;
+            pointers.push(pointer);
+            buffers.push(buffer);
         }
         let engine = if jit::mode() == Jit::Off { Engine::Accelerated } else { Engine::Machine };
         Ok(Bound { arguments, outputs, _arena: arena_buffer, arena, buffers, pointers, engine })
@@ -92,10 +85,7 @@ impl<'a> Bound<'a> {
 
     /// The value of a parameter that is passed by value.
     pub(crate) fn scalar(&self, parameter: u32) -> Literal {
-        match self.arguments[parameter as usize] {
-            Argument::Scalar(literal) => literal,
-            Argument::Memory(_) => unreachable!("p{parameter} is a scalar of the program"),
-        }
+        scalar(self.arguments, parameter)
     }
 
     /// Gives up a buffer that holds a result; `None` where the result is in memory that there was room in.
@@ -106,17 +96,52 @@ impl<'a> Bound<'a> {
     fn address(&self, memory: Memory) -> *mut u8 {
         match memory {
             Memory::Arena => self.arena,
-            Memory::Parameter(n) => match self.arguments[n as usize] {
-                Argument::Memory(pointer) => pointer,
-                Argument::Scalar(_) => unreachable!("p{n} is memory of the program"),
-            },
             Memory::Buffer(id) => self.pointers[id.0 as usize],
-            Memory::Output(n) => match self.outputs[n as usize] {
-                Some(pointer) => pointer,
-                None => unreachable!("memory was given for result {n}"),
-            },
+            Memory::Parameter(_) | Memory::Output(_) => given(memory, self.arguments, self.outputs),
             // Not before there is a block of it: `TileRunner::rebase`.
             Memory::Product | Memory::Scratch(_) => std::ptr::null_mut(),
+        }
+    }
+}
+
+/// The memory of a buffer that a run allocates, unless there is room for the result that is in it.
+pub(super) fn allocated(
+    program: &Program,
+    id: usize,
+    room: Room<'_>,
+) -> Result<(*mut u8, Option<Buffer>), Error> {
+    let (slot, bytes) = (Slot::Buffer(BufferId(id as u32)), program.buffers[id]);
+    let result = program.results.iter().position(|result| result.slot == slot);
+    if let Some(pointer) = result.and_then(|result| room(result, bytes)) {
+        return Ok((pointer, None));
+    }
+    let mut buffer = Buffer::allocate(bytes)?;
+    Ok((buffer.as_mut_ptr(), Some(buffer)))
+}
+
+/// The value of a parameter that is passed by value.
+#[inline]
+pub(super) fn scalar(arguments: &[Argument], parameter: u32) -> Literal {
+    match arguments[parameter as usize] {
+        Argument::Scalar(literal) => literal,
+        Argument::Memory(_) => unreachable!("p{parameter} is a scalar of the program"),
+    }
+}
+
+/// The address of memory that the caller gives.
+#[inline]
+pub(super) fn given(memory: Memory, arguments: &[Argument], outputs: &[Option<*mut u8>]) -> *mut u8 {
+    match memory {
+        Memory::Parameter(n) => match arguments[n as usize] {
+            Argument::Memory(pointer) => pointer,
+            Argument::Scalar(_) => unreachable!("p{n} is memory of the program"),
+        },
+        Memory::Output(n) => match outputs[n as usize] {
+            Some(pointer) => pointer,
+            None => unreachable!("memory was given for result {n}"),
+        },
+        Memory::Arena | Memory::Buffer(_) | Memory::Product | Memory::Scratch(_) => {
+            unreachable!("the run has memory of its own for {memory}")
         }
     }
 }

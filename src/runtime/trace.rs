@@ -51,7 +51,7 @@ pub(crate) struct About {
     pub(crate) kind: Kind,
     /// What is done: for a kernel its ops.
     pub(crate) op: Cow<'static, str>,
-    /// How many: nodes of a plan, elements of a kernel, the number of a chunk.
+    /// How many: nodes of a plan, steps of a run, elements of a kernel, the number of a chunk.
     pub(crate) n: usize,
     /// Bytes that are allocated, or read and written.
     pub(crate) bytes: usize,
@@ -134,8 +134,9 @@ impl Drop for Span {
 /// Bytes of events that are written though the outermost span goes on.
 const ENOUGH: usize = 1 << 16;
 
+/// Whether somebody wants spans.
 #[inline]
-fn is_wanted() -> bool {
+pub(crate) fn is_wanted() -> bool {
     #[cfg(feature = "tracing")]
     if tracing::enabled!(target: "raptors", tracing::Level::DEBUG) {
         return true;
@@ -234,7 +235,8 @@ impl Events {
             |instant: Instant| instant.saturating_duration_since(trace.start).as_nanos() as f64 / 1e3;
         let About { kind, op, n, bytes, provider } = about;
         let args: &[(&str, &dyn Value)] = match kind {
-            Kind::Run | Kind::Plan => &[("nodes", n)],
+            Kind::Run => &[("steps", n)],
+            Kind::Plan => &[("nodes", n)],
             Kind::Stage => &[],
             Kind::Alloc => &[("bytes", bytes)],
             Kind::Kernel => &[("n", n), ("bytes", bytes), ("provider", provider)],
@@ -331,7 +333,7 @@ impl Value for Cow<'static, str> {
 fn entered(about: &About) -> Option<tracing::span::EnteredSpan> {
     let About { kind, op, n, bytes, provider } = about;
     let span = match kind {
-        Kind::Run => tracing::debug_span!(target: "raptors", "run", nodes = n),
+        Kind::Run => tracing::debug_span!(target: "raptors", "run", steps = n),
         Kind::Plan => tracing::debug_span!(target: "raptors", "plan", nodes = n),
         Kind::Stage => tracing::debug_span!(target: "raptors", "stage", op = &**op),
         Kind::Alloc => tracing::debug_span!(target: "raptors", "alloc", bytes),

@@ -243,6 +243,12 @@ pub fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Stopped> {
     })
 }
 
+/// Whether anything watches this thread.
+#[inline]
+pub(crate) fn is_watched() -> bool {
+    !CURRENT.get().stop.is_null()
+}
+
 /// Whether runs of this thread are to say how far they are, by [`enter`].
 pub(crate) fn is_looked_at() -> bool {
     current().is_some_and(|watch| watch.look.is_some())

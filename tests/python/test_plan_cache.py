@@ -1,4 +1,4 @@
-"""The plan cache: what has a plan of its own, and how many are kept."""
+"""The plan cache: what has a plan of its own, how many are kept, and which are at hand."""
 
 from __future__ import annotations
 
@@ -40,3 +40,55 @@ def test_the_plan_cache_is_bounded_and_keeps_what_is_used(rng: np.random.Generat
     assert info["bytes"] <= info["limit_bytes"]
     r.clear_plan_cache()
     assert (r.cache_info()["entries"], r.cache_info()["bytes"], r.cache_info()["hits"]) == (0, 0, 0)
+
+
+def test_plans_at_hand_serve_only_what_they_are_for(rng: np.random.Generator) -> None:
+    a, b, c = (rng.uniform(1.0, 2.0, 60) for _ in range(3))
+    small, grid, every_other = a.astype(np.float32), a.reshape(6, 10), rng.uniform(1.0, 2.0, 120)[::2]
+    cached = (r.lazy(a) - 4.5).cache()
+    cases = [
+        (lambda n: r.lazy(a) + b, lambda n: a + b),
+        # One node twice is another structure than two.
+        (lambda n: (x := r.lazy(a)) + x, lambda n: a + a),
+        (lambda n: r.lazy(a) * (n + 3.25), lambda n: a * (n + 3.25)),
+        # Rules look for 2.
+        (lambda n: r.lazy(a) * 2.0, lambda n: a * 2.0),
+        (lambda n: r.lazy(small) * np.float32(n + 3.25), lambda n: small * np.float32(n + 3.25)),
+        (lambda n: r.lazy(grid) * (n + 3.25), lambda n: grid * (n + 3.25)),
+        (lambda n: r.lazy(every_other) * (n + 3.25), lambda n: every_other * (n + 3.25)),
+        (lambda n: r.lazy(a) - (n + 3.25), lambda n: a - (n + 3.25)),
+        (lambda n: r.sqrt(r.lazy(c) + b), lambda n: np.sqrt(c + b)),
+        (lambda n: r.lazy(a).reshape(10, 6) * 1.5, lambda n: a.reshape(10, 6) * 1.5),
+        (lambda n: r.lazy(a).reshape(12, 5) * 1.5, lambda n: a.reshape(12, 5) * 1.5),
+        # What is cached is read, not computed.
+        (lambda n: cached * (n + 3.25), lambda n: (a - 4.5) * (n + 3.25)),
+        (lambda n: r.lazy(a[:0]) * (n + 3.25), lambda n: a[:0] * (n + 3.25)),
+    ]
+    r.clear_plan_cache()
+    order = np.concatenate([np.repeat(np.arange(len(cases)), 3), rng.integers(0, len(cases), 500)])
+    for n, case in enumerate(order):
+        ours, numpys = cases[case]
+        np.testing.assert_array_equal(ours(n).eval(), numpys(n), strict=True)
+    info = r.cache_info()
+    # What is cached is a leaf as `a` is.
+    assert info["misses"] == info["entries"] == len(cases) - 1
+    assert info["hits"] == len(order) - info["misses"]
+
+
+def test_what_is_at_hand_overwrites_nothing_and_is_forgotten(rng: np.random.Generator) -> None:
+    a = rng.uniform(1.0, 2.0, 60)
+    for _ in range(4):
+        (r.lazy(a) * 3.5).eval()
+    donated, expected = a.copy(), a * 3.5
+    y = (r.lazy(donated, donate=True) * 3.5).eval()
+    assert np.shares_memory(y, donated)
+    np.testing.assert_array_equal(y, expected)
+    out = np.empty(60)
+    assert (r.lazy(a) * 3.5).eval(out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    both = r.eval(r.lazy(a) * 3.5, r.lazy(a) + 1.0)
+    np.testing.assert_array_equal(both[0], expected)
+    np.testing.assert_array_equal(both[1], a + 1.0)
+    r.clear_plan_cache()
+    (r.lazy(a) * 3.5).eval()
+    assert (r.cache_info()["hits"], r.cache_info()["misses"]) == (0, 1)

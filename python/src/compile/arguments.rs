@@ -120,41 +120,42 @@ const NDIM_SHIFT: u32 = 24;
 const DONATED: u64 = 1 << 32;
 
 impl<'py> Arguments<'py> {
-    /// Reads what a call was given.
+    /// Nothing yet.
+    #[inline]
+    pub(super) fn new() -> Arguments<'py> {
+        Arguments { words: Words::new(), statics: SmallVec::new(), leaves: SmallVec::new(), is_lazy: false }
+    }
+
+    /// Reads what a call was given. They are large, so they are read where they are to be.
     ///
     /// # Errors
     ///
     /// `TypeError` for an argument that is neither an array nor a number nor hashable, and for an array of a dtype that
     /// raptors does not have.
     pub(super) fn read(
+        &mut self,
         positional: &Bound<'py, PyTuple>,
         named: Option<&Bound<'py, PyDict>>,
         donated: &Donated,
         options: &Options,
-    ) -> PyResult<Arguments<'py>> {
-        let mut arguments = Arguments {
-            words: Words::new(),
-            statics: SmallVec::new(),
-            leaves: SmallVec::new(),
-            is_lazy: false,
-        };
-        arguments.words.push(positional.len() as u64);
+    ) -> PyResult<()> {
+        self.words.push(positional.len() as u64);
         for (position, object) in positional.iter_borrowed().enumerate() {
-            arguments.add(&object, donated.position(position), 0)?;
+            self.add(&object, donated.position(position), 0)?;
         }
         for (name, object) in named.into_iter().flatten() {
-            arguments.add_static(&name)?;
-            arguments.add(&object, donated.name(&name), 0)?;
+            self.add_static(&name)?;
+            self.add(&object, donated.name(&name), 0)?;
         }
         let Options { fp, max_memory, threads } = *options;
         let limits =
             [max_memory.map_or(u64::MAX, |bytes| bytes as u64), threads.map_or(0, |n| n.get() as u64)];
-        arguments.words.push(fp as u64);
-        arguments.words.extend_from_slice(&limits);
+        self.words.push(fp as u64);
+        self.words.extend_from_slice(&limits);
         if !matches!(donated, Donated::None) {
-            arguments.keep_shared();
+            self.keep_shared();
         }
-        Ok(arguments)
+        Ok(())
     }
 
     fn add(&mut self, object: &Bound<'py, PyAny>, donated: bool, depth: usize) -> PyResult<()> {
@@ -238,9 +239,7 @@ impl<'py> Arguments<'py> {
             return Ok(());
         }
         // The rare layouts are what a leaf's would be.
-        let header = numpy::header(OP, object)?;
-        let Some(header) = header else { unreachable!("an ndarray has a header") };
-        let array = crate::lazy::borrow(object, header, None);
+        let array = crate::lazy::borrow(object, &view, None)?;
         self.add_leaf(&array, owner, donated, strides)
     }
 

@@ -263,8 +263,8 @@ fn take_apart(
             None => Tree::Object(scalar.pinned(py).unbind()),
         });
     }
-    if let Some(header) = numpy::header(OP, object)? {
-        arrays.push(lazy::borrow(object, header, source::here(py)));
+    if let Some(view) = numpy::view(OP, object)? {
+        arrays.push(lazy::borrow(object, &view, source::here(py))?);
         return Ok(Tree::Array(arrays.len() as u32 - 1));
     }
     if object.hasattr(intern!(py, "send"))? && object.hasattr(intern!(py, "throw"))? {
