@@ -75,20 +75,25 @@ trait Wanted<T> {
     fn beats(x: T, y: T) -> bool;
     /// Whether `x` replaces `y`, which is not NaN: it is wanted more, or is NaN.
     fn replaces(x: T, y: T) -> bool;
+    /// NaN if either is; of infinities perhaps.
+    fn taint(x: T, y: T) -> T;
 }
 
 struct Smallest;
 struct Largest;
 
 macro_rules! wanted {
-    ($($t:ty: $value:expr, $least:expr, $most:expr, |$x:ident, $y:ident| $more:expr, $less:expr;)*) => {
+    ($($t:ty: $value:expr, $least:expr, $most:expr, |$x:ident, $y:ident| $more:expr, $less:expr, $taint:expr;)*) => {
         $(impl Wanted<$t> for Smallest {
             #[inline(always)]
             fn worst() -> $t { $most }
             #[inline(always)]
             fn beats(x: $t, y: $t) -> bool { $value(x) < $value(y) }
             #[inline(always)]
+            #[allow(clippy::neg_cmp_op_on_partial_ord, reason = "true of NaN")]
             fn replaces($x: $t, $y: $t) -> bool { let ($x, $y) = ($value($x), $value($y)); $less }
+            #[inline(always)]
+            fn taint($x: $t, $y: $t) -> $t { let _ = $y; $taint }
         }
         impl Wanted<$t> for Largest {
             #[inline(always)]
@@ -96,18 +101,21 @@ macro_rules! wanted {
             #[inline(always)]
             fn beats(x: $t, y: $t) -> bool { $value(x) > $value(y) }
             #[inline(always)]
+            #[allow(clippy::neg_cmp_op_on_partial_ord, reason = "true of NaN")]
             fn replaces($x: $t, $y: $t) -> bool { let ($x, $y) = ($value($x), $value($y)); $more }
+            #[inline(always)]
+            fn taint($x: $t, $y: $t) -> $t { let _ = $y; $taint }
         })*
     };
     ($($t:ident)*) => {
-        $(wanted! { $t: std::convert::identity::<$t>, $t::MIN, $t::MAX, |x, y| x > y, x < y; })*
+        $(wanted! { $t: std::convert::identity::<$t>, $t::MIN, $t::MAX, |x, y| x > y, x < y, x; })*
     };
 }
-wanted! { Bool: Bool::get, Bool::from(false), Bool::from(true), |x, y| x & !y, !x & y; }
+wanted! { Bool: Bool::get, Bool::from(false), Bool::from(true), |x, y| x & !y, !x & y, x; }
 wanted!(i8 i16 i32 i64 u8 u16 u32 u64);
 wanted! {
-    f32: std::convert::identity::<f32>, f32::NEG_INFINITY, f32::INFINITY, |x, y| !(x <= y), !(x >= y);
-    f64: std::convert::identity::<f64>, f64::NEG_INFINITY, f64::INFINITY, |x, y| !(x <= y), !(x >= y);
+    f32: std::convert::identity::<f32>, f32::NEG_INFINITY, f32::INFINITY, |x, y| !(x <= y), !(x >= y), x + y;
+    f64: std::convert::identity::<f64>, f64::NEG_INFINITY, f64::INFINITY, |x, y| !(x <= y), !(x >= y), x + y;
 }
 
 /// Whether the element is NaN, the only one that differs from itself.
@@ -211,35 +219,42 @@ unsafe fn best_of<W: Wanted<T>, T: Element, const L: usize>(x: *const u8, len: u
     // SAFETY: every `i` below is less than `len`.
     let at = |i: usize| unsafe { load::<T>(x, i) };
     let better = |x: T, best: T| if W::beats(x, best) { x } else { best };
-    // The best number, for now: a comparison with NaN is false.
-    let mut lane = [W::worst(); L];
+    // The best number: a comparison with NaN is false. Whether there is a NaN, a sum says.
+    let (mut lane, mut sum) = ([W::worst(); L], [T::default(); L]);
     let mut start = 0;
     while start + L <= len {
-        for (l, lane) in lane.iter_mut().enumerate() {
-            *lane = better(at(start + l), *lane);
+        for (l, (lane, sum)) in lane.iter_mut().zip(&mut sum).enumerate() {
+            let x = at(start + l);
+            *lane = better(x, *lane);
+            *sum = W::taint(*sum, x);
         }
         start += L;
     }
     while start + L / 4 <= len {
-        for (l, lane) in lane[..L / 4].iter_mut().enumerate() {
-            *lane = better(at(start + l), *lane);
+        for (l, (lane, sum)) in lane.iter_mut().zip(&mut sum).enumerate().take(L / 4) {
+            let x = at(start + l);
+            *lane = better(x, *lane);
+            *sum = W::taint(*sum, x);
         }
         start += L / 4;
     }
+    // Opaque to the compiler: it would have the lanes in the order in which they are combined here.
+    (lane, sum) = std::hint::black_box((lane, sum));
     let mut half = L / 2;
     while half > 0 {
         for l in 0..half {
             lane[l] = better(lane[l], lane[l + half]);
+            sum[l] = W::taint(sum[l], sum[l + half]);
         }
         half /= 2;
     }
-    let found = (start..len).fold(lane[0], |best, i| better(at(i), best));
-    // Its first place, or a NaN's.
-    let place = first::<L>(len, |i| !W::beats(found, at(i))).unwrap_or(0);
-    if is_nan(at(place)) {
-        return place;
+    let (mut found, mut sum) = (lane[0], sum[0]);
+    for i in start..len {
+        found = better(at(i), found);
+        sum = W::taint(sum, at(i));
     }
-    first::<L>(len - place, |i| is_nan(at(place + i))).map_or(place, |i| place + i)
+    let nan = if is_nan(sum) { first::<L>(len, |i| is_nan(at(i))) } else { None };
+    nan.or_else(|| first::<L>(len, |i| at(i) == found)).unwrap_or(0)
 }
 
 /// The first index below `len` that is wanted.
@@ -247,8 +262,8 @@ unsafe fn best_of<W: Wanted<T>, T: Element, const L: usize>(x: *const u8, len: u
 fn first<const L: usize>(len: usize, wanted: impl Fn(usize) -> bool) -> Option<usize> {
     let any = |start: usize, count: usize| (0..count).fold(false, |any, l| any | wanted(start + l));
     let mut start = 0;
-    while start + L <= len && !any(start, L) {
-        start += L;
+    while start + 2 * L <= len && !any(start, 2 * L) {
+        start += 2 * L;
     }
     while start + L / 4 <= len && !any(start, L / 4) {
         start += L / 4;

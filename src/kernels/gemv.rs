@@ -208,8 +208,8 @@ unsafe fn some_dots<T: Ring, const COUNT: usize, const L: usize>(
 /// stay in registers.)
 #[inline(always)]
 fn add_products<T: Ring, const L: usize>(sums: &mut [T; L], x: [T; L], y: [T; L]) {
-    for l in 0..L {
-        sums[l] = sums[l].add_product(x[l].normal(), y[l].normal());
+    for (l, sum) in sums.iter_mut().enumerate() {
+        *sum = sum.add_product(x[l].normal(), y[l].normal());
     }
 }
 

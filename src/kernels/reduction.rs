@@ -74,6 +74,7 @@ macro_rules! floats {
             $op, $t, $step, $identity,
             |x, y| if x.is_nan() | (x $beats y) { x } else { y },
             #[inline(always)]
+            #[allow(clippy::needless_range_loop, reason = "three arrays side by side")]
             fn combine_all<const L: usize>(x: [$t; L], y: [$t; L]) -> [$t; L] {
                 let (mut best, mut nan, mut all) = ([0; L], [0; L], x);
                 for l in 0..L {

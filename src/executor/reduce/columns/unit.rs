@@ -13,7 +13,9 @@ use crate::program::LoopNest;
 use crate::runtime::buffer::Buffer;
 use crate::runtime::watch;
 
-/// Rows that memory serves side by side.
+/// The most rows that are combined in one go: so many that are a power of two apart may be in the caches at once.
+const ROWS_IN_TURN: usize = 8;
+/// The same for several lanes, which leave no accumulators in memory between.
 const STREAMS: usize = 16;
 /// Rows that wait to be combined with later ones: the binary digits of the most lanes, and one more.
 const STACK: usize = 8;
@@ -175,9 +177,10 @@ impl<'a> Unit<'a> {
             watch::checkpoint(first_row * groups + n * rows, area.rows * groups);
             let count = rows.saturating_sub(first).div_ceil(groups);
             let depth = n.count_ones() as usize;
+            let most = if are_together { count } else { ROWS_IN_TURN.min(self.rows_at_once) };
             let mut done = 0;
             loop {
-                let now = (count - done).min(self.rows_at_once);
+                let now = (count - done).min(most);
                 let row = first_row + first + done * groups;
                 // SAFETY: rows of the area, unless there are none; the stacks have room for a row.
                 unsafe {
