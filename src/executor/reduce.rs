@@ -6,10 +6,11 @@
 //! - *rows* (`inner` is 1): each row is a run of consecutive elements. Short rows share a tile; long ones are folded
 //!   block by block, and the blocks of few rows are shared out to threads.
 //! - *narrow columns*: the lanes of all columns are accumulated side by side, which is one run over memory.
-//! - *wide columns*: rows are visited lane by lane, in the order in which a stack of partial sums reproduces the tree;
-//!   a strip of columns at a time.
+//! - *wide columns*: rows are visited lane by lane, or a few lanes at once, in the order in which a stack of partial sums
+//!   reproduces the tree; a strip of columns at a time.
 //!
-//! Argmin and argmax keep the first best element seen, which any order that goes forward gives.
+//! Argmin and argmax keep the first best element seen, which any order that goes forward gives, and of parts of what is
+//! reduced the best, the earlier first.
 
 mod columns;
 mod rows;

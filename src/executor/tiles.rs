@@ -4,6 +4,8 @@
 //! address of every value of the tile it last computed. Computing a tile and storing what could not be computed in
 //! place are two calls, because a reduction may read in between what the stores overwrite.
 
+mod rows;
+
 use raptors_ir::{Dims, Strides};
 use smallvec::SmallVec;
 
@@ -150,6 +152,11 @@ impl<'a> TileRunner<'a> {
         self.tile.len
     }
 
+    /// The most elements of a tile.
+    pub(crate) fn longest(&self) -> usize {
+        self.longest
+    }
+
     /// The address of a value in the tile last computed.
     pub(crate) fn value(&self, value: ValueId) -> *const u8 {
         self.values[value.index()]
@@ -198,21 +205,33 @@ impl<'a> TileRunner<'a> {
     ///
     /// As for [`TileRunner::compute`]; packed values are in their registers.
     unsafe fn call_kernel(&self, start: usize, len: usize) {
+        // SAFETY: as for this function.
+        unsafe { self.call_kernel_for_rows(start, 1, 0, len) }
+    }
+
+    /// Calls the kernel, if there is one, for `rows` tiles, `step` elements from one to the next, the values of each beside
+    /// those of the one before.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TileRunner::call_kernel`], for each of the tiles; with more than one, [`TileRunner::can_compute_rows`].
+    unsafe fn call_kernel_for_rows(&self, start: usize, rows: usize, step: usize, len: usize) {
         let Some(kernel) = &self.tile.kernel else { return };
-        let streams = kernel.selected.streams.iter().map(|used| {
-            let base = match *used {
-                StreamUse::Operand(id) => {
-                    let offset = start * self.nest.operands[id.index()].dtype.size();
-                    self.bases[id.index()].wrapping_add(offset)
-                }
-                StreamUse::Value(value) => self.values[value.index()].cast_mut(),
-                StreamUse::Result(_) => unreachable!("tiles are reduced by kernels of their own"),
-            };
-            StreamArgs { base, row_stride: 0 }
+        let streams = kernel.selected.streams.iter().map(|used| match *used {
+            StreamUse::Operand(id) => {
+                let item = self.nest.operands[id.index()].dtype.size();
+                let base = self.bases[id.index()].wrapping_add(start * item);
+                StreamArgs { base, row_stride: (step * item) as isize }
+            }
+            StreamUse::Value(value) => {
+                let base = self.values[value.index()].cast_mut();
+                StreamArgs { base, row_stride: self.row_stride(value, step, len) }
+            }
+            StreamUse::Result(_) => unreachable!("tiles are reduced by kernels of their own"),
         });
         let streams: SmallVec<[StreamArgs; 8]> = streams.collect();
         let args = KernelArgs {
-            rows: 1,
+            rows,
             lanes: len,
             position: start as i64,
             pool: self.pool.as_ptr(),
@@ -242,6 +261,16 @@ impl<'a> TileRunner<'a> {
     ///
     /// The range is within the space, and no other thread computes any of it.
     pub(crate) unsafe fn compute(&mut self, start: usize, len: usize) {
+        self.locate(start, 0);
+        // SAFETY: as for this function.
+        unsafe {
+            self.run_ops(start, len);
+            self.call_kernel(start, len);
+        }
+    }
+
+    /// Finds the values of the tile at `start` whose registers are so many bytes further on than those of another.
+    fn locate(&mut self, start: usize, bytes: usize) {
         let nest = self.nest;
         for (value, place) in self.tile.places.iter().enumerate() {
             match *place {
@@ -253,9 +282,21 @@ impl<'a> TileRunner<'a> {
                     let offset = (start % period) * nest.body.insts[value].dtype.size();
                     self.values[value] = self.fixed[usize::from(fill)].wrapping_add(offset);
                 }
-                Place::Register(_) | Place::Fixed(_) | Place::Inside => {}
+                Place::Register(register) => {
+                    self.values[value] = self.register(register).wrapping_add(bytes);
+                }
+                Place::Fixed(_) | Place::Inside => {}
             }
         }
+    }
+
+    /// All of a tile that is left to the kernel, if there is one, aside.
+    ///
+    /// # Safety
+    ///
+    /// As for [`TileRunner::compute`]; the values have been located.
+    unsafe fn run_ops(&mut self, start: usize, len: usize) {
+        let nest = self.nest;
         for op in &self.tile.ops {
             match op {
                 TileOp::Pack(value, id) => {
@@ -287,8 +328,6 @@ impl<'a> TileRunner<'a> {
                 TileOp::Force(value, entry, kernel) => unsafe { self.force(*value, entry, *kernel, len) },
             }
         }
-        // SAFETY: as for this function.
-        unsafe { self.call_kernel(start, len) };
     }
 
     /// Stores what `compute` left in registers.

@@ -27,6 +27,9 @@ const ROWS: usize = 2048;
 const COLUMNS: usize = 8;
 /// Products of a chunk, at least.
 const CHUNK: usize = 1 << 16;
+/// Of how many rows, where columns are contiguous, a chunk has a multiple: memory is read in runs of kilobytes, and a matrix
+/// of few thousand rows is shared all the same.
+const CHUNK_ROWS: usize = 512;
 
 /// `c = a b` for at most [`THIN`] columns `n`; `dims` is `[m, k, n]`.
 ///
@@ -71,7 +74,7 @@ pub(super) unsafe fn gemv<T: Ring>(
         });
     }
     let axpy = axpy::<T>(level);
-    run_in_chunks(m, (CHUNK / k.max(1)).max(1).next_multiple_of(ROWS), &|rows| {
+    run_in_chunks(m, (CHUNK / k.max(1)).max(1).next_multiple_of(CHUNK_ROWS), &|rows| {
         for start in rows.clone().step_by(ROWS) {
             let len = ROWS.min(rows.end - start);
             let mut sums = vec![T::default(); n * len];
@@ -113,18 +116,37 @@ unsafe fn dots_body<T: Ring>(
     n: usize,
     out: *mut u8,
 ) {
+    // SAFETY: the contract is the caller's. There are `LANE_BYTES` of lanes.
+    unsafe {
+        match size_of::<T>() {
+            1 => dots_of::<T, LANE_BYTES>(rows, stride, count, y, n, out),
+            2 => dots_of::<T, { LANE_BYTES / 2 }>(rows, stride, count, y, n, out),
+            4 => dots_of::<T, { LANE_BYTES / 4 }>(rows, stride, count, y, n, out),
+            _ => dots_of::<T, { LANE_BYTES / 8 }>(rows, stride, count, y, n, out),
+        }
+    }
+}
+
+/// # Safety
+///
+/// That of [`dots_body`].
+#[inline(always)]
+unsafe fn dots_of<T: Ring, const L: usize>(
+    rows: *const u8,
+    stride: isize,
+    count: usize,
+    y: *const u8,
+    n: usize,
+    out: *mut u8,
+) {
+    let item = size_of::<T>();
+    let row = |i: usize| rows.wrapping_offset(i as isize * stride * item as isize);
     // SAFETY: the contract is the caller's, for some of the rows.
     unsafe {
-        let item = size_of::<T>();
-        let row = |i: usize| rows.wrapping_offset(i as isize * stride * item as isize);
-        // The compiler unrolls loops over 32 lanes, and keeps these in registers; over 64 it does not.
-        match (count == STREAMS, item) {
-            (true, 8) => some_dots::<T, STREAMS>(rows, stride, y, n, out),
-            (true, 4) => {
-                some_dots::<T, 2>(rows, stride, y, n, out);
-                some_dots::<T, 2>(row(2), stride, y, n, out.add(2 * item));
-            }
-            _ => (0..count).for_each(|i| some_dots::<T, 1>(row(i), stride, y, n, out.add(i * item))),
+        if count == STREAMS {
+            some_dots::<T, STREAMS, L>(rows, stride, y, n, out);
+        } else {
+            (0..count).for_each(|i| some_dots::<T, 1, L>(row(i), stride, y, n, out.add(i * item)));
         }
     }
 }
@@ -133,32 +155,30 @@ unsafe fn dots_body<T: Ring>(
 ///
 /// That of [`dots_body`], for `COUNT` rows.
 #[inline(always)]
-unsafe fn some_dots<T: Ring, const COUNT: usize>(
+unsafe fn some_dots<T: Ring, const COUNT: usize, const L: usize>(
     rows: *const u8,
     stride: isize,
     y: *const u8,
     n: usize,
     out: *mut u8,
 ) {
-    let lanes = LANE_BYTES / size_of::<T>();
     let row = |r: usize| rows.wrapping_offset(r as isize * stride * size_of::<T>() as isize);
-    let mut lane = [[T::default(); LANE_BYTES]; COUNT];
-    let whole = n - n % lanes;
-    for start in (0..whole).step_by(lanes) {
+    let mut lane = [[T::default(); L]; COUNT];
+    let whole = n - n % L;
+    for start in (0..whole).step_by(L) {
+        // SAFETY: `L` elements from `start` on.
+        let some = |from: *const u8| unsafe { from.cast::<T>().add(start).cast::<[T; L]>().read_unaligned() };
+        let y = some(y);
         for (r, lane) in lane.iter_mut().enumerate() {
-            for (l, lane) in lane[..lanes].iter_mut().enumerate() {
-                // SAFETY: `start + l` is below `n`.
-                let (x, y) = unsafe { (load::<T>(row(r), start + l), load::<T>(y, start + l)) };
-                *lane = lane.add_product(x.normal(), y.normal());
-            }
+            add_products(lane, some(row(r)), y);
         }
     }
     if whole < n {
-        // Zeros add nothing to sums that began as zero. (Lanes indexed by a variable would not stay in registers.)
+        // Zeros add nothing to sums that began as zero.
         let rest = |from: *const u8| {
-            let mut rest = [T::default(); LANE_BYTES];
+            let mut rest = [T::default(); L];
             let bytes = (n - whole) * size_of::<T>();
-            // SAFETY: the elements from `whole` on are fewer than `lanes`.
+            // SAFETY: the elements from `whole` on are fewer than `L`.
             unsafe {
                 let from = from.add(whole * size_of::<T>());
                 rest.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(from, bytes);
@@ -167,14 +187,12 @@ unsafe fn some_dots<T: Ring, const COUNT: usize>(
         };
         let y = rest(y);
         for (r, lane) in lane.iter_mut().enumerate() {
-            let x = rest(row(r));
-            for (l, lane) in lane[..lanes].iter_mut().enumerate() {
-                *lane = lane.add_product(x[l].normal(), y[l].normal());
-            }
+            add_products(lane, rest(row(r)), y);
         }
     }
-    for (r, lane) in lane.iter_mut().enumerate() {
-        let mut half = lanes / 2;
+    // Opaque to the compiler: it would add up rows side by side, and have the lanes across them for that.
+    for (r, lane) in std::hint::black_box(lane).iter_mut().enumerate() {
+        let mut half = L / 2;
         while half > 0 {
             for l in 0..half {
                 lane[l] = lane[l].add(lane[l + half]);
@@ -183,6 +201,15 @@ unsafe fn some_dots<T: Ring, const COUNT: usize>(
         }
         // SAFETY: `out` has room for `COUNT` elements.
         unsafe { out.cast::<T>().add(r).write_unaligned(lane[0]) };
+    }
+}
+
+/// Adds the product of each two elements to a sum. (Loops over as many lanes as the type says, and not as many as a variable,
+/// stay in registers.)
+#[inline(always)]
+fn add_products<T: Ring, const L: usize>(sums: &mut [T; L], x: [T; L], y: [T; L]) {
+    for (l, sum) in sums.iter_mut().enumerate() {
+        *sum = sum.add_product(x[l].normal(), y[l].normal());
     }
 }
 

@@ -16,6 +16,7 @@
 #[macro_use]
 mod level;
 mod arg;
+mod columns;
 mod convert;
 pub mod copy;
 pub(crate) mod cumulative;

@@ -14,16 +14,19 @@
 //!
 //! [`ReduceKernels::row`] reduces a sequence in memory. A fused region keeps `lanes` accumulators and uses
 //! [`ReduceKernels::fold`], [`ReduceKernels::halve`] and [`ReduceKernels::combine`]. Reducing the rows of a matrix to one row
-//! is [`ReduceKernels::accumulate`], with the lanes taken in [`leaf_order`].
+//! is [`ReduceKernels::columns`] for lanes that are few, and [`ReduceKernels::accumulate`] for what it leaves of groups of
+//! lanes, taken in [`leaf_order`].
 
 use raptors_ir::{Bool, DType, Element, Literal, ReduceOp, dispatch_dtype};
 
+use super::columns::columns;
 use super::elementwise::{Kernel, elementwise, load};
 use super::level;
 use super::reduction::{Max, Min, Prod, Reduction, Sum};
 use crate::runtime::level::Level;
 
 pub use super::arg::{ArgKernels, arg};
+pub use super::columns::LANES as COLUMN_LANES;
 
 /// Number of lanes of the tree.
 pub const fn lanes(dtype: DType) -> usize {
@@ -73,6 +76,21 @@ pub struct ReduceKernels {
     ///
     /// Safety: `partials` has `count` elements, `out` room for one.
     pub combine: unsafe fn(partials: *const u8, count: usize, out: *mut u8),
+    /// `columns(x, stride, rows, lanes, n, out, continues)`: each of `n` columns of a matrix of `rows` rows, `stride` bytes from
+    /// one to the next, by the tree of so many lanes: rows `l`, `l + lanes`, … make lane `l`, and lanes are halved to one.
+    /// With one lane, `out` may hold what others have combined, and is continued.
+    ///
+    /// Safety: `x` has `rows` times `n` elements, `out` room for `n`, which it has if it is continued; they do not overlap.
+    /// `lanes` is 1 or [`COLUMN_LANES`].
+    pub columns: unsafe fn(
+        x: *const u8,
+        stride: isize,
+        rows: usize,
+        lanes: usize,
+        n: usize,
+        out: *mut u8,
+        continues: bool,
+    ),
     /// The binary elementwise kernel that combines accumulators with elements.
     pub accumulate: Kernel,
 }
@@ -137,6 +155,7 @@ fn tree_at<R: Reduction<T>, T: Element, L: level::AtLevel>(dtype: DType) -> Opti
         halve: halve::<R, T, L>,
         row: row::<R, T, L>,
         combine: combine::<R, T>,
+        columns: columns::<R, T>(L::LEVEL),
         accumulate: elementwise(R::STEP, dtype, L::LEVEL)?,
     })
 }

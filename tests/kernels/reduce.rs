@@ -1,6 +1,6 @@
 //! Reductions against the tree as it is written down, argmin and argmax against a naive search.
 
-use raptors::kernels::reduce::{arg, block, lanes, leaf_order, reduce};
+use raptors::kernels::reduce::{COLUMN_LANES, arg, block, lanes, leaf_order, reduce};
 use raptors::runtime::level::Level;
 use raptors_ir::{DType, ElementwiseOp, Literal, ReduceOp, scalar};
 
@@ -137,6 +137,58 @@ fn a_stack_of_lanes_in_leaf_order_is_the_halving_tree() {
     }
 }
 
+#[test]
+fn columns_are_reduced_by_the_tree_of_few_lanes() {
+    let mut random = Random(10);
+    for (op, step) in REDUCTIONS {
+        for dtype in real_dtypes() {
+            for width in [1, 2, 7, 15, 16, 31, 32, 33, 65, 130, 257] {
+                let rows = [0, 1, 2, 7, 8, 9, 16, 31][random.below(8)];
+                // Elements between the rows now and then, NaN where there may be.
+                let pitch = width + random.below(2);
+                let x = summands(dtype, rows * pitch, true, &mut random);
+                let mut memory = Guarded::new(&bytes(&x), width % 2);
+                for level in Level::available() {
+                    let Some(kernels) = reduce(op, dtype, level) else { continue };
+                    for (lanes, cut) in [(1, 0), (COLUMN_LANES, 0), (1, random.below(rows + 1))] {
+                        let mut out = Guarded::new(&bytes(&vec![kernels.identity; width]), 1);
+                        let expected: Vec<Literal> = (0..width)
+                            .map(|column| {
+                                let mut lane = vec![kernels.identity; lanes];
+                                for row in 0..rows {
+                                    lane[row % lanes] =
+                                        combine(step, lane[row % lanes], x[row * pitch + column]);
+                                }
+                                let mut half = lanes / 2;
+                                while half > 0 {
+                                    (0..half).for_each(|l| lane[l] = combine(step, lane[l], lane[l + half]));
+                                    half /= 2;
+                                }
+                                lane[0]
+                            })
+                            .collect();
+                        let stride = (pitch * dtype.size()) as isize;
+                        // SAFETY: `width` elements in each row, and room for as many.
+                        unsafe {
+                            if cut > 0 {
+                                (kernels.columns)(memory.ptr(), stride, cut, 1, width, out.ptr(), false);
+                            }
+                            let x = memory.ptr().add(cut * pitch * dtype.size());
+                            (kernels.columns)(x, stride, rows - cut, lanes, width, out.ptr(), cut > 0);
+                        }
+                        assert_same(&literals(dtype, &out.content()), &expected, &|column| {
+                            format!(
+                                "{} {dtype} {level}, {lanes} lanes of {rows} x {width}, {column}",
+                                op.name()
+                            )
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// The first position NumPy would name.
 fn position(op: ReduceOp, x: &[Literal]) -> Option<usize> {
     let better = if op == ReduceOp::Argmin { ElementwiseOp::Less } else { ElementwiseOp::Greater };
@@ -193,25 +245,51 @@ fn argmin_and_argmax_name_the_first_place() {
                             );
                         }
                     }
+                }
+            }
+        }
+    }
+}
 
-                    // The same elements as columns of a matrix with 7 rows.
-                    let width = n / 7;
+#[test]
+fn argmin_and_argmax_of_columns_name_the_first_row() {
+    let mut random = Random(9);
+    for op in [ReduceOp::Argmin, ReduceOp::Argmax] {
+        for dtype in real_dtypes() {
+            for (round, width) in [1, 2, 3, 7, 8, 9, 31, 32, 33, 127, 129, 300].into_iter().enumerate() {
+                // Around the rows that are counted at once, with elements between the rows now and then.
+                let rows = [1, 2, 15, 16, 17, 33, 300][random.below(7)];
+                let pitch = width + round % 2;
+                let x: Vec<Literal> = match round % 3 {
+                    0 => elements(dtype, rows * pitch, &mut random),
+                    1 => (0..rows * pitch)
+                        .map(|_| Literal::from_f64(dtype, random.below(20) as f64 / 8.0))
+                        .collect(),
+                    _ => (0..rows * pitch).map(|i| Literal::from_f64(dtype, (i / pitch) as f64)).collect(),
+                };
+                let mut memory = Guarded::new(&bytes(&x), round % 2);
+                for level in Level::available() {
+                    let Some(kernels) = arg(op, dtype, level) else { panic!("no {} of {dtype}", op.name()) };
                     let mut best = Guarded::new(&vec![0; width * dtype.size()], 1);
                     let mut places = vec![-1; width + 1];
-                    for row in 0..7 {
-                        // SAFETY: `width` elements of each.
+                    let cut = random.below(rows + 1);
+                    for range in [0..cut, cut..rows] {
+                        let stride = (pitch * dtype.size()) as isize;
+                        // SAFETY: `width` elements in each row, and as many states.
                         unsafe {
-                            let x = memory.as_ptr().add(row * width * dtype.size());
-                            (kernels.update)(x, width, row as i64, best.ptr(), places.as_mut_ptr());
+                            let x = memory.ptr().add(range.start * pitch * dtype.size());
+                            let (base, places) = (range.start as i64, places.as_mut_ptr());
+                            (kernels.columns)(x, stride, range.len(), width, base, best.ptr(), places);
                         }
                     }
                     assert_eq!(places.pop(), Some(-1));
                     for (j, (best, place)) in
                         literals(dtype, &best.content()).into_iter().zip(places).enumerate()
                     {
-                        let column: Vec<_> = (0..7).map(|row| x[row * width + j]).collect();
-                        assert_eq!(Some(place as usize), position(op, &column), "{}, column {j}", what());
-                        assert_eq!(best, column[place as usize], "{}, column {j}", what());
+                        let what = format!("{} {dtype} {level} of {rows} x {width}, column {j}", op.name());
+                        let column: Vec<_> = (0..rows).map(|row| x[row * pitch + j]).collect();
+                        assert_eq!(Some(place as usize), position(op, &column), "{what}");
+                        assert_eq!(best, column[place as usize], "{what}");
                     }
                 }
             }

@@ -157,6 +157,81 @@ def test_first_position_of_equal_elements(dtype: str) -> None:
         )
 
 
+def few_values(dtype: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Elements of which many are equal, so that there are ties wherever work is cut."""
+    return rng.integers(0, 2 if dtype == "bool" else 9, size=shape).astype(dtype)
+
+
+COLUMNS = [(1, 5), (2, 300), (7, 1), (8, 5000), (17, 33), (130, 3), (257, 65), (1000, 100), (4097, 9), (2500, 70)]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_position_in_columns(dtype: str, threads: int, rng: np.random.Generator) -> None:
+    with r.options(threads=threads):
+        for rows, columns in COLUMNS:
+            x = few_values(dtype, (rows, columns), rng)
+            wide = few_values(dtype, (rows, columns + 3), rng)[:, 1 : columns + 1]
+            for name in ("argmin", "argmax"):
+                numpys = getattr(np, name)
+                for table in (x, wide, x.T, x[::-1], x[:, ::-1]):
+                    for axis in (0, 1, None):
+                        assert_same(getattr(r, name)(r.lazy(table), axis=axis), numpys(table, axis=axis))
+                cube = np.stack([x, x[::-1], x])
+                assert_same(getattr(r, name)(r.lazy(cube), axis=1), numpys(cube, axis=1))
+                assert_same(getattr(r, name)(r.lazy(cube), axis=0), numpys(cube, axis=0))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_position_of_nan_in_columns(dtype: str, rng: np.random.Generator) -> None:
+    for rows, columns in COLUMNS:
+        x = rng.normal(size=(rows, columns)).astype(dtype)
+        x[rng.integers(0, rows, 9), rng.integers(0, columns, 9)] = np.nan
+        x[rng.integers(0, rows, 4), rng.integers(0, columns, 4)] = np.inf
+        x[rng.integers(0, rows, 4), rng.integers(0, columns, 4)] = -np.inf
+        for name in ("argmin", "argmax"):
+            for axis in (0, 1, None):
+                want = getattr(np, name)(x, axis=axis)
+                assert_same(getattr(r, name)(r.lazy(x), axis=axis), want)
+                # Of what is computed, and beside another reduction.
+                y = x * x.dtype.type(2)
+                lazy = r.lazy(x) * x.dtype.type(2)
+                position, total = r.eval(getattr(r, name)(lazy, axis=axis), r.max(lazy, axis=axis))
+                assert_same(position, getattr(np, name)(y, axis=axis))
+                assert_same(total, np.max(y, axis=axis))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_position_in_a_long_row(dtype: str, rng: np.random.Generator) -> None:
+    """Ties and improvements on both sides of where work is cut."""
+    for n in (31, 32, 33, 1023, 1025, 4096, 8191, 8193, 70_001, 300_000):
+        x = few_values(dtype, (n,), rng)
+        rising = np.arange(n).astype(dtype)
+        for row in (x, rising, rising[::-1], np.full(n, 1, dtype=dtype)):
+            for name in ("argmin", "argmax"):
+                assert_same(getattr(r, name)(r.lazy(row)), getattr(np, name)(row))
+
+
+@pytest.mark.parametrize("dtype", FLOATS[1:])
+def test_columns_have_the_bits_of_rows(dtype: str, rng: np.random.Generator) -> None:
+    """One tree for all forms, computed or in memory, for any number of threads."""
+    for rows, columns in (*COLUMNS, (4096, 130), (9000, 20)):
+        x = rng.normal(size=(rows, columns)).astype(dtype)
+        x[rng.integers(0, rows, 5), rng.integers(0, columns, 5)] = np.nan
+        turned = np.ascontiguousarray(x.T)
+        for name in ("sum", "prod", "min", "max"):
+            reduce = getattr(r, name)
+            want = evaluate(reduce(r.lazy(turned), axis=1))
+            for threads in (1, 2):
+                with r.options(threads=threads):
+                    assert_same(reduce(r.lazy(x), axis=0), want)
+                    assert_same(reduce((r.lazy(x) * 4.0) * 0.25, axis=0), want)
+                    assert_same(reduce(r.lazy(np.pad(x, ((0, 0), (1, 2))))[:, 1:-2], axis=0), want)
+        scaled = evaluate(r.sum((r.lazy(turned) - r.lazy(turned[:, :1])) * 2.0, axis=1))
+        shift = r.lazy(np.ascontiguousarray(turned[:, 0]))
+        assert_same(r.sum((r.lazy(x) - shift) * 2.0, axis=0), scaled)
+
+
 @given(shape=shapes(max_dims=4, max_side=5), data=st.data())
 def test_reduction_of_elementwise_work(shape: tuple[int, ...], data: st.DataObject) -> None:
     """Elementwise work fused into the reduction, and more on its result."""

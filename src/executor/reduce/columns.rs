@@ -1,20 +1,32 @@
 //! Reductions of columns: each result combines elements that stand `inner` apart.
+//!
+//! What is in memory row by row is read there; what is computed is computed some rows at a time, those that are combined
+//! next, into scratch memory.
 
-use raptors_ir::Literal;
+mod unit;
 
+use smallvec::SmallVec;
+
+use self::unit::Unit;
 use super::{Combiner, Kernels};
+use crate::codegen::lane::{LaneOp, OperandId};
+use crate::codegen::tile::is_row_major;
 use crate::error::Error;
 use crate::executor::Bound;
 use crate::executor::map::FirstError;
-use crate::executor::tiles::TileRunner;
-use crate::kernels::copy::splat;
-use crate::kernels::reduce::{ReduceKernels, block, lanes, leaf_order};
+use crate::kernels::reduce::{ArgKernels, ReduceKernels, block, lanes};
 use crate::program::LoopNest;
 use crate::runtime::buffer::Buffer;
-use crate::runtime::{team, watch};
+use crate::runtime::team;
 
 /// The most bytes that the lanes of all columns may take to be accumulated side by side.
 const NARROW_BYTES: usize = 32 * 1024;
+/// Bytes of a strip of columns in a row: memory is read in long runs, and the accumulators that wait stay in cache.
+const STRIP_BYTES: usize = 8 * 1024;
+/// Rows that are computed at once, if they can be.
+const ROWS: usize = 8;
+/// Bytes of a state of an argmin or argmax: a value of up to 8, and an index.
+const STATE: usize = 16;
 
 /// Reduces the columns of `nest`.
 ///
@@ -23,16 +35,36 @@ const NARROW_BYTES: usize = 32 * 1024;
 /// As for [`crate::executor::run`].
 pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
     let columns = nest.inner;
-    let has_arg = combiners.iter().any(|combiner| matches!(combiner.kernels, Kernels::Arg(_)));
+    let is_arg = |combiner: &Combiner| matches!(combiner.kernels, Kernels::Arg(_));
+    let (has_arg, only_args) = (combiners.iter().any(is_arg), combiners.iter().all(is_arg));
     let lane_bytes =
         combiners.iter().map(|combiner| lanes(combiner.dtype) * combiner.item()).max().unwrap_or(1);
-    let narrow = !has_arg && columns * lane_bytes <= NARROW_BYTES && columns <= nest.tile(bound.engine()).len;
+    let tile = nest.tile(bound.engine());
+    let narrow = !has_arg && columns * lane_bytes <= NARROW_BYTES && columns <= tile.len;
+    let mut in_place = in_place(nest, combiners);
+    // Lanes side by side are a row of a matrix with longer rows, if nothing is between them.
+    if narrow
+        && let Some(values) = &in_place
+        && !values.iter().zip(combiners).all(|(value, of)| value.row == (columns * of.item()) as isize)
+    {
+        in_place = None;
+    }
+    let widest = combiners.iter().map(Combiner::item).max().unwrap_or(1);
+    let fitting = match (&in_place, &tile.kernel) {
+        (Some(_), _) => STRIP_BYTES / widest,
+        (None, Some(_)) => (tile.len / ROWS).max(256),
+        (None, None) => tile.len,
+    };
 
-    // Blocks differ by dtype; a segment is whole blocks of each. The index of an argmin needs rows in one go.
+    // Blocks differ by dtype; a segment is whole blocks of each. An argmin beside them needs rows in one go.
     let longest_block = combiners.iter().map(|combiner| block(combiner.dtype)).max().unwrap_or(1);
-    let segment_rows = if has_arg { nest.reduced } else { longest_block };
+    let segment_rows = match (only_args, has_arg) {
+        (true, _) => arg_rows(nest, fitting),
+        (false, true) => nest.reduced,
+        (false, false) => longest_block,
+    };
     let segments = nest.reduced.div_ceil(segment_rows);
-    let strip = if narrow { columns } else { strip_len(nest, nest.tile(bound.engine()).len, segments) };
+    let strip = if narrow { columns } else { strip_len(nest, fitting, segments) };
     let strips = columns.div_ceil(strip);
     let partials = Partials::new(nest, combiners, segment_rows)?;
 
@@ -42,7 +74,9 @@ pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<
     let error = FirstError::default();
     team::run(units.div_ceil(units_per_chunk), &|chunk| {
         // SAFETY: as for this function.
-        let result = unsafe { Unit::new(nest, combiners, bound, &partials, strip) }.map(|mut unit| {
+        let unit =
+            unsafe { Unit::new(nest, combiners, bound, &partials, in_place.as_deref(), narrow, strip) };
+        let result = unit.map(|mut unit| {
             for n in chunk * units_per_chunk..units.min((chunk + 1) * units_per_chunk) {
                 let (outer, rest) = (n / (segments * strips), n % (segments * strips));
                 let (segment, column) = (rest / strips, rest % strips * strip);
@@ -63,20 +97,74 @@ pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<
     });
     error.into_result()?;
     for combiner in combiners {
-        if let Kernels::Tree(kernels) = &combiner.kernels {
-            // SAFETY: every partial has been written.
-            unsafe { partials.combine(nest, combiner, kernels, bound)? };
+        // SAFETY: every partial has been written.
+        unsafe {
+            match &combiner.kernels {
+                Kernels::Tree(kernels) => partials.combine(nest, combiner, kernels, bound)?,
+                Kernels::Arg(kernels) => partials.merge(nest, combiner, kernels, bound),
+            }
         }
     }
     Ok(())
 }
 
-/// Columns of a strip: what fits a tile, or less when that leaves threads without work.
-fn strip_len(nest: &LoopNest, tile: usize, segments: usize) -> usize {
+/// Where a value that is reduced is in memory: bytes between neighbours. Columns are side by side.
+#[derive(Clone, Copy)]
+struct InPlace {
+    operand: OperandId,
+    outer: isize,
+    row: isize,
+}
+
+/// Where the values are, if all are read from memory and nothing is stored but results.
+fn in_place(nest: &LoopNest, combiners: &[Combiner]) -> Option<SmallVec<[InPlace; 4]>> {
+    let value = |combiner: &Combiner| {
+        let value = nest.body.reductions[combiner.number].value;
+        let LaneOp::Load(id) = nest.body.insts[value.index()].op else { return None };
+        let operand = &nest.operands[id.index()];
+        let item = operand.dtype.size() as isize;
+        let (reduced, inner) = (nest.reduced as isize, nest.inner as isize);
+        if is_row_major(operand, &nest.dims) {
+            return Some(InPlace { operand: id, outer: reduced * inner * item, row: inner * item });
+        }
+        let (outer, row, column) = match (nest.dims.as_slice(), operand.strides.as_slice()) {
+            (&[rows, columns], &[row, column])
+                if [1, rows, columns] == [nest.outer, nest.reduced, nest.inner] =>
+            {
+                (0, row, column)
+            }
+            (&[outer, rows, columns], &[over, row, column])
+                if [outer, rows, columns] == [nest.outer, nest.reduced, nest.inner] =>
+            {
+                (over, row, column)
+            }
+            _ => return None,
+        };
+        (column == item && !operand.swapped).then_some(InPlace { operand: id, outer, row })
+    };
+    if !nest.body.stores.is_empty() {
+        return None;
+    }
+    combiners.iter().map(value).collect()
+}
+
+/// Rows of a segment where only positions are wanted: all, or fewer when there would be too few segments to share.
+fn arg_rows(nest: &LoopNest, strip: usize) -> usize {
+    /// Rows that take long against combining their result with others.
+    const LEAST: usize = 512;
+    let (units, wanted) = (nest.outer * nest.inner.div_ceil(strip), 2 * team::threads());
+    if units >= wanted || team::threads() == 1 {
+        return nest.reduced;
+    }
+    nest.reduced.div_ceil(wanted.div_ceil(units.max(1))).max(LEAST).min(nest.reduced)
+}
+
+/// Columns of a strip: what is fitting, or less when that leaves threads without work.
+fn strip_len(nest: &LoopNest, fitting: usize, segments: usize) -> usize {
     let units = nest.outer * segments;
     let wanted = team::threads().div_ceil(units.max(1));
     let fair = nest.inner.div_ceil(wanted).next_multiple_of(64);
-    fair.min(tile).min(nest.inner)
+    fair.min(fitting).min(nest.inner)
 }
 
 /// A part of the space that one thread reduces: rows of one outer index and segment, over a strip of columns.
@@ -89,8 +177,8 @@ struct Area {
     columns: usize,
 }
 
-/// Partial results: for each tree reduction, outer index and block, one row of columns. When there is one block, they are
-/// the results, and stand in the target.
+/// Partial results: for each tree, outer index and block, and for each argmin or argmax, outer index and segment, one row
+/// of columns. When there is one, they are the results, and stand in the target.
 struct Partials {
     pointers: Vec<*mut u8>,
     blocks: Vec<usize>,
@@ -103,6 +191,7 @@ unsafe impl Sync for Partials {}
 
 impl Partials {
     fn new(nest: &LoopNest, combiners: &[Combiner], segment_rows: usize) -> Result<Partials, Error> {
+        let segments = nest.reduced.div_ceil(segment_rows);
         let mut partials = Partials {
             pointers: Vec::new(),
             blocks: Vec::new(),
@@ -110,14 +199,18 @@ impl Partials {
             _memory: Vec::new(),
         };
         for combiner in combiners {
-            let block = block(combiner.dtype);
-            let blocks = nest.reduced.div_ceil(block);
-            let stored = matches!(combiner.kernels, Kernels::Tree(_)) && blocks > 1;
-            let bytes = if stored { nest.outer * blocks * nest.inner * combiner.item() } else { 0 };
+            let (blocks, per_segment, item) = match combiner.kernels {
+                Kernels::Tree(_) => {
+                    let block = block(combiner.dtype);
+                    (nest.reduced.div_ceil(block), segment_rows.div_ceil(block), combiner.item())
+                }
+                Kernels::Arg(_) => (segments, 1, STATE),
+            };
+            let bytes = if blocks > 1 { nest.outer * blocks * nest.inner * item } else { 0 };
             let mut buffer = Buffer::allocate(bytes)?;
             partials.pointers.push(buffer.as_mut_ptr());
             partials.blocks.push(blocks);
-            partials.blocks_per_segment.push(segment_rows.div_ceil(block));
+            partials.blocks_per_segment.push(per_segment);
             partials._memory.push(buffer);
         }
         Ok(partials)
@@ -131,6 +224,50 @@ impl Partials {
         }
         let block = area.outer * blocks + area.segment * self.blocks_per_segment[combiner.number] + n;
         self.pointers[combiner.number].wrapping_add((block * nest.inner + area.column) * combiner.item())
+    }
+
+    /// Where the area's states of an argmin or argmax go, values and indices, unless they are results.
+    fn states(&self, nest: &LoopNest, combiner: &Combiner, area: &Area) -> Option<(*mut u8, *mut i64)> {
+        let segments = self.blocks[combiner.number];
+        (segments > 1)
+            .then(|| self.states_of(nest, combiner, area.outer * segments + area.segment, area.column))
+    }
+
+    /// The values and the indices of a row of states from a column on.
+    fn states_of(
+        &self,
+        nest: &LoopNest,
+        combiner: &Combiner,
+        row: usize,
+        column: usize,
+    ) -> (*mut u8, *mut i64) {
+        let first = self.pointers[combiner.number].wrapping_add(row * nest.inner * STATE);
+        let indices = first.wrapping_add((nest.inner + column) * size_of::<i64>());
+        (first.wrapping_add(column * combiner.item()), indices.cast())
+    }
+
+    /// Keeps the best of all segments, in the first, and stores where it is.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Partials::combine`].
+    unsafe fn merge(&self, nest: &LoopNest, combiner: &Combiner, kernels: &ArgKernels, bound: &Bound<'_>) {
+        let segments = self.blocks[combiner.number];
+        if segments == 1 {
+            return;
+        }
+        let bytes = nest.inner * size_of::<i64>();
+        let target = bound.base(&nest.operands[nest.body.reductions[combiner.number].target.index()]);
+        for outer in 0..nest.outer {
+            let (best, indices) = self.states_of(nest, combiner, outer * segments, 0);
+            for segment in 1..segments {
+                let (later, places) = self.states_of(nest, combiner, outer * segments + segment, 0);
+                // SAFETY: two different rows of states, the first of earlier elements.
+                unsafe { (kernels.merge)(best, indices, later, places, nest.inner) };
+            }
+            // SAFETY: an index per column, for which the target has room.
+            unsafe { std::ptr::copy_nonoverlapping(indices.cast(), target.add(outer * bytes), bytes) };
+        }
     }
 
     /// Combines the blocks of each column pairwise, into the target.
@@ -192,322 +329,4 @@ impl Partials {
         }
         Ok(())
     }
-}
-
-/// What one thread needs to reduce areas.
-struct Unit<'a> {
-    nest: &'a LoopNest,
-    combiners: &'a [Combiner],
-    partials: &'a Partials,
-    runner: TileRunner<'a>,
-    /// Per reduction: lanes side by side (narrow), a stack of rows (wide), or best values and indices (arg).
-    scratch: Vec<Buffer>,
-}
-
-impl<'a> Unit<'a> {
-    /// # Safety
-    ///
-    /// As for [`run`].
-    unsafe fn new(
-        nest: &'a LoopNest,
-        combiners: &'a [Combiner],
-        bound: &Bound<'_>,
-        partials: &'a Partials,
-        strip: usize,
-    ) -> Result<Unit<'a>, Error> {
-        let scratch = combiners
-            .iter()
-            .map(|combiner| {
-                let rows = match combiner.kernels {
-                    Kernels::Tree(_) => lanes(combiner.dtype),
-                    Kernels::Arg(_) => 2,
-                };
-                Buffer::allocate(rows * strip * combiner.item().max(8))
-            })
-            .collect::<Result<Vec<Buffer>, _>>()?;
-        // SAFETY: as for this function.
-        let runner = unsafe { TileRunner::new(nest, bound, nest.tile(bound.engine()).len.max(strip))? };
-        Ok(Unit { nest, combiners, partials, runner, scratch })
-    }
-
-    fn target(&self, combiner: &Combiner) -> *mut u8 {
-        self.runner.base(self.nest.body.reductions[combiner.number].target)
-    }
-
-    /// All columns at once: lane `l` of column `c` is accumulator `l * columns + c`, and rows follow each other.
-    ///
-    /// # Safety
-    ///
-    /// The area is within the space, spans all columns, and is this thread's.
-    unsafe fn narrow(&mut self, area: &Area) {
-        let columns = area.columns;
-        let rows_per_tile = (self.runner.tile_len() / columns).max(1);
-        let start = (area.outer * self.nest.reduced + area.first_row) * columns;
-        let mut row = 0;
-        while row < area.rows {
-            // A tile ends where any dtype's block may end.
-            let count = rows_per_tile.min(area.rows - row).min(lanes_between_blocks(row));
-            // SAFETY: rows of the area.
-            unsafe { self.runner.compute(start + row * columns, count * columns) };
-            for combiner in self.combiners {
-                let Kernels::Tree(kernels) = &combiner.kernels else {
-                    unreachable!("narrow columns have no arg")
-                };
-                let value = self.runner.value(self.nest.body.reductions[combiner.number].value);
-                let target = self.target(combiner);
-                let acc = self.scratch[combiner.number].as_mut_ptr();
-                // SAFETY: the accumulators have room for the lanes of all columns.
-                unsafe { fold_rows(kernels, combiner, acc, value, row, count, columns) };
-                let (block, done) = (block(combiner.dtype), row + count);
-                if done % block == 0 || done == area.rows {
-                    let n = (done - 1) / block;
-                    let out = self.partials.at(self.nest, combiner, target, area, n);
-                    // SAFETY: as above; the partial is a row of columns.
-                    unsafe { halve_rows(kernels, combiner, acc, columns, out) };
-                }
-            }
-            // SAFETY: as for `compute`.
-            unsafe { self.runner.store(start + row * columns, count * columns) };
-            row += count;
-        }
-    }
-
-    /// A strip of columns, lane by lane.
-    ///
-    /// # Safety
-    ///
-    /// The area is within the space and this thread's.
-    unsafe fn wide(&mut self, area: &Area) {
-        let has_arg = self.combiners.iter().any(|combiner| matches!(combiner.kernels, Kernels::Arg(_)));
-        let same_tree = self.combiners.windows(2).all(|pair| block(pair[0].dtype) == block(pair[1].dtype));
-        // SAFETY: as for this function.
-        unsafe {
-            if !has_arg && same_tree {
-                self.lane_by_lane(area);
-            } else {
-                self.row_by_row(area);
-            }
-        }
-    }
-
-    /// Visits the rows of each block in the order of the tree's leaves, with a stack of partial rows.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Unit::wide`]; all reductions are trees with one block length.
-    unsafe fn lane_by_lane(&mut self, area: &Area) {
-        let Some(first) = self.combiners.first() else { return };
-        let (lanes, block) = (lanes(first.dtype), block(first.dtype));
-        let mut first_row = 0;
-        while first_row < area.rows {
-            let rows = block.min(area.rows - first_row);
-            // Ranks of the rows on the stack; a lane without rows takes its place as `None`.
-            let mut stack: Vec<(u32, bool)> = Vec::with_capacity(8);
-            for lane in leaf_order(lanes) {
-                let depth = stack.iter().filter(|entry| entry.1).count();
-                let mut row = lane;
-                while row < rows {
-                    // SAFETY: a row of the area; the stack has room for it.
-                    unsafe { self.accumulate_row(area, first_row + row, depth, row == lane) };
-                    row += lanes;
-                }
-                let mut entry = (0, lane < rows);
-                while let Some(&(rank, present)) = stack.last()
-                    && rank == entry.0
-                {
-                    stack.pop();
-                    if present && entry.1 {
-                        let left = stack.iter().filter(|entry| entry.1).count();
-                        // SAFETY: two neighbouring rows of the stack.
-                        unsafe { self.combine_stack(area, left) };
-                    }
-                    entry = (rank + 1, present || entry.1);
-                }
-                stack.push(entry);
-            }
-            for combiner in self.combiners {
-                let target = self.target(combiner);
-                let out = self.partials.at(self.nest, combiner, target, area, first_row / block);
-                let row = self.scratch[combiner.number].as_ptr();
-                // SAFETY: the stack is down to its first row, which is the block's partial.
-                unsafe { std::ptr::copy_nonoverlapping(row, out, area.columns * combiner.item()) };
-            }
-            first_row += rows;
-        }
-    }
-
-    /// Computes one row, and adds it to row `depth` of each stack, or starts that row with it.
-    ///
-    /// # Safety
-    ///
-    /// The row is of the area; the stacks have room.
-    unsafe fn accumulate_row(&mut self, area: &Area, row: usize, depth: usize, starts: bool) {
-        let start = self.element(area, row);
-        // SAFETY: within the space, and this thread's.
-        unsafe { self.runner.compute(start, area.columns) };
-        for combiner in self.combiners {
-            let Kernels::Tree(kernels) = &combiner.kernels else {
-                unreachable!("wide columns have no arg here")
-            };
-            let value = self.runner.value(self.nest.body.reductions[combiner.number].value);
-            let bytes = area.columns * combiner.item();
-            let acc = self.scratch[combiner.number].as_mut_ptr().wrapping_add(depth * bytes);
-            // SAFETY: the tile has `columns` values, and the stack's row room for them.
-            unsafe {
-                if starts {
-                    let identity = kernels.identity.bits().to_le_bytes();
-                    splat(identity.as_ptr(), combiner.item(), acc, area.columns);
-                }
-                (kernels.accumulate)(&[acc, value, std::ptr::null()], acc, area.columns);
-            }
-        }
-        // SAFETY: as for `compute`.
-        unsafe { self.runner.store(start, area.columns) };
-    }
-
-    /// Combines row `left + 1` of each stack into row `left`.
-    ///
-    /// # Safety
-    ///
-    /// Both rows are written.
-    unsafe fn combine_stack(&mut self, area: &Area, left: usize) {
-        for combiner in self.combiners {
-            let Kernels::Tree(kernels) = &combiner.kernels else {
-                unreachable!("wide columns have no arg here")
-            };
-            let bytes = area.columns * combiner.item();
-            let acc = self.scratch[combiner.number].as_mut_ptr().wrapping_add(left * bytes);
-            // SAFETY: two neighbouring rows of the stack.
-            unsafe { (kernels.accumulate)(&[acc, acc.add(bytes), std::ptr::null()], acc, area.columns) };
-        }
-    }
-
-    /// Visits rows in order; lanes of the strip side by side for trees, the best so far for args.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Unit::wide`].
-    unsafe fn row_by_row(&mut self, area: &Area) {
-        let columns = area.columns;
-        for combiner in self.combiners {
-            if let Kernels::Arg(_) = combiner.kernels {
-                let none = (-1i64).to_le_bytes();
-                let indices = self.scratch[combiner.number].as_mut_ptr().wrapping_add(columns * 8);
-                // SAFETY: the second half of the scratch row holds an index per column.
-                unsafe { splat(none.as_ptr(), 8, indices, columns) };
-            }
-        }
-        for row in 0..area.rows {
-            watch::checkpoint(row, area.rows);
-            let start = self.element(area, row);
-            // SAFETY: a row of the area.
-            unsafe { self.runner.compute(start, columns) };
-            for combiner in self.combiners {
-                let value = self.runner.value(self.nest.body.reductions[combiner.number].value);
-                let target = self.target(combiner);
-                let acc = self.scratch[combiner.number].as_mut_ptr();
-                match &combiner.kernels {
-                    // SAFETY: scratch holds a value and an index per column.
-                    Kernels::Arg(kernels) => unsafe {
-                        let indices = acc.add(columns * 8).cast::<i64>();
-                        (kernels.update)(value, columns, (area.first_row + row) as i64, acc, indices);
-                    },
-                    // SAFETY: scratch holds the lanes of each column of the strip.
-                    Kernels::Tree(kernels) => unsafe {
-                        fold_rows(kernels, combiner, acc, value, row, 1, columns);
-                        let block = block(combiner.dtype);
-                        if (row + 1) % block == 0 || row + 1 == area.rows {
-                            let out = self.partials.at(self.nest, combiner, target, area, row / block);
-                            halve_rows(kernels, combiner, acc, columns, out);
-                        }
-                    },
-                }
-            }
-            // SAFETY: as for `compute`.
-            unsafe { self.runner.store(start, columns) };
-        }
-        for combiner in self.combiners {
-            if let Kernels::Arg(_) = combiner.kernels {
-                let indices = self.scratch[combiner.number].as_ptr().wrapping_add(columns * 8);
-                let out =
-                    self.target(combiner).wrapping_add((area.outer * self.nest.inner + area.column) * 8);
-                // SAFETY: the target has an index per kept position.
-                unsafe { std::ptr::copy_nonoverlapping(indices, out, columns * 8) };
-            }
-        }
-    }
-
-    /// The position in the space of the area's first column in a row.
-    fn element(&self, area: &Area, row: usize) -> usize {
-        (area.outer * self.nest.reduced + area.first_row + row) * self.nest.inner + area.column
-    }
-}
-
-/// Rows from `row` to the next multiple of the fewest lanes, so that no tile crosses the end of a block.
-fn lanes_between_blocks(row: usize) -> usize {
-    const STEP: usize = 1024;
-    STEP - row % STEP
-}
-
-/// Adds `count` rows of a tile to the lanes of each column; the first of a block starts from the identity.
-///
-/// # Safety
-///
-/// `acc` has room for `lanes * columns` elements; `values` has `count` rows; no row crosses the end of a block.
-unsafe fn fold_rows(
-    kernels: &ReduceKernels,
-    combiner: &Combiner,
-    acc: *mut u8,
-    values: *const u8,
-    row: usize,
-    count: usize,
-    columns: usize,
-) {
-    let (lanes, item) = (lanes(combiner.dtype), combiner.item());
-    if row.is_multiple_of(block(combiner.dtype)) {
-        let identity: Literal = kernels.identity;
-        let bytes = identity.bits().to_le_bytes();
-        // SAFETY: room for the lanes of all columns.
-        unsafe { splat(bytes.as_ptr(), item, acc, lanes * columns) };
-    }
-    let mut done = 0;
-    while done < count {
-        let lane = (row + done) % lanes;
-        let rows = (count - done).min(lanes - lane);
-        // SAFETY: rows of the tile, and the lanes they belong to.
-        unsafe {
-            let to = acc.add(lane * columns * item);
-            (kernels.accumulate)(
-                &[to, values.add(done * columns * item), std::ptr::null()],
-                to,
-                rows * columns,
-            );
-        }
-        done += rows;
-    }
-}
-
-/// Combines the lanes of each column by halving, into a row of columns.
-///
-/// # Safety
-///
-/// `acc` has `lanes * columns` elements, and `out` room for `columns`.
-unsafe fn halve_rows(
-    kernels: &ReduceKernels,
-    combiner: &Combiner,
-    acc: *mut u8,
-    columns: usize,
-    out: *mut u8,
-) {
-    let mut half = lanes(combiner.dtype) / 2;
-    while half > 0 {
-        let count = half * columns;
-        // SAFETY: the upper half of the lanes, and the lower.
-        unsafe {
-            (kernels.accumulate)(&[acc, acc.add(count * combiner.item()), std::ptr::null()], acc, count)
-        };
-        half /= 2;
-    }
-    // SAFETY: one row of columns is left.
-    unsafe { std::ptr::copy_nonoverlapping(acc, out, columns * combiner.item()) };
 }

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::{Combiner, Kernels};
 use crate::codegen::compiled::Rows;
 use crate::error::Error;
@@ -39,7 +41,7 @@ pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<
             }
         };
     }
-    let tile = nest.tile(bound.engine()).len;
+    let tile = tile_len(nest, bound);
     // SAFETY: as for this function.
     unsafe {
         if nest.reduced <= tile {
@@ -160,7 +162,7 @@ impl<'a> RowReducer<'a> {
             };
             return Ok(RowReducer { nest, combiners, form });
         }
-        let tile = nest.tile(bound.engine()).len;
+        let tile = tile_len(nest, bound);
         let form = if len <= tile {
             let rows_per_tile = (tile / len).min(most_rows);
             // SAFETY: as for this function.
@@ -281,6 +283,16 @@ impl<'a> RowReducer<'a> {
     }
 }
 
+/// Elements of a tile: as many as fit the first-level cache with what is computed of them, or more where nothing is, and so
+/// nothing is written that has to stay there.
+fn tile_len(nest: &LoopNest, bound: &Bound<'_>) -> usize {
+    /// A power of two that is many blocks.
+    const LONG: usize = 1 << 16;
+    let tile = nest.tile(bound.engine());
+    let is_read_in_place = tile.ops.is_empty() && tile.registers == 0 && tile.fills.is_empty();
+    if is_read_in_place && tile.kernel.is_none() && tile.late_stores.is_empty() { LONG } else { tile.len }
+}
+
 /// Elements of a block of the reduction that has the fewest.
 fn shortest_block(combiners: &[Combiner]) -> usize {
     combiners.iter().map(|combiner| block(combiner.dtype)).min().unwrap_or(1)
@@ -332,7 +344,7 @@ unsafe fn reduce_rows(
 /// As for [`run`].
 unsafe fn long(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<'_>) -> Result<(), Error> {
     let (rows, len) = (nest.outer, nest.reduced);
-    let tile = nest.tile(bound.engine()).len;
+    let tile = tile_len(nest, bound);
     let longest_block = longest_block(tile, combiners);
     let segments = len.div_ceil(longest_block);
     let mut partials = Partials::new(combiners, rows * segments, longest_block)?;
@@ -480,8 +492,8 @@ unsafe fn reduce_segment(
     first: usize,
     count: usize,
 ) {
-    let tile = runner.tile_len();
-    let mut lanes_at: Vec<*mut u8> = vec![std::ptr::null_mut(); combiners.len()];
+    let tile = runner.longest();
+    let mut lanes_at: SmallVec<[*mut u8; 4]> = SmallVec::from_elem(std::ptr::null_mut(), combiners.len());
     let mut position = 0;
     while position < count {
         let len = tile.min(count - position);
