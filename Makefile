@@ -18,7 +18,7 @@ comma := ,
 stage = @printf '==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test shim-test check-macos fuzz bench bench-scale bench-codegen lint fmt build \
+.PHONY: help demo test shim-test check-macos test-aarch64 fuzz bench bench-scale bench-codegen lint fmt build \
 	rust-lint rust-test python-lint python-test clean
 
 help: ## list the targets
@@ -45,10 +45,14 @@ check-macos: ## type-check and link for macOS on Linux, with every symbol bound 
 	$(call stage,check for macOS)
 	@.ci/check-macos
 
+test-aarch64: ## run the Rust tests as aarch64 code on Linux, in an emulator
+	$(call stage,test for aarch64)
+	@.ci/test-aarch64
+
 fuzz: ## 100,000 random graphs, broken texts and vector programs; FUZZ=n for another number
 	$(call stage,fuzz with $(FUZZ) graphs)
 	@RAPTORS_ACCELERATE=off RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --test raptors fuzz::
-	@RAPTORS_ACCELERATE=off RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --lib x86::tests::random
+	@RAPTORS_ACCELERATE=off RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --lib codegen::tests::random
 
 bench-scale: $(VENV)/.built ## a * 2.0 against NumPy from 512^2 to 4096^2, with page faults
 	$(call stage,time a * 2.0 against NumPy)

@@ -63,7 +63,7 @@ fn vector(dtype: DType, len: usize) -> Type {
 
 /// Whether the process runs machine code at all.
 fn has_machine_code() -> bool {
-    Level::current() != Level::Baseline && jit::mode() != Jit::Off
+    (Level::current() != Level::Baseline || cfg!(target_arch = "aarch64")) && jit::mode() != Jit::Off
 }
 
 /// What is interpreted: powers are loops, and there is no division of 64-bit integers.

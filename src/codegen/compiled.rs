@@ -103,7 +103,11 @@ impl Compiled {
             VectorOp::Load(_) | VectorOp::Splat(_) => 0.0,
             _ => 1.0,
         });
-        let register = if self.level == Level::Avx512 { 0.5 } else { 1.0 };
+        let register = match self.level {
+            Level::Baseline => 2.0,
+            Level::Avx2 => 1.0,
+            Level::Avx512 => 0.5,
+        };
         cost.sum::<f64>() * widest as f64 * BYTE_NS * register
     }
 }
@@ -112,6 +116,8 @@ impl fmt::Display for Compiled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Compiled { selected, kernel, level } = self;
         let bytes = kernel.code().len();
+        // Only aarch64 has code for its baseline.
+        let level = if *level == Level::Baseline { "neon" } else { level.name() };
         write!(f, "{level} code: {} vector instructions in {bytes} bytes", selected.program.insts.len())
     }
 }
@@ -164,7 +170,7 @@ impl Machine {
         if !jit::is_wanted() {
             return Machine::Interpreter(Reason::SwitchedOff);
         }
-        if level == Level::Baseline {
+        if !kernel::has_code(level) {
             return Machine::Interpreter(Reason::NoKernel(NoKernel::Level(level)));
         }
         let computes = body.insts.iter().any(|inst| inst.op.computes());

@@ -9,10 +9,19 @@
 //! what it finds in them, and installs in arenas of its own. An arena is unmapped when the last code in it is
 //! dropped.
 //!
-//! Limits: Linux on x86-64; elsewhere [`install`] refuses.
+//! Processors of aarch64 do not look in the data cache for instructions: before code is run, what was written is moved to
+//! where they do.
+//!
+//! On Apple Silicon pages may be written or run by a thread, never both, and only in a mapping made for that: an arena has one
+//! mapping, which the installing thread may write while it installs, and only run after.
+//!
+//! Limits: Linux on x86-64 and aarch64, macOS on aarch64; elsewhere [`install`] refuses.
 
 #![cfg_attr(
-    not(all(target_os = "linux", target_arch = "x86_64")),
+    not(any(
+        all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")),
+        all(target_os = "macos", target_arch = "aarch64")
+    )),
     allow(dead_code, reason = "other systems install no code")
 )]
 
@@ -72,7 +81,7 @@ pub(crate) fn install(code: &[u8]) -> Option<Code> {
     platform::install(code)
 }
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod platform {
     use super::{ALIGNMENT, ARENA_BYTES, Code, Mapping};
     use std::ptr::NonNull;
@@ -171,9 +180,50 @@ mod platform {
             let start = unsafe {
                 let to = self.writable.as_ptr().add(offset);
                 std::ptr::copy_nonoverlapping(code.as_ptr(), to, code.len());
-                self.executable.start.add(offset)
+                let start = self.executable.start.add(offset);
+                synchronize(to, start.as_ptr(), code.len());
+                start
             };
             Code { start, bytes: code.len(), _mapping: Arc::clone(&self.executable) }
+        }
+    }
+
+    /// Lets every processor fetch as instructions what was written.
+    ///
+    /// # Safety
+    ///
+    /// `bytes` bytes can be read at both addresses, which are of the same memory: `written` those that were written,
+    /// `executable` those that will be run.
+    unsafe fn synchronize(written: *const u8, executable: *const u8, bytes: usize) {
+        // x86-64 keeps its instruction cache coherent.
+        #[cfg(target_arch = "x86_64")]
+        let _ = (written, executable, bytes);
+        #[cfg(target_arch = "aarch64")]
+        {
+            use std::arch::asm;
+            let kind: u64;
+            // SAFETY: reads a register that says how caches are, which Linux lets every process read.
+            unsafe { asm!("mrs {}, ctr_el0", out(reg) kind, options(nomem, nostack, preserves_flags)) };
+            // Words of the smallest line, as a power of two.
+            let (data_line, instruction_line) = (4usize << (kind >> 16 & 15), 4usize << (kind & 15));
+            let lines = |start: *const u8, line: usize| {
+                let start = start.addr();
+                (start & !(line - 1)..start + bytes).step_by(line)
+            };
+            for address in lines(written, data_line) {
+                // SAFETY: writes a line of readable memory back to where instructions are fetched from.
+                unsafe { asm!("dc cvau, {}", in(reg) address, options(nostack, preserves_flags)) };
+            }
+            // SAFETY: waits until that is done.
+            unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+            for address in lines(executable, instruction_line) {
+                // SAFETY: drops a line of readable memory from the instruction caches.
+                unsafe { asm!("ic ivau, {}", in(reg) address, options(nostack, preserves_flags)) };
+            }
+            // SAFETY: waits until that is done, and drops what this processor has fetched. Others drop theirs when they
+            // first learn of the code: to hand it to them takes a lock or a channel, and what they fetch then is new to them,
+            // since the bytes were never run before.
+            unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
         }
     }
 
@@ -194,6 +244,7 @@ mod platform {
             if libc::mprotect(start, bytes, libc::PROT_READ | libc::PROT_EXEC) != 0 {
                 return None;
             }
+            synchronize(start.cast(), start.cast(), code.len());
             Some(Code { start: mapping.start, bytes: code.len(), _mapping: mapping })
         }
     }
@@ -203,12 +254,26 @@ mod platform {
         use super::*;
 
         /// `mov eax, 42; ret`.
-        const ANSWER: [u8; 6] = [0xb8, 42, 0, 0, 0, 0xc3];
+        #[cfg(target_arch = "x86_64")]
+        const ANSWER: [u8; 6] = answer(42);
+        #[cfg(target_arch = "x86_64")]
+        const fn answer(number: u8) -> [u8; 6] {
+            [0xb8, number, 0, 0, 0, 0xc3]
+        }
+
+        /// `movz w0, 42; ret`.
+        #[cfg(target_arch = "aarch64")]
+        const ANSWER: [u8; 8] = answer(42);
+        #[cfg(target_arch = "aarch64")]
+        const fn answer(number: u8) -> [u8; 8] {
+            let [first, second, third, fourth] = (0x5280_0000 | (number as u32) << 5).to_le_bytes();
+            [first, second, third, fourth, 0xc0, 0x03, 0x5f, 0xd6]
+        }
 
         fn run(code: &Code) -> i32 {
             assert_eq!(code.bytes(), ANSWER);
-            // SAFETY: the code is a function without arguments that returns an integer.
-            let function: extern "sysv64" fn() -> i32 = unsafe { std::mem::transmute(code.address()) };
+            // SAFETY: the code is a function without arguments that returns an integer, by the convention of C on Linux.
+            let function: extern "C" fn() -> i32 = unsafe { std::mem::transmute(code.address()) };
             function()
         }
 
@@ -258,7 +323,7 @@ mod platform {
                 // SAFETY: ends this process.
                 unsafe { libc::_exit(i32::from(!good)) };
             }
-            let other = [0xb8, 7, 0, 0, 0, 0xc3];
+            let other = answer(7);
             let codes: Vec<Code> = (0..10).filter_map(|_| install(&other)).collect();
             let mut status = 0;
             // SAFETY: waits for the child above.
@@ -270,7 +335,92 @@ mod platform {
     }
 }
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+#[cfg(all(target_os = "macos", target_arch = "aarch64"))]
+mod platform {
+    use super::{ALIGNMENT, ARENA_BYTES, Code, Mapping};
+    use std::ptr::NonNull;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    unsafe extern "C" {
+        /// Lets every processor fetch as instructions what was written (`libkern/OSCacheControl.h`).
+        fn sys_icache_invalidate(start: *mut libc::c_void, bytes: libc::size_t);
+    }
+
+    /// Pages that a thread may write or run.
+    struct Arena {
+        mapping: Arc<Mapping>,
+        used: usize,
+        process: u32,
+    }
+
+    impl Drop for Mapping {
+        fn drop(&mut self) {
+            // SAFETY: the pages were mapped by `Arena::new`; no code of them is left.
+            unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+        }
+    }
+
+    static ARENA: Mutex<Option<Arena>> = Mutex::new(None);
+
+    pub(super) fn install(code: &[u8]) -> Option<Code> {
+        let mut arena = match ARENA.try_lock() {
+            Ok(arena) => arena,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
+            // Another thread installs, or did when this process was forked.
+            Err(std::sync::TryLockError::WouldBlock) => {
+                return Arena::new(code.len(), 0).map(|mut arena| arena.install(code));
+            }
+        };
+        let process = std::process::id();
+        // A child installs in pages of its own, not in those that it shares with its parent until one writes them.
+        let has_room = arena
+            .as_ref()
+            .is_some_and(|arena| arena.process == process && arena.mapping.bytes - arena.used >= code.len());
+        if !has_room {
+            *arena = Arena::new(code.len().max(ARENA_BYTES), process);
+        }
+        arena.as_mut().map(|arena| arena.install(code))
+    }
+
+    impl Arena {
+        /// A mapping that may be written and run, by turns. A hardened process without the entitlement
+        /// `com.apple.security.cs.allow-jit` gets none.
+        fn new(bytes: usize, process: u32) -> Option<Arena> {
+            let bytes = bytes.next_multiple_of(1 << 16);
+            let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_JIT;
+            // SAFETY: a new mapping at an address of the system's choice.
+            let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
+            if start == libc::MAP_FAILED {
+                return None;
+            }
+            let mapping = Arc::new(Mapping { start: NonNull::new(start.cast())?, bytes });
+            Some(Arena { mapping, used: 0, process })
+        }
+
+        fn install(&mut self, code: &[u8]) -> Code {
+            let offset = self.used;
+            self.used = (offset + code.len()).next_multiple_of(ALIGNMENT);
+            // SAFETY: the caller has seen that `code.len()` bytes are free from `used` on, and they have not been handed out, so
+            // nobody runs them yet. Between the two calls this thread may write pages of this kind and run none: it runs
+            // nothing but this function and `memcpy`, which are not in them. Then it may run them again, as before.
+            let start = unsafe {
+                let start = self.mapping.start.add(offset);
+                libc::pthread_jit_write_protect_np(0);
+                std::ptr::copy_nonoverlapping(code.as_ptr(), start.as_ptr(), code.len());
+                libc::pthread_jit_write_protect_np(1);
+                sys_icache_invalidate(start.as_ptr().cast(), code.len());
+                start
+            };
+            Code { start, bytes: code.len(), _mapping: Arc::clone(&self.mapping) }
+        }
+    }
+}
+
+#[cfg(not(any(
+    all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")),
+    all(target_os = "macos", target_arch = "aarch64")
+)))]
 mod platform {
     use super::Code;
 

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, TryLockError};
 use rustc_hash::FxHashMap;
 
 use super::exec_memory::{self, Code};
+use super::machine::Unsupported;
 use super::vector::VectorProgram;
-use super::x86::{self, Target, Unsupported};
+use super::{neon, x86};
 use crate::runtime::level::Level;
 
 /// A stream's address in the first row, and the bytes from a row to the next.
@@ -60,13 +61,15 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// Compiles without looking in the cache.
     pub(crate) fn compile(program: &VectorProgram, level: Level) -> Result<Kernel, NoKernel> {
-        let target = match level {
+        let compiled = match level {
+            Level::Baseline if has_code(level) => neon::compile(program)?,
             Level::Baseline => return Err(NoKernel::Level(level)),
-            Level::Avx2 => Target::Avx2,
-            Level::Avx512 if clocks_lower_with_wide_vectors() => Target::Avx512At256,
-            Level::Avx512 => Target::Avx512,
+            Level::Avx2 => x86::compile(program, x86::Target::Avx2)?,
+            Level::Avx512 if clocks_lower_with_wide_vectors() => {
+                x86::compile(program, x86::Target::Avx512At256)?
+            }
+            Level::Avx512 => x86::compile(program, x86::Target::Avx512)?,
         };
-        let compiled = x86::compile(program, target)?;
         let code = exec_memory::install(&compiled.bytes).ok_or(NoKernel::Refused)?;
         perf_map(program, &code);
         Ok(Kernel { code, instructions: compiled.instructions })
@@ -89,9 +92,17 @@ impl Kernel {
     /// in every row. With reductions, `args.lanes` is at most a block of
     /// [`kernels::reduce`](crate::kernels::reduce) if the result is to be one of its blocks.
     pub(crate) unsafe fn call(&self, args: &KernelArgs) {
-        // SAFETY: the code is a function of this type: `x86::compile` makes no other.
+        // SAFETY: the code is a function of this type: no code generator makes another.
         let function: Function = unsafe { std::mem::transmute(self.code.address()) };
         function(args);
+    }
+}
+
+/// Whether code is generated for a level. The baseline of aarch64 has NEON.
+pub(crate) fn has_code(level: Level) -> bool {
+    match level {
+        Level::Baseline => cfg!(target_arch = "aarch64"),
+        Level::Avx2 | Level::Avx512 => true,
     }
 }
 
@@ -114,12 +125,13 @@ fn clocks_lower_with_wide_vectors() -> bool {
     false
 }
 
+/// What code is.
 #[cfg(target_arch = "x86_64")]
-type Function = extern "sysv64" fn(*const KernelArgs);
+pub(super) type Function = extern "sysv64" fn(*const KernelArgs);
 
-/// Never called: other architectures install no code.
+/// What code is on aarch64. Never called elsewhere: other architectures install no code.
 #[cfg(not(target_arch = "x86_64"))]
-type Function = extern "C" fn(*const KernelArgs);
+pub(super) type Function = extern "C" fn(*const KernelArgs);
 
 /// Bytes of code that the cache keeps.
 const MOST_BYTES: usize = 8 << 20;
@@ -211,7 +223,7 @@ fn perf_map(program: &VectorProgram, code: &Code) {
     }
 }
 
-#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(test, target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod tests {
     use super::*;
     use crate::codegen::vector::{Accumulation, Combine, Step, Stream, StreamId, Type, VectorOp};
@@ -252,7 +264,7 @@ mod tests {
 
     #[test]
     fn programs_that_differ_in_constants_share_a_kernel() {
-        for level in Level::available().filter(|&level| level != Level::Baseline) {
+        for level in Level::available().filter(|&level| has_code(level)) {
             let mut cache = Cache::default();
             let program = products(2);
             let first = cache.kernel(&program, level).unwrap();
@@ -268,7 +280,7 @@ mod tests {
 
     #[test]
     fn the_cache_is_bounded_and_drops_what_was_used_longest_ago() {
-        for level in Level::available().filter(|&level| level != Level::Baseline) {
+        for level in Level::available().filter(|&level| has_code(level)) {
             let mut cache = Cache::default();
             for count in 1..=20 {
                 cache.kernel(&products(count), level).unwrap();
@@ -286,6 +298,7 @@ mod tests {
         }
     }
 
+    #[cfg(target_arch = "x86_64")]
     #[test]
     fn the_baseline_has_no_kernels() {
         let refused = kernel(&products(1), Level::Baseline).map(|_| ());
@@ -305,7 +318,7 @@ mod tests {
             (ReduceOp::Max, DType::U32, Combine::MaxUnsigned, Type::I32),
             (ReduceOp::Prod, DType::I8, Combine::Mul, Type::I8),
         ];
-        for level in Level::available().filter(|&level| level != Level::Baseline) {
+        for level in Level::available().filter(|&level| has_code(level)) {
             for (op, dtype, combine, ty) in cases {
                 let most = block(dtype);
                 for n in [0, 1, 7, 32, 100, 128, 129, 1000, most - 1, most] {

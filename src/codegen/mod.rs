@@ -4,7 +4,13 @@ pub(crate) mod compiled;
 pub(crate) mod exec_memory;
 pub(crate) mod kernel;
 pub(crate) mod lane;
+pub(crate) mod neon;
+pub(crate) mod machine;
+mod registers;
+mod schedule;
 pub(crate) mod select;
 pub(crate) mod tile;
 pub(crate) mod x86;
 pub(crate) mod vector;
+#[cfg(all(test, target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod tests;

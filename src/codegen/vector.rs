@@ -292,6 +292,41 @@ pub(crate) enum Combine {
     MaxUnsigned,
 }
 
+impl Combine {
+    /// The bits that an accumulation begins with.
+    pub(crate) fn identity(self, ty: Type) -> u64 {
+        let bits = 8 * ty.size() as u32;
+        let all = u64::MAX >> (64 - bits);
+        match (self, ty) {
+            (Combine::Add | Combine::MaxUnsigned, _) => 0,
+            (Combine::Mul, Type::F32) => u64::from(1f32.to_bits()),
+            (Combine::Mul, Type::F64) => 1f64.to_bits(),
+            (Combine::Mul, _) => 1,
+            (Combine::Min, Type::F32) => u64::from(f32::INFINITY.to_bits()),
+            (Combine::Min, _) => f64::INFINITY.to_bits(),
+            (Combine::Max, Type::F32) => u64::from(f32::NEG_INFINITY.to_bits()),
+            (Combine::Max, _) => f64::NEG_INFINITY.to_bits(),
+            (Combine::MinSigned, _) => all >> 1,
+            (Combine::MaxSigned, _) => 1 << (bits - 1),
+            (Combine::MinUnsigned, _) => all,
+        }
+    }
+
+    /// The op that combines; of floats' minima and maxima, the accumulator stays where it is NaN.
+    pub(crate) fn op(self) -> VectorOp {
+        match self {
+            Combine::Add => VectorOp::Add,
+            Combine::Mul => VectorOp::Mul,
+            Combine::Min => VectorOp::Min,
+            Combine::Max => VectorOp::Max,
+            Combine::MinSigned => VectorOp::MinSigned,
+            Combine::MaxSigned => VectorOp::MaxSigned,
+            Combine::MinUnsigned => VectorOp::MinUnsigned,
+            Combine::MaxUnsigned => VectorOp::MaxUnsigned,
+        }
+    }
+}
+
 /// A value combined over each row, by the tree of [`kernels::reduce`](crate::kernels::reduce) for at most one block;
 /// the result goes to the row's element of a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -368,6 +403,41 @@ impl VectorProgram {
     /// The type of a value.
     pub(crate) fn ty(&self, value: VectorId) -> Type {
         self.insts[value.index()].ty
+    }
+
+    /// Which values a store or a reduction needs.
+    pub(crate) fn needed(&self) -> Vec<bool> {
+        let mut needed = vec![false; self.insts.len()];
+        for (value, _) in &self.stores {
+            needed[value.index()] = true;
+        }
+        for accumulation in &self.accumulations {
+            needed[accumulation.value.index()] = true;
+        }
+        for (n, inst) in self.insts.iter().enumerate().rev() {
+            if needed[n] {
+                for arg in &inst.args {
+                    needed[arg.index()] = true;
+                }
+            }
+        }
+        needed
+    }
+
+    /// For each stream, whether it is read by lane, and whether it is written by lane.
+    pub(crate) fn directions(&self) -> Vec<(bool, bool)> {
+        let mut directions = vec![(false, false); self.streams.len()];
+        for inst in &self.insts {
+            if let VectorOp::Load(stream) = inst.op
+                && self.streams[stream.index()].step == Step::Unit
+            {
+                directions[stream.index()].0 = true;
+            }
+        }
+        for (_, stream) in &self.stores {
+            directions[stream.index()].1 = true;
+        }
+        directions
     }
 }
 

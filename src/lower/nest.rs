@@ -304,7 +304,7 @@ fn interpreted_ns(inst: &Inst, level: Level) -> f64 {
     }
 }
 
-/// Nanoseconds of a function of mathematics, which runs in vectors, of which the baseline has none.
+/// Nanoseconds of a function of mathematics, which runs in vectors, of which the baseline of x86-64 has none.
 fn function_ns(op: ElementwiseOp, dtype: DType, level: Level) -> f64 {
     let elaborate = if matches!(op, ElementwiseOp::Gamma | ElementwiseOp::Lgamma) { 4.0 } else { 1.0 };
     elaborate
@@ -313,6 +313,8 @@ fn function_ns(op: ElementwiseOp, dtype: DType, level: Level) -> f64 {
             (Level::Avx512, _) => 2.0,
             (Level::Avx2, DType::F32) => 1.6,
             (Level::Avx2, _) => 4.0,
+            (Level::Baseline, DType::F32) if cfg!(target_arch = "aarch64") => 3.2,
+            (Level::Baseline, _) if cfg!(target_arch = "aarch64") => 8.0,
             (Level::Baseline, _) => 40.0,
         }
 }

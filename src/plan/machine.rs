@@ -1,6 +1,6 @@
 //! The lower forms of a plan's loops: lane programs and vector programs, and machine code.
 //!
-//! With the feature `disassembly` machine code is shown as instructions, otherwise as bytes.
+//! With the feature `disassembly` machine code of x86-64 is shown as instructions, otherwise as bytes.
 
 use std::fmt::Write;
 
@@ -53,7 +53,7 @@ fn nests(steps: &[Step], write: impl Fn(&Compiled, &LoopNest, &mut String)) -> S
 }
 
 /// An instruction a line, with its offset and its bytes.
-#[cfg(feature = "disassembly")]
+#[cfg(all(feature = "disassembly", target_arch = "x86_64"))]
 fn disassemble(code: &[u8], text: &mut String) {
     use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
     let mut decoder = Decoder::new(64, code, DecoderOptions::NONE);
@@ -70,7 +70,7 @@ fn disassemble(code: &[u8], text: &mut String) {
 }
 
 /// Sixteen bytes a line, with their offset.
-#[cfg(not(feature = "disassembly"))]
+#[cfg(not(all(feature = "disassembly", target_arch = "x86_64")))]
 fn disassemble(code: &[u8], text: &mut String) {
     for (n, line) in code.chunks(16).enumerate() {
         let bytes: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();

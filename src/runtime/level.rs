@@ -4,8 +4,8 @@
 //! lowers the level, to reproduce a report or to measure; it cannot raise it above what the CPU runs. Results have
 //! the same bits at every level.
 //!
-//! Limits: x86-64 only, everything else is [`Level::Baseline`], whose kernels have the target's guaranteed features
-//! (NEON on aarch64).
+//! Limits: x86-64 only, everything else is [`Level::Baseline`], whose kernels, and on aarch64 whose machine code, have the
+//! target's guaranteed features (NEON on aarch64).
 
 use std::ffi::OsStr;
 use std::fmt;

@@ -5,11 +5,12 @@
 
 use super::encoder::{Arithmetic, Assembler, Base, Gpr, Masking, Memory, Operand};
 use super::frame::{Frame, POOL};
-use super::machine::{Block, Class, Form, Info, Inst, MachineProgram, Place, Value};
+use super::machine::{Block, Form, Inst, MachineProgram};
 use super::opcode::{self, Opcode};
 use super::rare::RareCall;
-use super::registers::{NEVER, Registers, Slot, Spill};
-use super::schedule::Step;
+use crate::codegen::machine::{Class, Info, Place, Value};
+use crate::codegen::registers::{NEVER, Registers, Slot, Spill};
+use crate::codegen::schedule::Step;
 use crate::codegen::vector::VectorProgram;
 
 /// The mask of the lanes that a tail has.

@@ -8,7 +8,7 @@
 use super::encoder::{Gpr, Memory};
 use super::lower::lane_bytes;
 use super::machine::MachineProgram;
-use crate::codegen::vector::{Step, VectorProgram};
+use crate::codegen::vector::VectorProgram;
 
 pub(super) const LANES: Gpr = Gpr::RDX;
 pub(super) const POOL: Gpr = Gpr::RDI;
@@ -144,21 +144,4 @@ impl Frame {
     pub(super) fn rare_mask(&self, register: u32) -> Memory {
         Memory::at(Gpr::RSP, self.rare + RARE_MASKS + 8 * register as i32)
     }
-}
-
-/// Which streams a program reads by lane, and which it writes.
-pub(super) fn directions(source: &VectorProgram) -> Vec<(bool, bool)> {
-    use crate::codegen::vector::VectorOp;
-    let mut directions = vec![(false, false); source.streams.len()];
-    for inst in &source.insts {
-        if let VectorOp::Load(stream) = inst.op
-            && source.streams[stream.index()].step == Step::Unit
-        {
-            directions[stream.index()].0 = true;
-        }
-    }
-    for (_, stream) in &source.stores {
-        directions[stream.index()].1 = true;
-    }
-    directions
 }

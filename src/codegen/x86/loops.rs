@@ -8,15 +8,13 @@
 
 use super::emit::{Emitter, Extent, INDEX, SCRATCH, TAIL_MASK};
 use super::encoder::{Arithmetic, Assembler, Condition, Gpr, Label, Masking, Memory, Operand};
-use super::frame::{Frame, LANES, POOL, directions};
+use super::frame::{Frame, LANES, POOL};
 use super::lower::lower;
-use super::machine::{Class, MachineProgram, Place, Target, Value};
+use super::machine::Target;
 use super::opcode;
-use super::schedule::{self, Shape, steps};
-use super::{MachineCode, Unsupported};
+use crate::codegen::machine::{MachineCode, Place, Unsupported, Value};
+use crate::codegen::schedule::{Shape, Step, pinned, steps};
 use crate::codegen::vector::VectorProgram;
-use crate::kernels::reduce::lanes_of_size;
-use smallvec::SmallVec;
 
 /// Offsets of the fields of `KernelArgs`.
 const ARGUMENT_ROWS: i32 = 0;
@@ -38,7 +36,7 @@ pub(super) fn compile(
     forced: Option<usize>,
 ) -> Result<MachineCode, Unsupported> {
     let program = lower(source, target)?;
-    let (pinned, shape) = pinned(source, &program, forced);
+    let (pinned, shape) = pinned(source, &program, target.registers(), forced);
     let kernel = |probed| {
         let mut emitter = Emitter {
             asm: Assembler::new(),
@@ -59,34 +57,6 @@ pub(super) fn compile(
     // How much is spilled is known when the code is written. A frame of more than a page could lie beyond the
     // page that guards the end of the stack: each of its pages is then touched in turn.
     Ok(if frame_bytes > PAGE { kernel(frame_bytes).0 } else { code })
-}
-
-/// The shared values that keep a register, with it, and the shape of the body.
-fn pinned(
-    source: &VectorProgram,
-    program: &MachineProgram,
-    forced: Option<usize>,
-) -> (Vec<(Value, u8)>, Shape) {
-    let mut uses = vec![0u32; program.values.len()];
-    for inst in &program.body.insts {
-        for arg in &inst.args {
-            uses[arg.index()] += 1;
-        }
-    }
-    let is_shared = |n: &usize| {
-        let info = program.values[*n];
-        uses[*n] > 0 && info.class == Class::Vector && info.home.is_some_and(|home| home.is_shared())
-    };
-    let mut shared: Vec<usize> = (0..program.values.len()).filter(is_shared).collect();
-    let accumulations = source.accumulations.iter();
-    let vectors: SmallVec<[usize; 4]> =
-        accumulations.map(|one| lanes_of_size(source.ty(one.value).size()) / program.lanes).collect();
-    let shape = schedule::shape(program, shared.len(), &vectors, forced);
-    shared.sort_by_key(|&n| std::cmp::Reverse(uses[n]));
-    let last = program.target.registers() as u8 - 1;
-    let registers = (0..=last).rev();
-    let pinned = shared.into_iter().take(shape.pinned).map(|n| Value(n as u16)).zip(registers).collect();
-    (pinned, shape)
 }
 
 impl Emitter<'_> {
@@ -210,7 +180,7 @@ impl Emitter<'_> {
 
     /// Notes whether a stream is read and written, or two are at one address.
     fn find_in_place(&mut self) {
-        let directions = directions(self.source);
+        let directions = self.source.directions();
         let read = || directions.iter().enumerate().filter(|(_, (read, _))| *read).map(|(n, _)| n);
         let written = || directions.iter().enumerate().filter(|(_, (_, written))| *written).map(|(n, _)| n);
         let is_known = directions.iter().any(|&(read, written)| read && written)
@@ -330,7 +300,7 @@ impl Emitter<'_> {
     }
 
     /// The rest of a row, a vector at a time, of the lanes that there are.
-    fn masked_loop(&mut self, single: &[schedule::Step], row_end: Label) {
+    fn masked_loop(&mut self, single: &[Step], row_end: Label) {
         let program = self.program;
         let top = self.asm.label();
         self.asm.arithmetic(Arithmetic::Cmp, INDEX, LANES);
@@ -355,7 +325,7 @@ impl Emitter<'_> {
     }
 
     /// The rest of a row, a whole vector at a time.
-    fn single_loop(&mut self, single: &[schedule::Step], row_end: Label, copy: Label) {
+    fn single_loop(&mut self, single: &[Step], row_end: Label, copy: Label) {
         let program = self.program;
         let lanes = program.lanes;
         let (top, rest, bounce, tail_end) =
@@ -409,7 +379,7 @@ impl Emitter<'_> {
 
     /// Puts copies of the last elements in the place of all streams that follow the lanes.
     fn enter_bounce(&mut self, copy: Label) {
-        for (stream, (is_read, is_written)) in directions(self.source).into_iter().enumerate() {
+        for (stream, (is_read, is_written)) in self.source.directions().into_iter().enumerate() {
             if !is_read && !is_written {
                 continue;
             }
@@ -457,7 +427,7 @@ impl Emitter<'_> {
             self.encode(opcode::VPBLENDVB, 32, 0, 1, new, Masking::None, Some(2 << 4));
             self.store(bytes, 0, lanes);
         }
-        for (stream, (is_read, is_written)) in directions(self.source).into_iter().enumerate() {
+        for (stream, (is_read, is_written)) in self.source.directions().into_iter().enumerate() {
             if !is_read && !is_written {
                 continue;
             }

@@ -16,9 +16,9 @@ pub(in crate::codegen::x86) use reduce::lane_bytes;
 
 use smallvec::SmallVec;
 
-use super::Unsupported;
-use super::machine::{Args, Block, Class, Form, Home, Info, Inst, MachineProgram, Place, Target, Value};
+use super::machine::{Block, Form, Inst, MachineProgram, Target};
 use super::opcode::{self, Opcode};
+use crate::codegen::machine::{Args, Class, Home, Info, Place, Unsupported, Value};
 use crate::codegen::vector::{
     Conversion, Fma, Rounding, Step, Type, VectorId, VectorInst, VectorOp, VectorProgram,
 };
@@ -64,12 +64,12 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
         lowered: vec![None; program.insts.len()],
         parts: parts::Known::default(),
     };
-    let is_needed = needed(program);
+    let is_needed = program.needed();
     for (n, inst) in program.insts.iter().enumerate() {
         if is_needed[n] {
             lowerer.lowered[n] = Some(lowerer.inst(inst)?);
             if lowerer.values.len().max(lowerer.constants.len()) > MOST_VALUES {
-                return Err(Unsupported { op: "a program so long", ty: inst.ty, target });
+                return Err(Unsupported { op: "a program so long", ty: inst.ty, target: target.name() });
             }
         }
     }
@@ -89,25 +89,6 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
     })
 }
 
-/// Which values a store or a reduction needs.
-fn needed(program: &VectorProgram) -> Vec<bool> {
-    let mut needed = vec![false; program.insts.len()];
-    for (value, _) in &program.stores {
-        needed[value.index()] = true;
-    }
-    for accumulation in &program.accumulations {
-        needed[accumulation.value.index()] = true;
-    }
-    for (n, inst) in program.insts.iter().enumerate().rev() {
-        if needed[n] {
-            for arg in &inst.args {
-                needed[arg.index()] = true;
-            }
-        }
-    }
-    needed
-}
-
 impl Lowerer<'_> {
     /// Everything that is read is read before anything is written.
     fn stores(&mut self) -> Result<(), Unsupported> {
@@ -116,7 +97,7 @@ impl Lowerer<'_> {
         for &(value, stream) in &program.stores {
             let ty = program.ty(value);
             if ty == Type::Mask || program.streams[stream.index()].step != Step::Unit {
-                return Err(Unsupported { op: "store", ty, target: self.target });
+                return Err(Unsupported { op: "store", ty, target: self.target.name() });
             }
             let value = self.value(value);
             let is_in_memory = self.values[value.index()].home.is_some() && program.stores.len() > 1;
@@ -274,7 +255,7 @@ impl Lowerer<'_> {
             VectorOp::Rare(_) => "rare",
             _ => "arithmetic",
         };
-        Unsupported { op, ty, target: self.target }
+        Unsupported { op, ty, target: self.target.name() }
     }
 
     fn float(&mut self, op: VectorOp, ty: Type, bytes: usize, args: &[Value]) -> Result<Value, Unsupported> {

@@ -8,7 +8,7 @@ use super::encoder::{Condition, Gpr, Label, Masking, Operand};
 use super::frame::VOLATILE;
 use super::machine::Inst;
 use super::opcode;
-use super::registers::NEVER;
+use crate::codegen::registers::NEVER;
 use crate::codegen::vector::RareFunction;
 use raptors_ir::lanes::Rare;
 

@@ -4,9 +4,10 @@
 //! built from exact steps and one rounding.
 
 use super::Lowerer;
+use crate::codegen::machine::Unsupported;
+use crate::codegen::machine::{Class, Value};
 use crate::codegen::vector::{Conversion, Shift, Type, VectorOp};
-use crate::codegen::x86::Unsupported;
-use crate::codegen::x86::machine::{Class, Form, Value};
+use crate::codegen::x86::machine::Form;
 use crate::codegen::x86::opcode::{self, Opcode};
 
 impl Lowerer<'_> {

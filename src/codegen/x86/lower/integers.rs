@@ -4,9 +4,10 @@
 //! 64-bit products, minima, signed shifts, and shifts of words by lane.
 
 use super::Lowerer;
+use crate::codegen::machine::Unsupported;
+use crate::codegen::machine::Value;
 use crate::codegen::vector::{Shift, Type, VectorOp};
-use crate::codegen::x86::Unsupported;
-use crate::codegen::x86::machine::{Form, Value};
+use crate::codegen::x86::machine::Form;
 use crate::codegen::x86::opcode::{self, Opcode};
 
 /// The group and numbers of the instructions that shift elements of a size by a constant.

@@ -5,9 +5,10 @@
 //! is compared the other way round and marked as inverted, which a select undoes for nothing.
 
 use super::{Lowered, Lowerer};
+use crate::codegen::machine::Unsupported;
+use crate::codegen::machine::{Class, Value};
 use crate::codegen::vector::{Predicate, Type, VectorId, VectorInst, VectorOp};
-use crate::codegen::x86::Unsupported;
-use crate::codegen::x86::machine::{Class, Form, Value};
+use crate::codegen::x86::machine::Form;
 use crate::codegen::x86::opcode::{self, Opcode};
 
 impl Lowerer<'_> {

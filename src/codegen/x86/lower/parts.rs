@@ -7,9 +7,9 @@ use raptors_ir::lanes::Real;
 use smallvec::SmallVec;
 
 use super::{Lowered, Lowerer};
+use crate::codegen::machine::Unsupported;
+use crate::codegen::machine::Value;
 use crate::codegen::vector::{Predicate, Shift, Type, VectorOp};
-use crate::codegen::x86::Unsupported;
-use crate::codegen::x86::machine::Value;
 use crate::codegen::x86::opcode;
 
 /// Values that several ops need: few are alive at a time, so the last ones are kept.

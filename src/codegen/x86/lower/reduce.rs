@@ -5,34 +5,16 @@
 //! combined with the lower until one is left.
 
 use super::Lowerer;
-use crate::codegen::vector::{Accumulation, Combine, Type, VectorOp};
-use crate::codegen::x86::Unsupported;
-use crate::codegen::x86::machine::{Block, Class, Form, Home, Place, Value};
+use crate::codegen::machine::Unsupported;
+use crate::codegen::machine::{Class, Home, Place, Value};
+use crate::codegen::vector::{Accumulation, Combine, Type};
+use crate::codegen::x86::machine::{Block, Form};
 use crate::codegen::x86::opcode;
 use crate::kernels::reduce::lanes_of_size;
 
 /// Bytes of the lanes of an accumulation.
 pub(in crate::codegen::x86) fn lane_bytes(ty: Type) -> usize {
     lanes_of_size(ty.size()) * ty.size()
-}
-
-/// The bits that an accumulation begins with.
-fn identity(combine: Combine, ty: Type) -> u64 {
-    let bits = 8 * ty.size() as u32;
-    let all = u64::MAX >> (64 - bits);
-    match (combine, ty) {
-        (Combine::Add | Combine::MaxUnsigned, _) => 0,
-        (Combine::Mul, Type::F32) => u64::from(1f32.to_bits()),
-        (Combine::Mul, Type::F64) => 1f64.to_bits(),
-        (Combine::Mul, _) => 1,
-        (Combine::Min, Type::F32) => u64::from(f32::INFINITY.to_bits()),
-        (Combine::Min, _) => f64::INFINITY.to_bits(),
-        (Combine::Max, Type::F32) => u64::from(f32::NEG_INFINITY.to_bits()),
-        (Combine::Max, _) => f64::NEG_INFINITY.to_bits(),
-        (Combine::MinSigned, _) => all >> 1,
-        (Combine::MaxSigned, _) => 1 << (bits - 1),
-        (Combine::MinUnsigned, _) => all,
-    }
 }
 
 impl Lowerer<'_> {
@@ -42,7 +24,7 @@ impl Lowerer<'_> {
         for (n, accumulation) in program.accumulations.iter().enumerate() {
             let ty = program.ty(accumulation.value);
             if ty == Type::Mask {
-                return Err(Unsupported { op: "reduce", ty, target: self.target });
+                return Err(Unsupported { op: "reduce", ty, target: self.target.name() });
             }
             let bytes = self.bytes(ty);
             let place = Place::Accumulator(n as u16);
@@ -61,7 +43,7 @@ impl Lowerer<'_> {
         let width = self.target.vector_bytes();
         for (n, &Accumulation { combine, value, .. }) in program.accumulations.iter().enumerate() {
             let ty = program.ty(value);
-            let identity = self.splat(ty.size(), identity(combine, ty), width);
+            let identity = self.splat(ty.size(), combine.identity(ty), width);
             for offset in (0..lane_bytes(ty)).step_by(width) {
                 let form = Form::Store(Place::AccumulatorAt(n as u16, offset as u16), 0);
                 self.push(form, opcode::VMOVUPS_STORE, width, None, &[identity]);
@@ -118,16 +100,7 @@ impl Lowerer<'_> {
         x: Value,
         y: Value,
     ) -> Result<Value, Unsupported> {
-        let op = match combine {
-            Combine::Add => VectorOp::Add,
-            Combine::Mul => VectorOp::Mul,
-            Combine::Min => VectorOp::Min,
-            Combine::Max => VectorOp::Max,
-            Combine::MinSigned => VectorOp::MinSigned,
-            Combine::MaxSigned => VectorOp::MaxSigned,
-            Combine::MinUnsigned => VectorOp::MinUnsigned,
-            Combine::MaxUnsigned => VectorOp::MaxUnsigned,
-        };
+        let op = combine.op();
         if !ty.is_float() {
             return self.integer_of(op, ty, bytes, x, y);
         }

@@ -5,20 +5,52 @@ use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter};
 use super::guarded::Guarded;
 use super::programs::{Rng, element};
 use crate::codegen::exec_memory::{self, Code};
-use crate::codegen::kernel::{KernelArgs, StreamArgs};
+use crate::codegen::kernel::{Function, KernelArgs, StreamArgs, has_code};
+use crate::codegen::machine::{MachineCode, Unsupported};
 use crate::codegen::vector::evaluate::evaluate;
 use crate::codegen::vector::{Combine, Step, Type, VectorId, VectorOp, VectorProgram};
-use crate::codegen::x86::{MachineCode, Target, Unsupported, loops};
+use crate::codegen::{neon, x86};
 use crate::kernels::reduce::lanes_of_size;
 use crate::runtime::level::Level;
+
+/// What code is generated for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    X86(x86::Target),
+    Neon,
+}
+
+impl Target {
+    pub(super) const ALL: [Target; 4] = [
+        Target::X86(x86::Target::Avx2),
+        Target::X86(x86::Target::Avx512At256),
+        Target::X86(x86::Target::Avx512),
+        Target::Neon,
+    ];
+
+    /// The code of a program, with so many copies of its body.
+    pub(super) fn compile(
+        self,
+        program: &VectorProgram,
+        forced: Option<usize>,
+    ) -> Result<MachineCode, Unsupported> {
+        match self {
+            Target::X86(target) => x86::compile_copies(program, target, forced),
+            Target::Neon => neon::compile_copies(program, forced),
+        }
+    }
+}
 
 /// The targets that this machine runs.
 pub(super) fn available() -> Vec<Target> {
     Level::available()
         .flat_map(|level| match level {
+            Level::Baseline if has_code(level) => vec![Target::Neon],
             Level::Baseline => vec![],
-            Level::Avx2 => vec![Target::Avx2],
-            Level::Avx512 => vec![Target::Avx512At256, Target::Avx512],
+            Level::Avx2 => vec![Target::X86(x86::Target::Avx2)],
+            Level::Avx512 => {
+                vec![Target::X86(x86::Target::Avx512At256), Target::X86(x86::Target::Avx512)]
+            }
         })
         .collect()
 }
@@ -34,16 +66,18 @@ struct Placed {
 /// Runs a program with random arguments; false if it is not supported.
 pub(super) fn check(program: &VectorProgram, target: Target, rng: &mut Rng, seed: u64) -> bool {
     let forced = rng.pick(&[None, None, None, Some(1), Some(2), Some(3), Some(4), Some(8)]);
-    let code = match loops::compile(program, target, forced) {
+    let code = match target.compile(program, forced) {
         Ok(code) => code,
         Err(Unsupported { .. }) => return false,
     };
-    decode(&code);
+    if let Target::X86(_) = target {
+        decode(&code);
+    }
     let Some(installed) = exec_memory::install(&code.bytes) else { panic!("no executable memory") };
     for _ in 0..3 {
         let what = format!("seed {seed}, {target:?}, copies {forced:?}");
         if let Err(difference) = run(program, &installed, rng) {
-            panic!("{what}: {difference}\n{program}{}", disassembly(&code));
+            panic!("{what}: {difference}\n{program}{}", disassembly(&code, target));
         }
     }
     true
@@ -59,9 +93,17 @@ fn decode(code: &MachineCode) {
 }
 
 /// The instructions as text.
-pub(super) fn disassembly(code: &MachineCode) -> String {
+fn disassembly(code: &MachineCode, target: Target) -> String {
     use std::fmt::Write;
     let mut text = String::new();
+    if let Target::Neon = target {
+        // As an assembler takes them: llvm-mc -triple=aarch64 -disassemble.
+        for word in code.bytes[..code.instructions].chunks(4) {
+            let bytes: Vec<String> = word.iter().map(|byte| format!("{byte:#04x}")).collect();
+            let _ = writeln!(text, "    {}", bytes.join(" "));
+        }
+        return text;
+    }
     let mut formatter = IntelFormatter::new();
     for instruction in Decoder::with_ip(64, &code.bytes[..code.instructions], 0, DecoderOptions::NONE) {
         let mut line = String::new();
@@ -104,7 +146,7 @@ fn run(program: &VectorProgram, code: &Code, rng: &mut Rng) -> Result<(), String
     // SAFETY: the code is a kernel for a level that this machine has, and the streams have rows and lanes as
     // it needs.
     unsafe {
-        let function: extern "sysv64" fn(*const KernelArgs) = std::mem::transmute(code.address());
+        let function: Function = std::mem::transmute(code.address());
         function(&args);
     }
     for (n, stream) in placed.iter().enumerate().filter(|&(n, _)| is_written(program, n)) {

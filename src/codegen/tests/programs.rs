@@ -10,14 +10,14 @@ use crate::codegen::vector::{
     Type, VectorId, VectorOp, VectorProgram,
 };
 
-pub(in crate::codegen::x86) struct Rng(u64);
+pub(in crate::codegen) struct Rng(u64);
 
 impl Rng {
-    pub(in crate::codegen::x86) fn new(seed: u64) -> Rng {
+    pub(in crate::codegen) fn new(seed: u64) -> Rng {
         Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678_9abc_def1)
     }
 
-    pub(in crate::codegen::x86) fn next(&mut self) -> u64 {
+    pub(in crate::codegen) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,15 +25,15 @@ impl Rng {
         z ^ z >> 31
     }
 
-    pub(in crate::codegen::x86) fn below(&mut self, n: usize) -> usize {
+    pub(in crate::codegen) fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 
-    pub(in crate::codegen::x86) fn one_in(&mut self, n: usize) -> bool {
+    pub(in crate::codegen) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    pub(in crate::codegen::x86) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(in crate::codegen) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
 }
@@ -378,7 +378,7 @@ impl Builder<'_> {
 }
 
 /// A program of up to about 80 ops and 12 streams.
-pub(in crate::codegen::x86) fn random_program(rng: &mut Rng) -> VectorProgram {
+pub(in crate::codegen) fn random_program(rng: &mut Rng) -> VectorProgram {
     let mut types = Vec::new();
     for _ in 0..1 + rng.below(4) {
         let float = rng.one_in(2);

@@ -10,8 +10,9 @@
 
 use smallvec::SmallVec;
 
-use super::machine::{Block, Class, Info, Inst, MachineProgram, Place, Value};
-use super::opcode;
+use super::machine::{Block, Class, Info, Instruction, MachineProgram, Place, Value};
+use super::vector::VectorProgram;
+use crate::kernels::reduce::lanes_of_size;
 
 /// An instruction, by position, for a copy.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +28,7 @@ const MOST_COPIES: usize = 8;
 const MOST_STEPS: usize = 1600;
 
 /// The instructions of a block in order, for each copy.
-pub(super) fn steps(block: &Block, values: &[Info], copies: usize) -> Vec<Step> {
+pub(super) fn steps<I: Instruction>(block: &Block<I>, values: &[Info], copies: usize) -> Vec<Step> {
     let order = order(block, values, copies);
     let mut steps = Vec::with_capacity(block.insts.len() * copies);
     let mut first = 0;
@@ -56,7 +57,7 @@ impl Order {
     }
 }
 
-fn order(block: &Block, values: &[Info], copies: usize) -> Order {
+fn order<I: Instruction>(block: &Block<I>, values: &[Info], copies: usize) -> Order {
     let count = block.insts.len();
     let mut order = Order { insts: Vec::with_capacity(count), ends: Vec::with_capacity(count) };
     let mut stores: SmallVec<[u16; 8]> = SmallVec::new();
@@ -64,7 +65,7 @@ fn order(block: &Block, values: &[Info], copies: usize) -> Order {
     let mut waiting: SmallVec<[(Value, u16); 8]> = SmallVec::new();
     for n in sequence(block, values, copies) {
         let inst = &block.insts[n];
-        match inst.dst {
+        match inst.dst() {
             None => stores.push(n as u16),
             Some(dst) if values[dst.index()].class == Class::Mask => waiting.push((dst, n as u16)),
             Some(_) => {
@@ -80,59 +81,47 @@ fn order(block: &Block, values: &[Info], copies: usize) -> Order {
     with_stores(block, values, &order, &stores)
 }
 
-/// Half cycles that the unit which divides is busy with an instruction.
-fn dividing(inst: &Inst) -> Option<u32> {
-    let per_16_bytes = match inst.opcode {
-        opcode::VDIVPS => 5,
-        opcode::VSQRTPS => 6,
-        opcode::VDIVPD => 8,
-        opcode::VSQRTPD => 10,
-        _ => return None,
-    };
-    Some(per_16_bytes * u32::from(inst.bytes) / 16)
-}
-
 /// The instructions in the order they are in, but where one would wait for a division, others that need not wait come
 /// first. All copies divide one after the other, longer than the CPU looks ahead.
-fn sequence(block: &Block, values: &[Info], copies: usize) -> SmallVec<[usize; 64]> {
+fn sequence<I: Instruction>(block: &Block<I>, values: &[Info], copies: usize) -> SmallVec<[usize; 64]> {
     /// Instructions that are looked through for one that need not wait.
     const AHEAD: usize = 64;
     /// Half cycles that the CPU hides.
     const HIDDEN: u32 = 32;
     const LATENCY: u32 = 8;
     let mut waiting: SmallVec<[usize; 64]> = (0..block.insts.len()).collect();
-    if copies == 1 || !block.insts.iter().any(|inst| dividing(inst).is_some()) {
+    if copies == 1 || !block.insts.iter().any(|inst| inst.dividing().is_some()) {
         return waiting;
     }
     let mut sequence = SmallVec::with_capacity(waiting.len());
     // When each value is there; that of an instruction which is not placed yet, never.
     let mut ready = vec![0u32; values.len()];
-    for dst in block.insts.iter().filter_map(|inst| inst.dst) {
+    for dst in block.insts.iter().filter_map(|inst| inst.dst()) {
         ready[dst.index()] = u32::MAX;
     }
     let copies = copies as u32;
     let (mut now, mut divider) = (0u32, 0u32);
     while !waiting.is_empty() {
         let wait = |&n: &usize| {
-            let args = block.insts[n].args.iter().map(|arg| ready[arg.index()]);
+            let args = block.insts[n].args().iter().map(|arg| ready[arg.index()]);
             args.max().unwrap_or(0)
         };
         let candidates = &waiting[..waiting.len().min(AHEAD)];
         // A store is the end of what it stores.
-        let is_ready = |n: &usize| block.insts[*n].dst.is_some() && wait(n) <= now + HIDDEN;
+        let is_ready = |n: &usize| block.insts[*n].dst().is_some() && wait(n) <= now + HIDDEN;
         let earliest = || (0..candidates.len()).min_by_key(|&at| wait(&candidates[at])).unwrap_or(0);
         let at = candidates.iter().position(is_ready).unwrap_or_else(earliest);
         let n = waiting.remove(at);
         let inst = &block.insts[n];
         let begin = now.max(wait(&n));
-        let end = match dividing(inst) {
+        let end = match inst.dividing() {
             Some(time) => {
                 divider = divider.max(begin) + copies * time;
                 divider
             }
             None => begin,
         };
-        if let Some(dst) = inst.dst {
+        if let Some(dst) = inst.dst() {
             ready[dst.index()] = end + LATENCY;
         }
         now = now.max(begin.saturating_sub(HIDDEN)) + copies;
@@ -142,16 +131,16 @@ fn sequence(block: &Block, values: &[Info], copies: usize) -> SmallVec<[usize; 6
 }
 
 /// The order with stores put in where their values are there and nothing is read any more.
-fn with_stores(block: &Block, values: &[Info], order: &Order, stores: &[u16]) -> Order {
+fn with_stores<I: Instruction>(block: &Block<I>, values: &[Info], order: &Order, stores: &[u16]) -> Order {
     let reads_stream =
         |value: &Value| values[value.index()].home.is_some_and(|home| matches!(home.place, Place::Unit(_)));
     let inst = |n: usize| &block.insts[usize::from(order.insts[n])];
-    let read = (0..order.insts.len()).rfind(|&n| inst(n).args.iter().any(reads_stream)).unwrap_or(0);
+    let read = (0..order.insts.len()).rfind(|&n| inst(n).args().iter().any(reads_stream)).unwrap_or(0);
     let mut at: SmallVec<[(usize, u16); 8]> = stores
         .iter()
         .map(|&store| {
-            let value = block.insts[usize::from(store)].args[0];
-            let made = (0..order.insts.len()).find(|&n| inst(n).dst == Some(value)).unwrap_or(0);
+            let value = block.insts[usize::from(store)].args()[0];
+            let made = (0..order.insts.len()).find(|&n| inst(n).dst() == Some(value)).unwrap_or(0);
             (made.max(read), store)
         })
         .collect();
@@ -172,8 +161,13 @@ fn with_stores(block: &Block, values: &[Info], order: &Order, stores: &[u16]) ->
 }
 
 /// Takes the masks that an instruction needs, and those that they need, from the waiting ones.
-fn needed_masks(block: &Block, waiting: &mut SmallVec<[(Value, u16); 8]>, inst: usize, insts: &mut Vec<u16>) {
-    for arg in &block.insts[inst].args {
+fn needed_masks<I: Instruction>(
+    block: &Block<I>,
+    waiting: &mut SmallVec<[(Value, u16); 8]>,
+    inst: usize,
+    insts: &mut Vec<u16>,
+) {
+    for arg in block.insts[inst].args() {
         let Some(position) = waiting.iter().position(|&(value, _)| value == *arg) else { continue };
         let (_, mask) = waiting.remove(position);
         needed_masks(block, waiting, usize::from(mask), insts);
@@ -182,7 +176,7 @@ fn needed_masks(block: &Block, waiting: &mut SmallVec<[(Value, u16); 8]>, inst: 
 }
 
 /// The most vectors that are alive at once in one copy of a block, those with a shared home aside.
-fn peak(block: &Block, values: &[Info]) -> usize {
+fn peak<I: Instruction>(block: &Block<I>, values: &[Info]) -> usize {
     let is_local = |value: Value| {
         let info = values[value.index()];
         info.class == Class::Vector && info.home.is_none_or(|home| !home.is_shared())
@@ -190,13 +184,13 @@ fn peak(block: &Block, values: &[Info]) -> usize {
     let mut is_alive = vec![false; values.len()];
     let (mut alive, mut most) = (0usize, 0);
     for inst in block.insts.iter().rev() {
-        if let Some(dst) = inst.dst
+        if let Some(dst) = inst.dst()
             && is_alive[dst.index()]
         {
             is_alive[dst.index()] = false;
             alive -= 1;
         }
-        for &arg in &inst.args {
+        for &arg in inst.args() {
             if is_local(arg) && !is_alive[arg.index()] {
                 is_alive[arg.index()] = true;
                 alive += 1;
@@ -220,13 +214,13 @@ pub(super) struct Shape {
 
 /// The shape of a body with so many shared values. `vectors` are those of each accumulation's lanes; `forced`
 /// is a number of copies that a test wants.
-pub(super) fn shape(
-    program: &MachineProgram,
+fn shape<I: Instruction, T>(
+    program: &MachineProgram<I, T>,
+    registers: usize,
     shared: usize,
     vectors: &[usize],
     forced: Option<usize>,
 ) -> Shape {
-    let registers = program.target.registers();
     let ops = program.body.insts.len().max(1);
     let peak = peak(&program.body, &program.values).max(1);
     let constants = shared.min(registers / 3);
@@ -263,4 +257,33 @@ pub(super) fn shape(
     }
     let spare = registers.saturating_sub(copies * peak).max(constants);
     Shape { copies, pinned: shared.min(spare).min(registers - 7), has_accumulators: false }
+}
+
+/// The shared values that keep a register, with it, and the shape of the body.
+pub(super) fn pinned<I: Instruction, T>(
+    source: &VectorProgram,
+    program: &MachineProgram<I, T>,
+    registers: usize,
+    forced: Option<usize>,
+) -> (Vec<(Value, u8)>, Shape) {
+    let mut uses = vec![0u32; program.values.len()];
+    for inst in &program.body.insts {
+        for arg in inst.args() {
+            uses[arg.index()] += 1;
+        }
+    }
+    let is_shared = |n: &usize| {
+        let info = program.values[*n];
+        uses[*n] > 0 && info.class == Class::Vector && info.home.is_some_and(|home| home.is_shared())
+    };
+    let mut shared: Vec<usize> = (0..program.values.len()).filter(is_shared).collect();
+    let accumulations = source.accumulations.iter();
+    let vectors: SmallVec<[usize; 4]> =
+        accumulations.map(|one| lanes_of_size(source.ty(one.value).size()) / program.lanes).collect();
+    let shape = shape(program, registers, shared.len(), &vectors, forced);
+    shared.sort_by_key(|&n| std::cmp::Reverse(uses[n]));
+    let last = registers as u8 - 1;
+    let registers = (0..=last).rev();
+    let pinned = shared.into_iter().take(shape.pinned).map(|n| Value(n as u16)).zip(registers).collect();
+    (pinned, shape)
 }

@@ -6,23 +6,27 @@ pub(super) struct Guarded {
     bytes: usize,
 }
 
-const PAGE: usize = 4096;
+/// Bytes of a page of this system.
+fn page() -> usize {
+    // SAFETY: asks for a number.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
 
 impl Guarded {
     pub(super) fn new(bytes: usize) -> Guarded {
-        let bytes = bytes.next_multiple_of(PAGE);
+        let bytes = bytes.next_multiple_of(page());
         // SAFETY: a new mapping of pages without access; those in the middle are then opened.
         let start = unsafe {
             let all = libc::mmap(
                 std::ptr::null_mut(),
-                bytes + 2 * PAGE,
+                bytes + 2 * page(),
                 libc::PROT_NONE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
                 -1,
                 0,
             );
             assert!(all != libc::MAP_FAILED);
-            let start = all.cast::<u8>().add(PAGE);
+            let start = all.cast::<u8>().add(page());
             assert_eq!(libc::mprotect(start.cast(), bytes, libc::PROT_READ | libc::PROT_WRITE), 0);
             start
         };
@@ -47,6 +51,6 @@ impl Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         // SAFETY: the mapping of `new`.
-        unsafe { libc::munmap(self.start.sub(PAGE).cast(), self.bytes + 2 * PAGE) };
+        unsafe { libc::munmap(self.start.sub(page()).cast(), self.bytes + 2 * page()) };
     }
 }

@@ -4,7 +4,7 @@
 //! value which is used last (Belady's rule). A value that is in memory anyway, a constant or a stream, is
 //! dropped and loaded again; others go to the frame, once.
 
-use super::machine::{Block, Class, Info, Value};
+use super::machine::{Block, Class, Info, Instruction, Value};
 use super::schedule::Step;
 
 /// After all steps.
@@ -153,18 +153,18 @@ impl<'a> Registers<'a> {
     }
 
     /// When each value is used next, from the last step back.
-    pub(super) fn uses(&self, block: &Block, steps: &[Step]) -> Uses {
+    pub(super) fn uses<I: Instruction>(&self, block: &Block<I>, steps: &[Step]) -> Uses {
         let mut next = vec![NEVER; self.register.len()];
         let mut uses = Uses { args: vec![[NEVER; 4]; steps.len()], dst: vec![NEVER; steps.len()] };
         for (n, step) in steps.iter().enumerate().rev() {
             let inst = &block.insts[usize::from(step.inst)];
-            if let Some(dst) = inst.dst {
+            if let Some(dst) = inst.dst() {
                 uses.dst[n] = next[self.slot(dst, step.copy).0 as usize];
             }
-            for (i, &arg) in inst.args.iter().enumerate() {
+            for (i, &arg) in inst.args().iter().enumerate() {
                 uses.args[n][i] = next[self.slot(arg, step.copy).0 as usize];
             }
-            for &arg in &inst.args {
+            for &arg in inst.args() {
                 next[self.slot(arg, step.copy).0 as usize] = n as u32;
             }
         }
