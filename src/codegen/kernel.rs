@@ -223,7 +223,7 @@ fn perf_map(program: &VectorProgram, code: &Code) {
     }
 }
 
-#[cfg(all(test, target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(test, any(target_os = "linux", all(target_os = "macos", target_arch = "aarch64"))))]
 mod tests {
     use super::*;
     use crate::codegen::vector::{Accumulation, Combine, Step, Stream, StreamId, Type, VectorOp};

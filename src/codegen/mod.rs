@@ -12,5 +12,5 @@ pub(crate) mod select;
 pub(crate) mod tile;
 pub(crate) mod x86;
 pub(crate) mod vector;
-#[cfg(all(test, target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(test, any(target_os = "linux", all(target_os = "macos", target_arch = "aarch64"))))]
 mod tests;

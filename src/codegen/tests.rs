@@ -63,3 +63,59 @@ fn code_does_not_depend_on_the_host() {
         assert!(target.compile(&program, None).is_ok());
     }
 }
+
+/// The procedure call standard: `d8` to `d15` and `x19` to `x28` are the caller's.
+#[cfg(target_arch = "aarch64")]
+#[test]
+fn kernels_keep_the_registers_of_their_callers() {
+    use super::kernel::{KernelArgs, StreamArgs};
+    use std::arch::asm;
+    // More streams than registers for them, and more values than registers at once.
+    const STREAMS: usize = 24;
+    const LANES: usize = 53;
+    let mut program = VectorProgram::default();
+    let loaded: Vec<_> = (0..STREAMS)
+        .map(|_| {
+            let from = stream(&mut program, Type::F32, Step::Unit);
+            program.push(VectorOp::Load(from), &[], Type::F32)
+        })
+        .collect();
+    let squares: Vec<_> = loaded.iter().map(|&x| program.push(VectorOp::Mul, &[x, x], Type::F32)).collect();
+    let roots: Vec<_> = squares.iter().map(|&x| program.push(VectorOp::Sqrt, &[x], Type::F32)).collect();
+    let mut sum = squares[0];
+    for x in squares.into_iter().skip(1).chain(roots) {
+        sum = program.push(VectorOp::Add, &[sum, x], Type::F32);
+    }
+    let out = stream(&mut program, Type::F32, Step::Unit);
+    program.stores.push((sum, out));
+    for copies in [1, 4, 8] {
+        let Ok(code) = run::Target::Neon.compile(&program, Some(copies)) else { panic!("no code") };
+        let Some(code) = super::exec_memory::install(&code.bytes) else { panic!("no executable memory") };
+        let mut memory = vec![[0.5f32; LANES]; STREAMS + 1];
+        let streams: Vec<StreamArgs> = memory
+            .iter_mut()
+            .map(|row| StreamArgs { base: row.as_mut_ptr().cast(), row_stride: 0 })
+            .collect();
+        let pool = std::ptr::null();
+        let args = KernelArgs { rows: 2, lanes: LANES, position: 0, pool, streams: streams.as_ptr() };
+        let mut floats = [8.5f64, 9.5, 10.5, 11.5, 12.5, 13.5, 14.5, 15.5];
+        let mut integers = [20u64, 21, 22, 23, 24, 25, 26, 27, 28];
+        // SAFETY: the code is a kernel for this machine, and its streams have the lanes of two rows at one place. It keeps to
+        // the convention of C, or the test fails.
+        unsafe {
+            asm!(
+                "blr x16",
+                inout("x16") code.address() => _, inout("x0") &raw const args => _,
+                inout("v8") floats[0], inout("v9") floats[1], inout("v10") floats[2], inout("v11") floats[3],
+                inout("v12") floats[4], inout("v13") floats[5], inout("v14") floats[6], inout("v15") floats[7],
+                inout("x20") integers[0], inout("x21") integers[1], inout("x22") integers[2],
+                inout("x23") integers[3], inout("x24") integers[4], inout("x25") integers[5],
+                inout("x26") integers[6], inout("x27") integers[7], inout("x28") integers[8],
+                clobber_abi("C"),
+            );
+        }
+        assert_eq!(floats, [8.5, 9.5, 10.5, 11.5, 12.5, 13.5, 14.5, 15.5]);
+        assert_eq!(integers, [20, 21, 22, 23, 24, 25, 26, 27, 28]);
+        assert!(memory[STREAMS].iter().all(|&x| x == 0.75 * STREAMS as f32), "{:?}", memory[STREAMS]);
+    }
+}

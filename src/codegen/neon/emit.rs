@@ -1,7 +1,7 @@
 //! Machine blocks to machine code: each step gets its registers and is encoded.
 
 use super::encoder::{Assembler, Data, Gpr, is_near};
-use super::frame::{CONSTANTS, Frame, INDEX, POOL, POSITION, SCRATCH, SECOND};
+use super::frame::{CONSTANTS, FOURTH, Frame, INDEX, POOL, POSITION, SCRATCH, SECOND, THIRD};
 use super::machine::{Block, Form, Inst, MachineProgram, TABLE, VECTOR};
 use super::opcode::{self, Opcode};
 use super::rare::RareCall;
@@ -10,6 +10,7 @@ use crate::codegen::registers::{NEVER, Registers, Slot, Spill};
 use crate::codegen::schedule::Step;
 use crate::codegen::vector::VectorProgram;
 use crate::kernels::reduce::lanes_of_size;
+use smallvec::SmallVec;
 
 /// Code that is being written.
 pub(super) struct Emitter<'a> {
@@ -28,6 +29,9 @@ pub(super) struct Emitter<'a> {
     pub(super) accumulators: Vec<Vec<u8>>,
     /// Which table is in the registers for one.
     pub(super) table: Option<u16>,
+    /// In a block, registers that have the stack pointer plus the bytes before the current lane among those of an
+    /// accumulation, for elements of a size.
+    pub(super) lane_bases: SmallVec<[(usize, Gpr); 2]>,
 }
 
 impl Emitter<'_> {
@@ -47,6 +51,7 @@ impl Emitter<'_> {
                 registers.fix(Value(lanes as u16), copy as u8, register);
             }
         }
+        self.find_lane_bases(block);
         let uses = registers.uses(block, steps);
         for (n, step) in steps.iter().enumerate() {
             let inst = &block.insts[usize::from(step.inst)];
@@ -55,6 +60,29 @@ impl Emitter<'_> {
             registers.unlock();
         }
         self.places = self.places.max(registers.places());
+        self.lane_bases.clear();
+    }
+
+    /// Where the lanes of accumulations are that a block goes through, if it is not all of them.
+    fn find_lane_bases(&mut self, block: &Block) {
+        let mut free = [THIRD, FOURTH].into_iter();
+        for inst in &block.insts {
+            let Form::Store(Place::Accumulator(_), _, lane) = inst.form else { continue };
+            let lane = usize::from(lane);
+            let is_needed = self.accumulators.is_empty()
+                && self.copies * self.program.lanes != lanes_of_size(lane)
+                && self.lane_bases.iter().all(|&(known, _)| known != lane);
+            if is_needed && let Some(register) = free.next() {
+                self.lane_base(register, lane);
+                self.lane_bases.push((lane, register));
+            }
+        }
+    }
+
+    /// The stack pointer plus the bytes before the current lane among those of an accumulation.
+    fn lane_base(&mut self, to: Gpr, lane: usize) {
+        self.asm.low_bits(to, INDEX, lanes_of_size(lane).trailing_zeros());
+        self.asm.add_to_stack(to, to, lane.trailing_zeros());
     }
 
     fn info(&self, value: Value) -> Info {
@@ -121,12 +149,13 @@ impl Emitter<'_> {
             }
             Place::Accumulator(n) => {
                 let offset = self.frame.accumulator(usize::from(n)) + along;
-                let all = lanes_of_size(lane);
-                if self.copies * self.program.lanes == all {
+                if self.copies * self.program.lanes == lanes_of_size(lane) {
                     return (Gpr::SP, offset);
                 }
-                self.asm.low_bits(SCRATCH, INDEX, all.trailing_zeros());
-                self.asm.add_to_stack(SCRATCH, SCRATCH, lane.trailing_zeros());
+                if let Some(&(_, base)) = self.lane_bases.iter().find(|&&(known, _)| known == lane) {
+                    return (base, offset);
+                }
+                self.lane_base(SCRATCH, lane);
                 (SCRATCH, offset)
             }
         }

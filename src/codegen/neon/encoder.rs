@@ -285,7 +285,7 @@ impl Assembler {
 
     /// `to = from << count`.
     pub(super) fn shift_left(&mut self, to: Gpr, from: Gpr, count: u32) {
-        let fields = (64 - count & 63) << 16 | (63 - count) << 10;
+        let fields = ((64 - count) & 63) << 16 | (63 - count) << 10;
         self.push(0xd340_0000 | fields | u32::from(from.0) << 5 | u32::from(to.0));
     }
 

@@ -18,6 +18,7 @@ use super::opcode;
 use crate::codegen::machine::{MachineCode, Place, Unsupported, Value};
 use crate::codegen::schedule::{Shape, Step as Scheduled, pinned, steps};
 use crate::codegen::vector::{Step, Type, VectorOp, VectorProgram};
+use smallvec::SmallVec;
 
 /// Offsets of the fields of `KernelArgs`.
 const ARGUMENT_ROWS: usize = 0;
@@ -48,6 +49,7 @@ pub(super) fn compile(source: &VectorProgram, forced: Option<usize>) -> Result<M
             places: 0,
             accumulators: Vec::new(),
             table: None,
+            lane_bases: SmallVec::new(),
         };
         let code = emitter.kernel(&shape, probed);
         (code, emitter.frame.bytes(emitter.places))

@@ -28,7 +28,7 @@ impl Opcode {
     }
 
     /// [`EXT`] from a byte on.
-    pub(super) const fn from_byte(self, byte: u8) -> Opcode {
+    pub(super) const fn bytes_from(self, byte: u8) -> Opcode {
         Opcode(self.0 | (byte as u32) << 11)
     }
 }

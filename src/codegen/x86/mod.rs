@@ -26,7 +26,7 @@ pub(crate) fn compile(program: &VectorProgram, target: Target) -> Result<Machine
 }
 
 /// The code with so many copies of the body, if the body allows them.
-#[cfg(all(test, target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(test, any(target_os = "linux", all(target_os = "macos", target_arch = "aarch64"))))]
 pub(crate) fn compile_copies(
     program: &VectorProgram,
     target: Target,

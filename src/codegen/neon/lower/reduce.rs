@@ -71,7 +71,7 @@ impl Lowerer<'_> {
             let mut lower = lanes[0];
             while bytes > ty.size() {
                 bytes /= 2;
-                let upper = self.two(opcode::EXT.from_byte(bytes as u8), lower, lower);
+                let upper = self.two(opcode::EXT.bytes_from(bytes as u8), lower, lower);
                 lower = self.combine(combine, ty, lower, upper)?;
             }
             let size = ty.size() as u8;

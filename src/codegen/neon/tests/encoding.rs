@@ -17,7 +17,7 @@ fn vector_instructions_have_the_words_of_the_assembler() {
         };
         let encoded = match kind {
             Kind::Two | Kind::One | Kind::Table | Kind::List => opcode.of(dst, x, y),
-            Kind::Ext => opcode.from_byte(y).of(dst, x, x),
+            Kind::Ext => opcode.bytes_from(y).of(dst, x, x),
             Kind::Shift if text.starts_with("shl") => opcode.left(size(), y).of(dst, x, 0),
             Kind::Shift => opcode.right(size(), y).of(dst, x, 0),
         };
