@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustc_hash::FxHashMap;
 
 use crate::capture::Key;
+use crate::codegen::kernel;
 use crate::compile::Compiled;
 
 /// The most plans kept.
@@ -117,7 +118,8 @@ pub fn info() -> CacheInfo {
     }
 }
 
-/// Forgets every plan, and starts the figures again.
+/// Forgets every plan and their machine code, and starts the figures again.
 pub fn clear() {
     drop(plans().take());
+    kernel::clear();
 }

@@ -32,9 +32,9 @@ pub(super) fn steps(block: &Block, values: &[Info], copies: usize) -> Vec<Step> 
     let mut steps = Vec::with_capacity(block.insts.len() * copies);
     let mut first = 0;
     for end in order.ends {
-        for copy in 0..copies {
-            let group = order.insts[first..end].iter();
-            steps.extend(group.map(|&inst| Step { inst, copy: copy as u8 }));
+        let group = &order.insts[first..end];
+        for copy in 0..copies as u8 {
+            group.iter().for_each(|&inst| steps.push(Step { inst, copy }));
         }
         first = end;
     }
@@ -68,7 +68,9 @@ fn order(block: &Block, values: &[Info], copies: usize) -> Order {
             None => stores.push(n as u16),
             Some(dst) if values[dst.index()].class == Class::Mask => waiting.push((dst, n as u16)),
             Some(_) => {
-                needed_masks(block, &mut waiting, n, &mut order.insts);
+                if !waiting.is_empty() {
+                    needed_masks(block, &mut waiting, n, &mut order.insts);
+                }
                 order.push(n as u16);
             }
         }
