@@ -71,7 +71,10 @@ fn order(block: &Block, values: &[Info], copies: usize) -> Order {
                 if !waiting.is_empty() {
                     needed_masks(block, &mut waiting, n, &mut order.insts);
                 }
-                order.push(n as u16);
+                match is_taken_at_once(block, n) {
+                    true => order.insts.push(n as u16),
+                    false => order.push(n as u16),
+                }
             }
         }
     }
@@ -80,6 +83,16 @@ fn order(block: &Block, values: &[Info], copies: usize) -> Order {
         return order;
     }
     with_stores(block, values, &order, &stores)
+}
+
+/// Whether an instruction looks up an entry of a table with AVX2, and the next one takes it: both are done for one copy
+/// before the next, so that entries for all copies need no registers.
+fn is_taken_at_once(block: &Block, n: usize) -> bool {
+    let inst = &block.insts[n];
+    let next = block.insts.get(n + 1);
+    inst.opcode == opcode::VPERMPS
+        && inst.bytes == 32
+        && next.is_some_and(|next| next.dst.is_some() && next.args.iter().any(|&arg| Some(arg) == inst.dst))
 }
 
 /// Half cycles that the unit which divides is busy with an instruction.
