@@ -18,6 +18,8 @@ type Shape = (&'static str, fn(usize) -> Result<Vec<Array>, Error>);
 type Stage = (&'static str, Duration);
 
 const SHAPES: &[Shape] = &[
+    ("arithmetic", arithmetic),
+    ("options", options),
     ("chain", chain),
     ("tree", tree),
     ("fibonacci", fibonacci),
@@ -38,9 +40,9 @@ fn main() -> Result<(), Error> {
     let mut has_title = false;
     for (name, make) in SHAPES.iter().filter(|(name, _)| arguments.first().is_none_or(|only| only == name)) {
         for &nodes in SIZES.iter().filter(|&&nodes| size.is_none_or(|only| only == nodes)) {
+            let repetitions = repetitions.unwrap_or((200_000 / nodes).clamp(10, 1_000));
             let arrays = make(nodes)?;
             let results: Vec<&Array> = arrays.iter().collect();
-            let repetitions = repetitions.unwrap_or((200_000 / nodes).clamp(10, 1_000));
             let (stages, captured) = smallest(&results, repetitions)?;
             if !has_title {
                 let names: String = stages.iter().map(|(name, _)| format!("{name:>9}")).collect();
@@ -80,6 +82,44 @@ fn smallest(results: &[&Array], repetitions: usize) -> Result<(Vec<Stage>, usize
 
 fn input(len: usize) -> Array {
     lazy(vec![1.0f32; len])
+}
+
+fn arithmetic(nodes: usize) -> Result<Vec<Array>, Error> {
+    let y = input(1000);
+    let mut x = y.clone();
+    for n in 0..nodes {
+        x = match n % 5 {
+            0 => x + 1.25f32,
+            1 => x * &y,
+            2 => x - &y,
+            3 => x.maximum(&y),
+            _ => x.minimum(&y),
+        };
+    }
+    Ok(vec![x])
+}
+
+/// Prices of call options (Black and Scholes), one from the other.
+fn options(nodes: usize) -> Result<Vec<Array>, Error> {
+    let cdf = |x: &Array| -> Array {
+        let size = x.abs();
+        let k = 1.0f32 / (1.0f32 + 0.231_641_9f32 * &size);
+        let mut poly = 1.330_274_5f32 * &k;
+        for c in [-1.821_256f32, 1.781_478, -0.356_563_8, 0.319_381_54] {
+            poly = &k * (c + poly);
+        }
+        let tail = 0.398_942_28f32 * (-0.5f32 * &size * &size).exp() * poly;
+        (1.0f32 - &tail).choose(&x.greater(0.0f32), &tail)
+    };
+    let (mut price, strike, time) = (input(1000), input(1000), input(1000));
+    for _ in 0..nodes.div_ceil(58) {
+        let root = time.sqrt();
+        let first = ((&price / &strike).log() + 0.07f32 * &time) / (0.2f32 * &root);
+        let second = &first - 0.2f32 * &root;
+        let paid = &strike * (-0.05f32 * &time).exp() * cdf(&second);
+        price = price * cdf(&first) - paid;
+    }
+    Ok(vec![price])
 }
 
 fn chain(nodes: usize) -> Result<Vec<Array>, Error> {

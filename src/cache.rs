@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 
 use crate::array::Array;
 use crate::capture::{Key, Matched, Pattern};
+use crate::codegen::kernel;
 use crate::compile::Compiled;
 
 /// The most plans kept.
@@ -233,10 +234,11 @@ pub fn info() -> CacheInfo {
     }
 }
 
-/// Forgets every plan, and starts the figures again.
+/// Forgets every plan and their machine code, and starts the figures again.
 pub fn clear() {
     let all = plans().take();
     CLEARED.fetch_add(1, Relaxed);
     HITS.store(0, Relaxed);
     drop(all);
+    kernel::clear();
 }

@@ -8,6 +8,7 @@
 //! `fuse` adds regions, in execution order, and `place` adds slots; before them a graph has neither.
 
 use std::fmt;
+use std::sync::Arc;
 
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, Edge, NodeIndex};
@@ -174,14 +175,20 @@ pub struct Placement {
 /// Operand ids of a node, in order.
 pub type Operands = SmallVec<[NodeId; 4]>;
 
-/// A directed acyclic graph of array operations.
+/// The nodes of a graph.
 #[derive(Clone, Debug, Default)]
-pub struct Graph {
-    name: String,
+struct Nodes {
     dag: DiGraph<Node, ()>,
     /// Past the last operand's edge, per node; the first is where the node before ends.
     edge_ends: Vec<u32>,
     parameters: Vec<Parameter>,
+}
+
+/// A directed acyclic graph of array operations. A copy shares the nodes until one of the two gets more.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    name: String,
+    nodes: Arc<Nodes>,
     outputs: Vec<Output>,
     regions: Vec<Vec<NodeId>>,
     placement: Placement,
@@ -195,12 +202,13 @@ impl Graph {
 
     /// An empty graph with room for as many nodes as `graph` has, and its name.
     pub fn like(graph: &Graph) -> Graph {
-        Graph {
-            name: graph.name.clone(),
-            dag: DiGraph::with_capacity(graph.dag.node_count(), graph.dag.edge_count()),
-            edge_ends: Vec::with_capacity(graph.edge_ends.len()),
-            ..Graph::default()
-        }
+        let Nodes { dag, parameters, .. } = &*graph.nodes;
+        let nodes = Nodes {
+            dag: DiGraph::with_capacity(dag.node_count(), dag.edge_count()),
+            edge_ends: Vec::with_capacity(dag.node_count()),
+            parameters: Vec::with_capacity(parameters.len()),
+        };
+        Graph { name: graph.name.clone(), nodes: Arc::new(nodes), ..Graph::default() }
     }
 
     /// The name in the text form.
@@ -210,9 +218,10 @@ impl Graph {
 
     /// Declares the next parameter, and returns its node.
     pub fn push_parameter(&mut self, parameter: Parameter, source: Option<Source>) -> NodeId {
-        let index = self.parameters.len() as u32;
+        let parameters = &mut Arc::make_mut(&mut self.nodes).parameters;
+        let index = parameters.len() as u32;
         let node = Node { op: Op::Parameter(index), ty: parameter.ty.clone(), source };
-        self.parameters.push(parameter);
+        parameters.push(parameter);
         self.add(node, &[])
     }
 
@@ -230,11 +239,12 @@ impl Graph {
     }
 
     fn add(&mut self, node: Node, operands: &[NodeId]) -> NodeId {
-        let id = self.dag.add_node(node);
+        let Nodes { dag, edge_ends, .. } = Arc::make_mut(&mut self.nodes);
+        let id = dag.add_node(node);
         for operand in operands {
-            self.dag.add_edge(NodeIndex::new(operand.index()), id, ());
+            dag.add_edge(NodeIndex::new(operand.index()), id, ());
         }
-        self.edge_ends.push(self.dag.edge_count() as u32);
+        edge_ends.push(dag.edge_count() as u32);
         NodeId(id.index() as u32)
     }
 
@@ -250,22 +260,22 @@ impl Graph {
 
     /// Every node id, operands before users.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + ExactSizeIterator + use<> {
-        (0..self.dag.node_count() as u32).map(NodeId)
+        (0..self.len() as u32).map(NodeId)
     }
 
     /// The number of nodes.
     pub fn len(&self) -> usize {
-        self.dag.node_count()
+        self.nodes.dag.node_count()
     }
 
     /// Whether there are no nodes.
     pub fn is_empty(&self) -> bool {
-        self.dag.node_count() == 0
+        self.len() == 0
     }
 
     /// The node.
     pub fn node(&self, id: NodeId) -> &Node {
-        &self.dag[NodeIndex::new(id.index())]
+        &self.nodes.dag[NodeIndex::new(id.index())]
     }
 
     /// The node's op.
@@ -286,11 +296,12 @@ impl Graph {
 
     /// The operands, in order.
     pub fn operands(&self, id: NodeId) -> Operands {
+        let Nodes { dag, edge_ends, .. } = &*self.nodes;
         let start = match id.index() {
             0 => 0,
-            index => self.edge_ends[index - 1] as usize,
+            index => edge_ends[index - 1] as usize,
         };
-        let edges = &self.dag.raw_edges()[start..self.edge_ends[id.index()] as usize];
+        let edges = &dag.raw_edges()[start..edge_ends[id.index()] as usize];
         let source = |edge: &Edge<()>| NodeId(edge.source().index() as u32);
         // Few ops have more than two operands; to collect an iterator takes longer than to look at them.
         match edges {
@@ -311,14 +322,15 @@ impl Graph {
 
     /// The nodes that have this one as an operand; one entry for each operand position.
     pub fn users(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-        self.dag
+        self.nodes
+            .dag
             .neighbors_directed(NodeIndex::new(id.index()), Direction::Outgoing)
             .map(|index| NodeId(index.index() as u32))
     }
 
     /// The parameters, in order.
     pub fn parameters(&self) -> &[Parameter] {
-        &self.parameters
+        &self.nodes.parameters
     }
 
     /// The results, in order.

@@ -187,6 +187,12 @@ pub trait Lanes: Copy {
     /// The entry of a table that the low bits of `index` name: four for `f32`, three for `f64`.
     fn lookup(self, table: &'static <Self::Elem as Real>::Table, index: Self::Int) -> Self::Float;
 
+    /// The same for a table whose second half repeats the first: AVX2 looks at one half alone.
+    #[inline(always)]
+    fn lookup_half(self, table: &'static <Self::Elem as Real>::Table, index: Self::Int) -> Self::Float {
+        self.lookup(table, index)
+    }
+
     /// `rare.function(x, y)` in the lanes where the mask holds, else `value`. Costs a test where no lane does.
     fn rare(
         self,

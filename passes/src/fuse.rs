@@ -25,6 +25,7 @@ use std::collections::BinaryHeap;
 
 use raptors_ir::{Dims, Graph, NodeId, Op, Shape};
 use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 use crate::access::root_of;
 use crate::dependence::Dependence;
@@ -125,7 +126,7 @@ impl Fuser<'_> {
         self.group_of[id.index()] = Some(own);
 
         // A direct operand may be fused with; a value behind a view, or of another space, must be stored first.
-        let mut candidates: Vec<usize> = Vec::new();
+        let mut candidates: SmallVec<[usize; 4]> = SmallVec::new();
         for &operand in &operands {
             let root = root_of(graph, operand);
             if let Some(group) = self.group(root) {
@@ -133,7 +134,7 @@ impl Fuser<'_> {
                     Op::Matmul => graph.is_reshape_of(operand, root),
                     _ => graph.op(operand).is_elementwise(),
                 };
-                let direct = in_order && *graph.shape(operand) == self.space(own);
+                let direct = in_order && self.is_space(own, graph.shape(operand));
                 let joins = match graph.op(id) {
                     Op::Concat(_) => self.is_part(group, operand, id),
                     _ => direct && self.groups[own].space.is_some(),
@@ -149,9 +150,13 @@ impl Fuser<'_> {
         candidates.dedup();
         // An operand that another operand is computed from must be finished first. Noted before any join, so that what
         // is joined afterwards neither needs nor is needed by another candidate.
-        let (needed, joinable): (Vec<usize>, Vec<usize>) = self.dependence.needed_by_others(&candidates);
-        for candidate in needed {
-            self.dependence.require(own, candidate);
+        let mut joinable = candidates;
+        if joinable.len() > 1 {
+            let (needed, rest) = self.dependence.needed_by_others(&joinable);
+            for candidate in needed {
+                self.dependence.require(own, candidate);
+            }
+            joinable = rest.into();
         }
         let mut current = own;
         for candidate in joinable {
@@ -166,8 +171,9 @@ impl Fuser<'_> {
         }
     }
 
-    fn space(&self, group: usize) -> Shape {
-        self.groups[group].space.clone().unwrap_or_default()
+    /// Whether a shape is a group's space, or that of a scalar where it has none.
+    fn is_space(&self, group: usize, shape: &Shape) -> bool {
+        self.groups[group].space.as_ref().map_or(shape.is_empty(), |space| space == shape)
     }
 
     /// Whether the nodes of `group` are elementwise or concats, and only there for `operand` of `concat`, which is one of
@@ -240,14 +246,18 @@ impl Fuser<'_> {
         let mut by_operand: FxHashMap<(NodeId, Shape), usize> = FxHashMap::default();
         for id in self.graph.ids().filter(|&id| *self.graph.op(id) != Op::Matmul) {
             let Some(group) = self.group(id) else { continue };
-            let Some(space) = self.groups[group].space.clone() else { continue };
             let mut current = group;
+            // The space before anything is joined, once it is asked for.
+            let mut space = None;
             for operand in self.graph.operands(id) {
                 let root = root_of(self.graph, operand);
                 let scalar = self.graph.shape(root).is_empty();
                 if scalar || self.group(root) == Some(current) {
                     continue;
                 }
+                let Some(space) = space.get_or_insert_with(|| self.groups[group].space.clone()) else {
+                    break;
+                };
                 let sibling = *by_operand.entry((root, space.clone())).or_insert(current);
                 let sibling = self.dependence.find(sibling);
                 if sibling == current {

@@ -148,7 +148,7 @@ const MAX_DEPTH: usize = 4;
 /// Returns `graph` simplified.
 pub fn run(graph: &Graph, options: &Options, ledger: &mut Ledger) -> Graph {
     let rules = &SHOWN[options.fp as usize];
-    let mut values = Values::default();
+    let mut values = Values::with_capacity(graph.len());
     rewrite(graph, |new, id, node, operands| {
         let applied = |rule: &Rule| {
             let detail = match rule.effects {

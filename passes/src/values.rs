@@ -15,6 +15,13 @@ pub(crate) struct Values {
 }
 
 impl Values {
+    /// With room for so many nodes.
+    pub(crate) fn with_capacity(nodes: usize) -> Values {
+        let mut values = Values { first: FxHashMap::default(), of_node: Vec::with_capacity(nodes) };
+        values.first.reserve(nodes);
+        values
+    }
+
     /// Takes in the nodes that `graph` has got.
     pub(crate) fn update(&mut self, graph: &Graph) {
         for id in graph.ids().skip(self.of_node.len()) {

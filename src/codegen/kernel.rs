@@ -164,6 +164,15 @@ pub(crate) fn kernel(program: &VectorProgram, level: Level) -> Result<Arc<Kernel
     cache.get_or_insert_default().kernel(program, level)
 }
 
+/// Forgets every kernel that is not in use, unless another thread looks for one.
+pub(crate) fn clear() {
+    match CACHE.try_lock() {
+        Ok(mut cache) => *cache = None,
+        Err(TryLockError::Poisoned(poisoned)) => *poisoned.into_inner() = None,
+        Err(TryLockError::WouldBlock) => {}
+    }
+}
+
 impl Cache {
     fn kernel(&mut self, program: &VectorProgram, level: Level) -> Result<Arc<Kernel>, NoKernel> {
         self.now += 1;
@@ -299,6 +308,17 @@ mod tests {
     }
 
     #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn forgotten_kernels_can_still_be_called() {
+        for level in Level::available().filter(|&level| level != Level::Baseline) {
+            let held = kernel(&products(3), level).unwrap();
+            clear();
+            assert_eq!(run(&held, &[3.0], &[2.0, 0.5, 4.0]), [12.0]);
+            let again = kernel(&products(3), level).unwrap();
+            assert_eq!(run(&again, &[3.0], &[2.0, 0.5, 4.0]), [12.0]);
+        }
+    }
+
     #[test]
     fn the_baseline_has_no_kernels() {
         let refused = kernel(&products(1), Level::Baseline).map(|_| ());

@@ -38,6 +38,9 @@ pub(super) trait Instruction {
 
     /// Half cycles that the unit which divides is busy with it, if it is for that unit.
     fn dividing(&self) -> Option<u32>;
+
+    /// Whether it is better followed at once by what uses its value than by the same for the next copy.
+    fn is_taken_at_once(&self) -> bool;
 }
 
 /// A value of a machine program, by position.

@@ -16,12 +16,26 @@ const NONE: u8 = u8::MAX;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Slot(u32);
 
-/// When values are used next.
+/// The values of a step, and when they are used next.
+#[derive(Clone, Copy)]
 pub(super) struct Uses {
-    /// For each step, for each of four arguments, the next step that uses it.
-    pub(super) args: Vec<[u32; 4]>,
-    /// For each step, the first that uses its value.
-    pub(super) dst: Vec<u32>,
+    /// The arguments.
+    pub(super) args: [Slot; 4],
+    /// For each of them, the next step that uses it.
+    pub(super) next: [u32; 4],
+    /// The step's value, if it has one.
+    pub(super) dst: Slot,
+    /// The first step that uses it.
+    pub(super) dst_next: u32,
+}
+
+/// Where a value is.
+#[derive(Clone, Copy)]
+struct State {
+    /// The place in the frame, in units of a vector.
+    place: u32,
+    register: u8,
+    class: Class,
 }
 
 /// Registers of one class.
@@ -29,17 +43,20 @@ pub(super) struct Uses {
 struct File {
     /// Whose value a register holds, if it is occupied.
     owner: [Slot; 32],
+    /// When that value is used next.
+    next_use: [u32; 32],
     occupied: u32,
     free: u32,
 }
 
 impl File {
     fn new(free: u32) -> File {
-        File { owner: [Slot(0); 32], occupied: 0, free }
+        File { owner: [Slot(0); 32], next_use: [NEVER; 32], occupied: 0, free }
     }
 
-    fn occupy(&mut self, register: u8, slot: Slot) {
+    fn occupy(&mut self, register: u8, slot: Slot, next_use: u32) {
         self.owner[usize::from(register & 31)] = slot;
+        self.next_use[usize::from(register & 31)] = next_use;
         self.occupied |= 1 << register;
         self.free &= !(1 << register);
     }
@@ -66,12 +83,10 @@ pub(super) struct Registers<'a> {
     copy_bits: u32,
     /// Whether the copies share a value.
     is_shared: Vec<bool>,
-    register: Vec<u8>,
-    /// The place in the frame, in units of a vector.
-    place: Vec<u32>,
-    next_use: Vec<u32>,
-    vectors: File,
-    masks: File,
+    /// By slot.
+    states: Vec<State>,
+    /// By class.
+    files: [File; 2],
     /// Vector registers that go with a place: a value that is not used again leaves them to the next of that
     /// place.
     fixed: u32,
@@ -86,6 +101,24 @@ pub(super) struct Registers<'a> {
 
 const NO_PLACE: u32 = u32::MAX;
 
+/// The file of vectors.
+const VECTORS: usize = Class::Vector as usize;
+
+/// Of some registers of a file, that whose value is used last, and the value.
+fn used_last(file: &File, mut candidates: u32) -> (u8, Slot) {
+    assert!(candidates != 0, "an instruction has fewer operands than there are registers");
+    let (mut last, mut at) = (0, 0);
+    while candidates != 0 {
+        let register = candidates.trailing_zeros();
+        let use_at = file.next_use[register as usize & 31];
+        if use_at >= at {
+            (last, at) = (register, use_at);
+        }
+        candidates &= candidates - 1;
+    }
+    (last as u8, file.owner[last as usize & 31])
+}
+
 impl<'a> Registers<'a> {
     /// Nothing is in a register but what is pinned, for a block of so many copies.
     pub(super) fn new(
@@ -95,17 +128,18 @@ impl<'a> Registers<'a> {
         pinned: &'a [(Value, u8)],
     ) -> Registers<'a> {
         let copy_bits = copies.next_power_of_two().ilog2();
-        let slots = values.len() << copy_bits;
+        let mut states = Vec::with_capacity(values.len() << copy_bits);
+        for info in values {
+            let state = State { place: NO_PLACE, register: NONE, class: info.class };
+            states.extend(std::iter::repeat_n(state, 1 << copy_bits));
+        }
         let mut registers = Registers {
             values,
             copy_bits,
             is_shared: values.iter().map(|info| info.home.is_some_and(|home| home.is_shared())).collect(),
-            register: vec![NONE; slots],
-            place: vec![NO_PLACE; slots],
-            next_use: vec![NEVER; slots],
-            vectors: File::new(u32::MAX >> (32 - vectors)),
+            states,
             // k0 stands for no mask, and k1 is the mask of a tail.
-            masks: File::new(0b1111_1100),
+            files: [File::new(u32::MAX >> (32 - vectors)), File::new(0b1111_1100)],
             fixed: 0,
             locked: [0; 2],
             free_places: Vec::new(),
@@ -115,24 +149,32 @@ impl<'a> Registers<'a> {
         };
         for &(value, register) in pinned {
             let slot = registers.slot(value, 0);
-            registers.vectors.free &= !(1 << register);
-            registers.register[slot.0 as usize] = register;
+            registers.files[VECTORS].free &= !(1 << register);
+            registers.state_mut(slot).register = register;
         }
         registers
+    }
+
+    fn state(&self, slot: Slot) -> State {
+        self.states[slot.0 as usize]
+    }
+
+    fn state_mut(&mut self, slot: Slot) -> &mut State {
+        &mut self.states[slot.0 as usize]
     }
 
     /// Says that a value is in a register, which is for it and the values that take it over.
     pub(super) fn fix(&mut self, value: Value, copy: u8, register: u8) {
         let slot = self.slot(value, copy);
-        self.register[slot.0 as usize] = register;
-        self.vectors.occupy(register, slot);
+        self.state_mut(slot).register = register;
+        self.files[VECTORS].occupy(register, slot, NEVER);
         self.fixed |= 1 << register;
     }
 
     /// Whether a value is in a register that goes with a place.
     pub(super) fn is_fixed(&self, slot: Slot) -> bool {
-        let register = self.register[slot.0 as usize];
-        register != NONE && self.info(slot).class == Class::Vector && self.fixed >> register & 1 == 1
+        let State { register, class, .. } = self.state(slot);
+        register != NONE && class == Class::Vector && self.fixed >> register & 1 == 1
     }
 
     /// The slot of a value for a copy.
@@ -145,27 +187,28 @@ impl<'a> Registers<'a> {
         self.values[slot.0 as usize >> self.copy_bits]
     }
 
-    fn is_pinned(&self, slot: Slot) -> bool {
-        let register = self.register[slot.0 as usize];
-        register != NONE
-            && self.info(slot).class == Class::Vector
-            && self.vectors.occupied >> register & 1 == 0
+    fn is_pinned(&self, State { register, class, .. }: State) -> bool {
+        register != NONE && class == Class::Vector && self.files[VECTORS].occupied >> register & 1 == 0
     }
 
-    /// When each value is used next, from the last step back.
-    pub(super) fn uses<I: Instruction>(&self, block: &Block<I>, steps: &[Step]) -> Uses {
-        let mut next = vec![NEVER; self.register.len()];
-        let mut uses = Uses { args: vec![[NEVER; 4]; steps.len()], dst: vec![NEVER; steps.len()] };
-        for (n, step) in steps.iter().enumerate().rev() {
+    /// The values of each step and when they are used next, from the last step back.
+    pub(super) fn uses<I: Instruction>(&self, block: &Block<I>, steps: &[Step]) -> Vec<Uses> {
+        let mut next = vec![NEVER; self.states.len()];
+        let unused = Uses { args: [Slot(0); 4], next: [NEVER; 4], dst: Slot(0), dst_next: NEVER };
+        let mut uses = vec![unused; steps.len()];
+        for (n, (step, uses)) in steps.iter().zip(&mut uses).enumerate().rev() {
             let inst = &block.insts[usize::from(step.inst)];
             if let Some(dst) = inst.dst() {
-                uses.dst[n] = next[self.slot(dst, step.copy).0 as usize];
+                uses.dst = self.slot(dst, step.copy);
+                uses.dst_next = next[uses.dst.0 as usize];
             }
-            for (i, &arg) in inst.args().iter().enumerate() {
-                uses.args[n][i] = next[self.slot(arg, step.copy).0 as usize];
+            let args = inst.args().iter().zip(&mut uses.args).zip(&mut uses.next);
+            for ((&arg, slot), next_use) in args {
+                *slot = self.slot(arg, step.copy);
+                *next_use = next[slot.0 as usize];
             }
-            for &arg in inst.args() {
-                next[self.slot(arg, step.copy).0 as usize] = n as u32;
+            for slot in &uses.args[..inst.args().len()] {
+                next[slot.0 as usize] = n as u32;
             }
         }
         uses
@@ -173,87 +216,67 @@ impl<'a> Registers<'a> {
 
     /// Whether a value is in a register.
     pub(super) fn is_in_register(&self, slot: Slot) -> bool {
-        self.register[slot.0 as usize] != NONE
+        self.state(slot).register != NONE
     }
 
     /// The register of a value, which is then not given away during this instruction.
+    #[inline(always)]
     pub(super) fn find(&mut self, slot: Slot) -> Option<u8> {
-        let register = self.register[slot.0 as usize];
+        let State { register, class, .. } = self.state(slot);
         if register == NONE {
             return None;
         }
-        self.lock(slot, register);
+        self.locked[class as usize] |= 1 << register;
         Some(register)
-    }
-
-    fn lock(&mut self, slot: Slot, register: u8) {
-        self.locked[self.info(slot).class as usize] |= 1 << register;
     }
 
     /// The place in the frame of a value that went there.
     pub(super) fn place(&self, slot: Slot) -> Option<u32> {
-        let place = self.place[slot.0 as usize];
+        let place = self.state(slot).place;
         (place != NO_PLACE).then_some(place)
     }
 
     /// Whether there is a register that holds nothing.
     pub(super) fn has_free_vector(&self) -> bool {
-        self.vectors.free & !self.locked[Class::Vector as usize] != 0
+        self.files[VECTORS].free & !self.locked[VECTORS] != 0
     }
 
     /// A register for a value, and what must be moved out of it first.
+    #[inline(always)]
     pub(super) fn allocate(&mut self, slot: Slot, next_use: u32) -> (u8, Option<Spill>) {
-        let class = self.info(slot).class;
-        let locked = match class {
-            Class::Vector => self.locked[class as usize] | self.fixed,
-            Class::Mask => self.locked[class as usize],
-        };
-        let file = match class {
-            Class::Vector => &self.vectors,
-            Class::Mask => &self.masks,
-        };
-        let free = file.free & !locked;
+        let class = self.state(slot).class as usize;
+        let fixed = if class == VECTORS { self.fixed } else { 0 };
+        let locked = self.locked[class] | fixed;
+        let free = self.files[class].free & !locked;
         let (register, spill) = if free != 0 {
             (free.trailing_zeros() as u8, None)
         } else {
-            let (register, owner) = self.used_last(file, file.occupied & !locked);
-            (register, Some(self.evict(register, owner)))
+            let (register, spill) = self.evict_used_last(class, locked);
+            (register, Some(spill))
         };
-        match class {
-            Class::Vector => self.vectors.occupy(register, slot),
-            Class::Mask => self.masks.occupy(register, slot),
-        }
-        self.register[slot.0 as usize] = register;
-        self.next_use[slot.0 as usize] = next_use;
-        self.lock(slot, register);
+        self.files[class].occupy(register, slot, next_use);
+        self.state_mut(slot).register = register;
+        self.locked[class] |= 1 << register;
         (register, spill)
     }
 
-    /// Of some registers, that whose value is used last.
-    fn used_last(&self, file: &File, mut candidates: u32) -> (u8, Slot) {
-        assert!(candidates != 0, "an instruction has fewer operands than there are registers");
-        let (mut last, mut at) = (0, 0);
-        while candidates != 0 {
-            let register = candidates.trailing_zeros();
-            let use_at = self.next_use[file.owner[register as usize & 31].0 as usize];
-            if use_at >= at {
-                (last, at) = (register, use_at);
-            }
-            candidates &= candidates - 1;
-        }
-        (last as u8, file.owner[last as usize & 31])
+    #[inline(never)]
+    fn evict_used_last(&mut self, class: usize, locked: u32) -> (u8, Spill) {
+        let file = &self.files[class];
+        let (register, owner) = used_last(file, file.occupied & !locked);
+        (register, self.evict(register, owner))
     }
 
     fn evict(&mut self, register: u8, owner: Slot) -> Spill {
         let info = self.info(owner);
-        self.register[owner.0 as usize] = NONE;
+        self.state_mut(owner).register = NONE;
         let is_in_memory = info.home.is_some() || self.place(owner).is_some();
         let to = (!is_in_memory).then(|| {
             let place = self.free_places.pop().unwrap_or_else(|| {
                 self.places += 1;
                 self.places - 1
             });
-            self.place[owner.0 as usize] = place;
+            self.state_mut(owner).place = place;
             place
         });
         Spill { register, to, bytes: usize::from(info.bytes), class: info.class }
@@ -261,42 +284,53 @@ impl<'a> Registers<'a> {
 
     /// Hands the register of a value that is not used again to a new one.
     pub(super) fn take_over(&mut self, from: Slot, to: Slot, next_use: u32) -> u8 {
-        let register = self.register[from.0 as usize];
-        self.register[from.0 as usize] = NONE;
+        let register = std::mem::replace(&mut self.state_mut(from).register, NONE);
         self.release_place(from);
-        self.register[to.0 as usize] = register;
-        self.next_use[to.0 as usize] = next_use;
-        self.vectors.occupy(register, to);
+        self.state_mut(to).register = register;
+        self.files[VECTORS].occupy(register, to, next_use);
         register
     }
 
     /// Notes when a value that was just used is used next; if never, its register is free.
+    #[inline(always)]
     pub(super) fn used(&mut self, slot: Slot, next_use: u32) {
-        self.next_use[slot.0 as usize] = next_use;
-        if next_use != NEVER || self.is_pinned(slot) {
+        let State { place, register, class } = self.state(slot);
+        if register == NONE {
+            if next_use == NEVER && place != NO_PLACE {
+                self.release_place(slot);
+            }
             return;
         }
-        self.release_place(slot);
-        let register = std::mem::replace(&mut self.register[slot.0 as usize], NONE);
-        if register != NONE {
-            let file = match self.info(slot).class {
-                Class::Vector => &mut self.vectors,
-                Class::Mask => &mut self.masks,
-            };
-            file.vacate(register);
-            self.vectors.free &= !self.fixed;
-            // It may be the result's.
-            self.locked[self.info(slot).class as usize] &= !(1 << register);
+        let class = class as usize;
+        let file = &mut self.files[class];
+        if next_use != NEVER {
+            file.next_use[usize::from(register & 31)] = next_use;
+            return;
+        }
+        let is_pinned = class == VECTORS && file.occupied >> register & 1 == 0;
+        if is_pinned {
+            return;
+        }
+        file.vacate(register);
+        if class == VECTORS {
+            file.free &= !self.fixed;
+        }
+        // It may be the result's.
+        self.locked[class] &= !(1 << register);
+        self.state_mut(slot).register = NONE;
+        if place != NO_PLACE {
+            self.release_place(slot);
         }
     }
 
     /// Whether the register of a value may be written once it is not used again.
     pub(super) fn may_take_over(&self, slot: Slot) -> bool {
-        self.register[slot.0 as usize] != NONE && !self.is_pinned(slot)
+        let state = self.state(slot);
+        state.register != NONE && !self.is_pinned(state)
     }
 
     fn release_place(&mut self, slot: Slot) {
-        let place = std::mem::replace(&mut self.place[slot.0 as usize], NO_PLACE);
+        let place = std::mem::replace(&mut self.state_mut(slot).place, NO_PLACE);
         if place != NO_PLACE {
             self.released_places.push(place);
         }
@@ -305,7 +339,9 @@ impl<'a> Registers<'a> {
     /// Before the next instruction.
     pub(super) fn unlock(&mut self) {
         self.locked = [0; 2];
-        self.free_places.append(&mut self.released_places);
+        if !self.released_places.is_empty() {
+            self.free_places.append(&mut self.released_places);
+        }
     }
 
     /// The most places in the frame that were in use.
@@ -316,6 +352,6 @@ impl<'a> Registers<'a> {
     /// The vector and mask registers that hold something.
     pub(super) fn occupied(&self) -> (u32, u32) {
         let pinned = self.pinned.iter().fold(0u32, |bits, (_, register)| bits | 1 << register);
-        (self.vectors.occupied | pinned, self.masks.occupied)
+        (self.files[VECTORS].occupied | pinned, self.files[Class::Mask as usize].occupied)
     }
 }

@@ -112,7 +112,8 @@ pub(crate) fn select(
     source: impl Fn(ValueId) -> Source,
     outputs: &Outputs,
 ) -> Result<Selected, NoVectorForm> {
-    let mut selector = Selector { builder: Builder::default(), lanes: Vec::with_capacity(body.insts.len()) };
+    let builder = Builder::with_capacity(2 * body.insts.len());
+    let mut selector = Selector { builder, lanes: Vec::with_capacity(body.insts.len()) };
     for (position, inst) in body.insts.iter().enumerate() {
         let value = ValueId(position as u16);
         let lane = selector.inst(value, inst, body, &source);

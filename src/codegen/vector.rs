@@ -14,7 +14,6 @@ pub(crate) mod evaluate;
 use std::fmt;
 
 use raptors_ir::lanes::Rare;
-use smallvec::SmallVec;
 
 /// What a lane of a value holds. Integers have no sign; ops do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -263,11 +262,58 @@ pub(crate) enum VectorOp {
     Rare(u16),
 }
 
+/// The arguments of an instruction, at most four.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct VectorArgs {
+    /// Zeros beyond the last.
+    values: [VectorId; 4],
+    count: u8,
+}
+
+impl VectorArgs {
+    pub(crate) fn new(args: &[VectorId]) -> VectorArgs {
+        let mut values = [VectorId(0); 4];
+        values[..args.len()].copy_from_slice(args);
+        VectorArgs { values, count: args.len() as u8 }
+    }
+}
+
+impl std::ops::Deref for VectorArgs {
+    type Target = [VectorId];
+
+    fn deref(&self) -> &[VectorId] {
+        &self.values[..usize::from(self.count).min(4)]
+    }
+}
+
+impl std::ops::DerefMut for VectorArgs {
+    fn deref_mut(&mut self) -> &mut [VectorId] {
+        &mut self.values[..usize::from(self.count).min(4)]
+    }
+}
+
+impl<'a> IntoIterator for &'a VectorArgs {
+    type Item = &'a VectorId;
+    type IntoIter = std::slice::Iter<'a, VectorId>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// In one word.
+impl std::hash::Hash for VectorArgs {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let word = self.values.iter().rev().fold(0, |word, value| word << 16 | u64::from(value.0));
+        state.write_u64(word);
+    }
+}
+
 /// An instruction: an op, its arguments, and its value's type.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct VectorInst {
     pub(crate) op: VectorOp,
-    pub(crate) args: SmallVec<[VectorId; 4]>,
+    pub(crate) args: VectorArgs,
     pub(crate) ty: Type,
 }
 
@@ -396,7 +442,7 @@ pub(crate) struct VectorProgram {
 
 impl VectorProgram {
     pub(crate) fn push(&mut self, op: VectorOp, args: &[VectorId], ty: Type) -> VectorId {
-        self.insts.push(VectorInst { op, args: SmallVec::from_slice(args), ty });
+        self.insts.push(VectorInst { op, args: VectorArgs::new(args), ty });
         VectorId(self.insts.len() as u16 - 1)
     }
 

@@ -66,6 +66,8 @@ impl<'a> NestBuilder<'a> {
 
     /// The nest that computes `nodes`, and stores each in its slot.
     pub(super) fn lower(mut self, nodes: &[NodeId], level: Level) -> Result<LoopNest, Error> {
+        self.computed.reserve(nodes.len());
+        self.body.insts.reserve(2 * nodes.len());
         for &id in nodes {
             let stored = self.graph.slot(id).is_some();
             if matches!(self.graph.op(id), Op::Reduce(..)) {

@@ -18,6 +18,8 @@ trait Sample: Real {
     const NAME: &'static str;
     const RARE: Rare<Self>;
     const TABLE: &'static <Self as Real>::Table;
+    /// One half, twice.
+    const HALF_TABLE: &'static <Self as Real>::Table;
     fn of(x: f64) -> Self;
     fn any_bits(bits: u64) -> Self;
     fn is_nan(self) -> bool;
@@ -34,6 +36,15 @@ macro_rules! sample {
                 let mut i = 1;
                 while i < $entries {
                     table[i] = table[i - 1] * 0.75 + 1.0;
+                    i += 1;
+                }
+                table
+            };
+            const HALF_TABLE: &'static [$t; $entries] = &{
+                let mut table = *Self::TABLE;
+                let mut i = $entries / 2;
+                while i < $entries {
+                    table[i] = table[i - $entries / 2];
                     i += 1;
                 }
                 table
@@ -147,6 +158,7 @@ probes! {
     exponent true |l, x, y, z| l.exponent(x);
     mantissa true |l, x, y, z| l.mantissa(x);
     lookup true |l, x, y, z| l.lookup(L::Elem::TABLE, l.bits(x));
+    lookup_half true |l, x, y, z| l.lookup_half(L::Elem::HALF_TABLE, l.bits(x));
     neg true |l, x, y, z| l.neg(x);
     abs true |l, x, y, z| l.abs(x);
     copysign true |l, x, y, z| l.copysign(x, y);

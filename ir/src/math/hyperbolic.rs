@@ -1,7 +1,7 @@
 //! sinh, cosh and tanh.
 //!
-//! **tanh**: for `f32`, polynomials of degree 6 around a point in each of 13 intervals, with a relative error of 2^-26 at
-//! most, and tables of their coefficients; for `f64`, `x - x * x^2 / Q(x^2)` below 0.975 with a minimax `Q` of degree 8
+//! **tanh**: for `f32`, polynomials of degree 7 around a point in each of 8 intervals, with an error of 0.22 ULP at most, and
+//! tables of their coefficients; for `f64`, `x - x * x^2 / Q(x^2)` below 0.975 with a minimax `Q` of degree 8
 //! and a relative error of 2^-60, beyond it `1 - 2 / (exp(2x) + 1)`, where errors of the exponential count little.
 //!
 //! **sinh, cosh**: with `x = n * ln 2 + r`, the sums of `sinh(n * ln 2)` and `cosh(n * ln 2)`, which are halves of sums of
@@ -29,171 +29,119 @@ pub(super) fn with_sign<L: Lanes>(l: L, size: L::Float, x: L::Float) -> L::Float
 /// The hyperbolic tangent.
 #[inline(always)]
 pub(crate) fn tanh_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
-    // From 9 on the result is 1. What is added makes four intervals each of [0, 1], [1, 3], [3, 7] and beyond.
-    let a = l.min(l.float(9.0), l.abs(x));
-    let interval = l.shr(l.bits(l.add(a, l.float(1.0))), f32::FRACTION_BITS - 2);
-    let t = l.sub(a, l.lookup(&TANH_POINTS, interval));
-    let [first, rest @ ..] = &TANH_POLYNOMIALS;
-    let coefficients = rest.iter().rev();
-    let slope = coefficients.fold(None, |sum: Option<L::Float>, table| {
-        let coefficient = l.lookup(table, interval);
-        Some(sum.map_or(coefficient, |sum| l.fma(sum, t, coefficient)))
-    });
+    // From 9.02 on the result is 1. What is looked at makes two intervals of each octave from 1 to 16.
+    let a = l.min(l.float(9.03125), l.abs(x));
+    let interval = l.shr(l.bits(l.fma(a, l.float(1.66), l.float(1.0))), f32::FRACTION_BITS - 1);
+    let t = l.sub(a, l.lookup_half(&TANH_POINTS, interval));
     // In the first interval, around 0, the polynomial lacks its linear term, which is the argument.
-    let first = l.max(l.lookup(first, interval), l.min(l.float(0.25), a));
-    let size = slope.map_or(first, |slope| l.fma(t, slope, first));
-    with_sign(l, size, x)
+    let first = l.max(l.lookup_half(&TANH_OF_POINTS, interval), l.min(l.float(0.3125), a));
+    let [last, rest @ ..] = &TANH_SLOPES;
+    let slope = rest
+        .iter()
+        .fold(l.lookup_half(last, interval), |sum, table| l.fma(sum, t, l.lookup_half(table, interval)));
+    with_sign(l, l.fma(t, slope, first), x)
 }
 
-/// A number in each of 16 intervals at which tanh is very nearly an `f32`, by the low bits of their exponents and two more of
-/// the argument plus 1. The last intervals are not reached.
-const TANH_POINTS: [f32; 16] = [
-    1.250_003_2,
-    1.749_993_3,
-    2.249_943_3,
-    2.750_066_8,
-    3.499_980_4,
-    4.500_052_5,
-    5.500_362_4,
-    6.498_978,
-    7.998_093,
-    9.0,
-    9.0,
-    9.0,
-    0.0,
-    0.375_000_7,
-    0.624_986_1,
-    0.875_001_85,
-];
+/// A table of eight entries, twice: three bits name an entry.
+const fn twice(entries: [f32; 8]) -> [f32; 16] {
+    let mut table = [0.0; 16];
+    let mut i = 0;
+    while i < table.len() {
+        table[i] = entries[i % entries.len()];
+        i += 1;
+    }
+    table
+}
 
-/// Coefficients around these points, from the constant one, which is tanh of the point.
-const TANH_POLYNOMIALS: [[f32; 16]; 7] = [
-    [
-        0.848_284_54,
-        0.941_374_8,
-        0.978_023_65,
-        0.991_860_8,
-        0.998_177_8,
-        0.999_753_24,
-        0.999_966_6,
-        0.999_995_47,
-        0.999_999_76,
-        1.0,
-        1.0,
-        1.0,
+/// A number in each of eight intervals at which tanh is very nearly an `f32`, by the low bits of the exponent and one more of
+/// 1 plus 1.66 times the argument: the intervals begin at 0.60, 1.20, 1.81, 3.01, 4.22, 6.63, 0 and 0.30.
+const TANH_POINTS: [f32; 16] =
+    twice([0.851_900_34, 1.458_974_8, 2.474_053_6, 3.505_511_3, 5.198_100_6, 7.859_499, 0.0, 0.437_669_1]);
+
+/// tanh of these points.
+const TANH_OF_POINTS: [f32; 16] = twice([
+    0.692_060_95,
+    0.897_453_3,
+    0.985_906_36,
+    0.998_197_85,
+    0.999_938_9,
+    0.999_999_7,
+    0.0,
+    0.411_710_5,
+]);
+
+/// Coefficients around these points, from that of the highest power to the linear one.
+const TANH_SLOPES: [[f32; 16]; 7] = [
+    twice([
+        0.009_263_549,
+        -0.003_855_018_6,
+        -1.747_008_2e-6,
+        3.460_818_7e-5,
+        1.203_389_6e-6,
+        9.997_752e-9,
+        -0.040_578_295,
+        0.023_185_821,
+    ]),
+    twice([
+        0.010_231_463,
+        0.008_371_678,
+        -0.000_704_003_85,
+        -0.000_154_849_27,
+        -6.122_754_3e-6,
+        -3.218_618_6e-8,
+        -0.007_165_509_7,
+        -0.061_109_28,
+    ]),
+    twice([
+        -0.060_121_21,
+        -0.004_597_312_3,
+        0.003_000_548_6,
+        0.000_470_154_3,
+        1.709_469_9e-5,
+        7.586_524e-8,
+        0.134_936_26,
+        -0.006_200_667,
+    ]),
+    twice([
+        0.067_726_664,
+        -0.024_232_663,
+        -0.008_431_148,
+        -0.001_184_784,
+        -4.032_734e-5,
+        -1.936_536_2e-7,
+        -0.000_172_735_69,
+        0.169_983_74,
+    ]),
+    twice([
+        0.075_858_325,
+        0.091_859_54,
+        0.017_871_741,
+        0.002_387_337_4,
+        8.098_972_5e-5,
+        3.992_559_5e-7,
+        -0.333_324_94,
+        -0.136_057_91,
+    ]),
+    twice([
+        -0.360_599_85,
+        -0.174_624_26,
+        -0.027_593_879,
+        -0.003_594_573_1,
+        -0.000_122_244_56,
+        -5.976_413_6e-7,
+        -1.348_681_6e-7,
+        -0.341_923_27,
+    ]),
+    twice([
+        0.521_051_76,
+        0.194_577_54,
+        0.027_988_773,
+        0.003_601_057_7,
+        0.000_122_242_94,
+        5.959_813_6e-7,
         0.0,
-        0.358_358,
-        0.554_590_1,
-        0.703_906_54,
-    ],
-    [
-        0.280_413_2,
-        0.113_813_475,
-        0.043_469_742,
-        0.016_212_143,
-        0.003_641_094_8,
-        0.000_493_476_2,
-        6.675_747e-5,
-        9.059_770_5e-6,
-        4.515_457_3e-7,
-        0.0,
-        0.0,
-        0.0,
-        0.0,
-        0.871_579_5,
-        0.692_429_84,
-        0.504_515_6,
-    ],
-    [
-        -0.237_870_35,
-        -0.107_141_13,
-        -0.042_514_43,
-        -0.016_080_195,
-        -0.003_634_434_4,
-        -0.000_493_351_54,
-        -6.675_581e-5,
-        -9.056_979e-6,
-        -2.309_956_4e-7,
-        0.0,
-        0.0,
-        0.0,
-        -1.097_237_7e-6,
-        -0.312_337_52,
-        -0.384_014_67,
-        -0.355_131_8,
-    ],
-    [
-        0.108_326_25,
-        0.062_928_8,
-        0.027_090_505,
-        0.010_544_863,
-        0.002_411_861,
-        0.000_328_391_4,
-        4.445_462e-5,
-        6.037_34e-6,
-        3.008_602_2e-7,
-        0.0,
-        0.0,
-        0.0,
-        -0.333_270_2,
-        -0.178_594_74,
-        -0.017_849_617,
-        0.081_806_436,
-    ],
-    [
-        -0.012_583_839,
-        -0.023_524_234,
-        -0.012_324_208,
-        -0.005_098_908_7,
-        -0.001_197_400_7,
-        -0.000_164_061_8,
-        -2.222_156_4e-5,
-        -3.041_866e-6,
-        -7.355_826e-7,
-        0.0,
-        0.0,
-        0.0,
-        -0.001_183_745_1,
-        0.168_119_67,
-        0.137_886_3,
-        0.060_793_31,
-    ],
-    [
-        -0.019_694_014,
-        0.003_482_854_7,
-        0.003_977_874,
-        0.001_915_110_7,
-        0.000_490_275_1,
-        6.828_894_4e-5,
-        9.266_473e-6,
-        1.245_206_7e-6,
-        6.604_311e-8,
-        0.0,
-        0.0,
-        0.0,
-        0.143_084_36,
-        0.018_713_88,
-        -0.054_102_59,
-        -0.058_597_915,
-    ],
-    [
-        0.015_080_232,
-        0.002_094_036_4,
-        -0.000_716_982_8,
-        -0.000_550_680_4,
-        -0.000_157_637_27,
-        -2.259_732_9e-5,
-        -3.091_395_7e-6,
-        -3.617_915_6e-7,
-        3.671_084_4e-7,
-        0.0,
-        0.0,
-        0.0,
-        -0.036_977_164,
-        -0.069_602_87,
-        -0.023_424_877,
-        0.012_992_01,
-    ],
+        0.830_494_46,
+    ]),
 ];
 
 /// The hyperbolic tangent.

@@ -6,7 +6,7 @@ use super::machine::{Block, Form, Inst, MachineProgram, TABLE, VECTOR};
 use super::opcode::{self, Opcode};
 use super::rare::RareCall;
 use crate::codegen::machine::{Info, Place, Value};
-use crate::codegen::registers::{NEVER, Registers, Slot, Spill};
+use crate::codegen::registers::{NEVER, Registers, Slot, Spill, Uses};
 use crate::codegen::schedule::Step;
 use crate::codegen::vector::VectorProgram;
 use crate::kernels::reduce::lanes_of_size;
@@ -53,10 +53,10 @@ impl Emitter<'_> {
         }
         self.find_lane_bases(block);
         let uses = registers.uses(block, steps);
-        for (n, step) in steps.iter().enumerate() {
+        for (step, uses) in steps.iter().zip(&uses) {
             let inst = &block.insts[usize::from(step.inst)];
-            let mut now = Now { registers: &mut registers, copy: step.copy, uses: &uses.args[n] };
-            self.inst(inst, &mut now, uses.dst[n]);
+            let mut now = Now { registers: &mut registers, copy: step.copy, uses };
+            self.inst(inst, &mut now);
             registers.unlock();
         }
         self.places = self.places.max(registers.places());
@@ -186,12 +186,11 @@ impl Emitter<'_> {
 
     /// An argument, in a register.
     pub(super) fn register(&mut self, inst: &Inst, arg: usize, now: &mut Now<'_, '_>) -> u8 {
-        let value = inst.args[arg];
-        let slot = now.registers.slot(value, now.copy);
+        let (value, slot) = (inst.args[arg], now.uses.args[arg]);
         if let Some(register) = now.registers.find(slot) {
             return register;
         }
-        let register = self.allocate(now, slot, now.uses[arg]);
+        let register = self.allocate(now, slot, now.uses.next[arg]);
         if let Some(place) = now.registers.place(slot) {
             self.load_vector(VECTOR, register, (Gpr::SP, self.frame.spill(place)));
         } else {
@@ -228,89 +227,77 @@ impl Emitter<'_> {
 
     /// Notes that the arguments have been used.
     fn release(&self, inst: &Inst, now: &mut Now<'_, '_>) {
-        for (&arg, &next) in inst.args.iter().zip(now.uses) {
-            let slot = now.registers.slot(arg, now.copy);
+        for (&slot, &next) in now.uses.args.iter().zip(&now.uses.next).take(inst.args.len()) {
             now.registers.used(slot, next);
         }
     }
 
     /// A register for an instruction's value, which may be one of its arguments'.
-    fn result(&mut self, inst: &Inst, now: &mut Now<'_, '_>, next_use: u32) -> u8 {
-        let Some(dst) = inst.dst else { unreachable!("the instruction has a value") };
-        let slot = now.registers.slot(dst, now.copy);
+    fn result(&mut self, inst: &Inst, now: &mut Now<'_, '_>) -> u8 {
+        let Uses { args, next, dst, dst_next } = *now.uses;
         if !self.accumulators.is_empty() {
             // What was accumulated takes the register of the accumulator.
-            for (arg, &value) in inst.args.iter().enumerate() {
-                let from = now.registers.slot(value, now.copy);
-                if now.uses[arg] == NEVER && now.registers.is_fixed(from) {
-                    let register = now.registers.take_over(from, slot, next_use);
-                    self.release(inst, now);
-                    return register;
-                }
+            let accumulated = |&arg: &usize| next[arg] == NEVER && now.registers.is_fixed(args[arg]);
+            if let Some(arg) = (0..inst.args.len()).find(accumulated) {
+                let register = now.registers.take_over(args[arg], dst, dst_next);
+                self.release(inst, now);
+                return register;
             }
         }
         self.release(inst, now);
-        self.allocate(now, slot, next_use)
+        self.allocate(now, dst, dst_next)
     }
 
     /// The result's register, and nobody needs it after: only for values that are not used.
-    fn finish(&self, inst: &Inst, now: &mut Now<'_, '_>, next_use: u32) {
-        if let Some(dst) = inst.dst
-            && next_use == NEVER
-        {
-            let slot = now.registers.slot(dst, now.copy);
-            now.registers.used(slot, NEVER);
+    fn finish(&self, inst: &Inst, now: &mut Now<'_, '_>) {
+        if inst.dst.is_some() && now.uses.dst_next == NEVER {
+            now.registers.used(now.uses.dst, NEVER);
         }
     }
 
     /// Whether the register of an argument may become the result's.
     fn dies(&self, inst: &Inst, arg: usize, now: &Now<'_, '_>) -> bool {
-        let slot = |arg: usize| now.registers.slot(inst.args[arg], now.copy);
-        let is_repeated = (0..inst.args.len()).any(|other| other != arg && slot(other) == slot(arg));
-        now.uses[arg] == NEVER && !is_repeated && now.registers.may_take_over(slot(arg))
+        let Uses { args, next, .. } = now.uses;
+        let is_repeated = (0..inst.args.len()).any(|other| other != arg && args[other] == args[arg]);
+        next[arg] == NEVER && !is_repeated && now.registers.may_take_over(args[arg])
     }
 
     /// The result in the register of an argument, of which `register` has the value: that one if nobody needs it after, else
     /// a copy. Notes that the arguments have been used.
-    fn over(&mut self, inst: &Inst, arg: usize, register: u8, now: &mut Now<'_, '_>, next_use: u32) -> u8 {
-        let Some(dst) = inst.dst else { unreachable!("the instruction has a value") };
-        let slot = now.registers.slot(dst, now.copy);
+    fn over(&mut self, inst: &Inst, arg: usize, register: u8, now: &mut Now<'_, '_>) -> u8 {
+        let Uses { args, next, dst, dst_next } = *now.uses;
         let taken = self.dies(inst, arg, now);
         let result = if taken {
-            let from = now.registers.slot(inst.args[arg], now.copy);
-            now.registers.take_over(from, slot, next_use)
+            now.registers.take_over(args[arg], dst, dst_next)
         } else {
-            let result = self.allocate(now, slot, next_use);
+            let result = self.allocate(now, dst, dst_next);
             self.move_vector(result, register);
             result
         };
-        for (n, (&value, &next)) in inst.args.iter().zip(now.uses).enumerate() {
-            if n != arg || !taken {
-                let slot = now.registers.slot(value, now.copy);
-                now.registers.used(slot, next);
-            }
+        for n in (0..inst.args.len()).filter(|&n| n != arg || !taken) {
+            now.registers.used(args[n], next[n]);
         }
         result
     }
 
-    fn inst(&mut self, inst: &Inst, now: &mut Now<'_, '_>, next_use: u32) {
+    fn inst(&mut self, inst: &Inst, now: &mut Now<'_, '_>) {
         match inst.form {
             Form::Two => {
                 let x = self.register(inst, 0, now);
                 let y = self.register(inst, 1, now);
-                let dst = self.result(inst, now, next_use);
+                let dst = self.result(inst, now);
                 self.encode(inst.opcode, dst, x, y);
             }
             Form::One => {
                 let x = self.register(inst, 0, now);
-                let dst = self.result(inst, now, next_use);
+                let dst = self.result(inst, now);
                 self.encode(inst.opcode, dst, x, 0);
             }
             Form::Tied => {
                 let z = self.register(inst, 0, now);
                 let x = self.register(inst, 1, now);
                 let y = self.register(inst, 2, now);
-                let dst = self.over(inst, 0, z, now, next_use);
+                let dst = self.over(inst, 0, z, now);
                 self.encode(inst.opcode, dst, x, y);
             }
             Form::Select => {
@@ -319,28 +306,26 @@ impl Emitter<'_> {
                 let y = self.register(inst, 2, now);
                 match [0, 2, 1].into_iter().find(|&arg| self.dies(inst, arg, now)) {
                     Some(2) => {
-                        let dst = self.over(inst, 2, y, now, next_use);
+                        let dst = self.over(inst, 2, y, now);
                         self.encode(opcode::BIT, dst, x, mask);
                     }
                     Some(1) => {
-                        let dst = self.over(inst, 1, x, now, next_use);
+                        let dst = self.over(inst, 1, x, now);
                         self.encode(opcode::BIF, dst, y, mask);
                     }
                     _ => {
-                        let dst = self.over(inst, 0, mask, now, next_use);
+                        let dst = self.over(inst, 0, mask, now);
                         self.encode(opcode::BSL, dst, x, y);
                     }
                 }
             }
             Form::Copy => {
                 let x = self.register(inst, 0, now);
-                self.over(inst, 0, x, now, next_use);
+                self.over(inst, 0, x, now);
             }
             Form::Position => {
                 let first = self.register(inst, 0, now);
-                let Some(dst) = inst.dst else { unreachable!("positions are a value") };
-                let slot = now.registers.slot(dst, now.copy);
-                let dst = self.allocate(now, slot, next_use);
+                let dst = self.allocate(now, now.uses.dst, now.uses.dst_next);
                 let position = match usize::from(now.copy) * self.program.lanes {
                     0 => POSITION,
                     lanes => {
@@ -357,10 +342,10 @@ impl Emitter<'_> {
                 if self.table != Some(n) {
                     self.load_table(n);
                 }
-                let dst = self.result(inst, now, next_use);
+                let dst = self.result(inst, now);
                 self.encode(inst.opcode, dst, TABLE, numbers);
             }
-            Form::Rare(n) => self.rare(inst, usize::from(n), now, next_use),
+            Form::Rare(n) => self.rare(inst, usize::from(n), now),
             Form::Store(Place::Accumulator(n), ..) if !self.accumulators.is_empty() => {
                 let x = self.register(inst, 0, now);
                 let register = self.accumulators[usize::from(n)][usize::from(now.copy)];
@@ -377,7 +362,7 @@ impl Emitter<'_> {
                 self.release(inst, now);
             }
         }
-        self.finish(inst, now, next_use);
+        self.finish(inst, now);
     }
 
     /// Brings a table to the registers for one.
@@ -393,5 +378,5 @@ impl Emitter<'_> {
 pub(super) struct Now<'r, 'v> {
     pub(super) registers: &'r mut Registers<'v>,
     pub(super) copy: u8,
-    pub(super) uses: &'r [u32; 4],
+    pub(super) uses: &'r Uses,
 }

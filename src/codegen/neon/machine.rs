@@ -58,6 +58,11 @@ impl Instruction for Inst {
             _ => None,
         }
     }
+
+    /// There are registers enough.
+    fn is_taken_at_once(&self) -> bool {
+        false
+    }
 }
 
 /// What the allocator may use; those above are for the emitter.

@@ -8,7 +8,7 @@ use super::encoder::{Gpr, Label};
 use super::frame::{SCRATCH, VOLATILE};
 use super::machine::{Inst, VECTOR};
 use super::opcode;
-use crate::codegen::registers::NEVER;
+use crate::codegen::registers::{NEVER, Uses};
 use crate::codegen::vector::{RareFunction, Type};
 use raptors_ir::lanes::Rare;
 
@@ -56,15 +56,14 @@ helper!(apply_f64, f64);
 
 impl Emitter<'_> {
     /// Branches out of line where a mask holds in any lane.
-    pub(super) fn rare(&mut self, inst: &Inst, n: usize, now: &mut Now<'_, '_>, next_use: u32) {
+    pub(super) fn rare(&mut self, inst: &Inst, n: usize, now: &mut Now<'_, '_>) {
         let mask = self.register(inst, 0, now);
         let x = self.register(inst, 2, now);
         let y = self.register(inst, 3, now);
         let value = self.register(inst, 1, now);
-        let Some(dst) = inst.dst else { unreachable!("a rare function has a value") };
-        let dst_slot = now.registers.slot(dst, now.copy);
-        let slot = now.registers.slot(inst.args[1], now.copy);
-        let is_taken = now.uses[1] == NEVER
+        let Uses { args: slots, next, dst: dst_slot, dst_next: next_use } = *now.uses;
+        let slot = slots[1];
+        let is_taken = next[1] == NEVER
             && now.registers.may_take_over(slot)
             && inst.args[2] != inst.args[1]
             && inst.args[3] != inst.args[1];
@@ -83,8 +82,7 @@ impl Emitter<'_> {
         self.rares.push(RareCall { entry, back, rare: n, mask, value: register, x, y, live, table });
         for arg in [0, 1, 2, 3] {
             if arg != 1 || !is_taken {
-                let slot = now.registers.slot(inst.args[arg], now.copy);
-                now.registers.used(slot, now.uses[arg]);
+                now.registers.used(slots[arg], next[arg]);
             }
         }
     }

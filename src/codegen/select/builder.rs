@@ -12,7 +12,7 @@ use super::{PoolEntry, Selected, StreamUse};
 use crate::codegen::vector::evaluate::evaluate;
 use crate::codegen::vector::{
     Accumulation, Combine, Conversion, Fma, Predicate, RareFunction, Step, Stream, StreamId, Table, Type,
-    VectorId, VectorInst, VectorOp, VectorProgram,
+    VectorArgs, VectorId, VectorInst, VectorOp, VectorProgram,
 };
 
 /// A mask, or the opposite of one.
@@ -73,6 +73,14 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
+    /// With room for so many instructions.
+    pub(super) fn with_capacity(insts: usize) -> Builder {
+        let mut builder = Builder::default();
+        builder.program.insts.reserve(insts);
+        builder.numbers.reserve(insts);
+        builder
+    }
+
     /// The instructions so far.
     pub(super) fn len(&self) -> usize {
         self.program.insts.len()
@@ -80,7 +88,7 @@ impl Builder {
 
     /// The value of an instruction: known, a constant, or new.
     pub(crate) fn push(&mut self, op: VectorOp, args: &[VectorId], ty: Type) -> VectorId {
-        let mut args: SmallVec<[VectorId; 4]> = SmallVec::from_slice(args);
+        let mut args = VectorArgs::new(args);
         let op = self.without_negation(op, &mut args);
         if is_commutative(op) {
             args.sort_unstable();
@@ -88,13 +96,8 @@ impl Builder {
         if let Some(value) = self.folded(op, &args, ty) {
             return value;
         }
-        let inst = VectorInst { op, args, ty };
-        if let Some(&known) = self.numbers.get(&inst) {
-            return known;
-        }
-        let value = self.program.push(op, &inst.args, ty);
-        self.numbers.insert(inst, value);
-        value
+        let Builder { program, numbers, .. } = self;
+        *numbers.entry(VectorInst { op, args, ty }).or_insert_with(|| program.push(op, &args, ty))
     }
 
     /// The op that takes its last argument as it was before its sign was changed.
@@ -140,6 +143,9 @@ impl Builder {
         if args.is_empty() || ty == Type::Mask {
             return None;
         }
+        // Few are constants: the last one is looked at first.
+        let last = self.constant_bits(args[args.len() - 1]);
+        last?;
         let constants: SmallVec<[u64; 4]> = args.iter().map_while(|&arg| self.constant_bits(arg)).collect();
         if constants.len() < args.len() {
             return None;
@@ -343,6 +349,7 @@ impl Builder {
             }
         }
         let mut new = Selected::default();
+        new.program.insts.reserve_exact(needed.iter().filter(|&&needed| needed).count());
         let mut values = vec![VectorId(0); program.insts.len()];
         let mut entries = Renumbering::new(pool.len());
         let mut used_streams = Renumbering::new(streams.len());
@@ -356,7 +363,8 @@ impl Builder {
                 VectorOp::Lookup(number) => VectorOp::Lookup(tables.number(number)),
                 op => op,
             };
-            let args: SmallVec<[VectorId; 4]> = inst.args.iter().map(|arg| values[arg.index()]).collect();
+            let mut args = inst.args;
+            args.iter_mut().for_each(|arg| *arg = values[arg.index()]);
             values[position] = new.program.push(op, &args, inst.ty);
         }
         for &(value, stream) in &program.stores {

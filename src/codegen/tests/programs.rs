@@ -7,7 +7,7 @@ use raptors_ir::lanes::Rare;
 
 use crate::codegen::vector::{
     Accumulation, Combine, Conversion, Fma, Predicate, RareFunction, Rounding, Shift, Step, Stream, StreamId,
-    Type, VectorId, VectorOp, VectorProgram,
+    Table, Type, VectorId, VectorOp, VectorProgram,
 };
 
 pub(in crate::codegen) struct Rng(u64);
@@ -282,7 +282,11 @@ impl Builder<'_> {
         let index = self.value_that(ty, true);
         let int = if ty == Type::F32 { Type::I32 } else { Type::I64 };
         let index = self.push(VectorOp::Convert(Conversion::Bitcast), &[index], int);
-        self.program.tables.push(std::array::from_fn(|_| self.rng.next() as u8));
+        let mut table: Table = std::array::from_fn(|_| self.rng.next() as u8);
+        if self.rng.one_in(2) {
+            table.copy_within(..32, 32);
+        }
+        self.program.tables.push(table);
         let n = self.program.tables.len() as u16 - 1;
         self.push(VectorOp::Lookup(n), &[index], ty)
     }

@@ -9,7 +9,7 @@ use super::machine::{Block, Form, Inst, MachineProgram};
 use super::opcode::{self, Opcode};
 use super::rare::RareCall;
 use crate::codegen::machine::{Class, Info, Place, Value};
-use crate::codegen::registers::{NEVER, Registers, Slot, Spill};
+use crate::codegen::registers::{NEVER, Registers, Slot, Spill, Uses};
 use crate::codegen::schedule::Step;
 use crate::codegen::vector::VectorProgram;
 
@@ -65,10 +65,10 @@ impl Emitter<'_> {
             }
         }
         let uses = registers.uses(block, steps);
-        for (n, step) in steps.iter().enumerate() {
+        for (step, uses) in steps.iter().zip(&uses) {
             let inst = &block.insts[usize::from(step.inst)];
-            let mut now = Now { registers: &mut registers, copy: step.copy, uses: &uses.args[n] };
-            self.inst(inst, &mut now, uses.dst[n]);
+            let mut now = Now { registers: &mut registers, copy: step.copy, uses };
+            self.inst(inst, &mut now);
             registers.unlock();
         }
         self.places = self.places.max(registers.places());
@@ -189,6 +189,7 @@ impl Emitter<'_> {
         }
     }
 
+    #[inline(never)]
     fn spill(&mut self, spill: Option<Spill>) {
         let Some(Spill { register, to: Some(place), bytes, class }) = spill else { return };
         let to = self.frame.spill(place);
@@ -199,21 +200,31 @@ impl Emitter<'_> {
     }
 
     /// A register for a new value.
+    #[inline(always)]
     pub(super) fn allocate(&mut self, now: &mut Now<'_, '_>, slot: Slot, next_use: u32) -> u8 {
         let (register, spill) = now.registers.allocate(slot, next_use);
-        self.spill(spill);
+        if spill.is_some() {
+            self.spill(spill);
+        }
         register
     }
 
     /// An argument, in a register.
+    #[inline(always)]
     pub(super) fn register(&mut self, inst: &Inst, arg: usize, now: &mut Now<'_, '_>) -> u8 {
-        let value = inst.args[arg];
-        let slot = now.registers.slot(value, now.copy);
+        let slot = now.uses.args[arg];
         if let Some(register) = now.registers.find(slot) {
             return register;
         }
-        let register = self.allocate(now, slot, now.uses[arg]);
-        let info = self.info(value);
+        self.bring(inst, arg, now)
+    }
+
+    /// An argument that is in no register, into one.
+    #[inline(never)]
+    fn bring(&mut self, inst: &Inst, arg: usize, now: &mut Now<'_, '_>) -> u8 {
+        let slot = now.uses.args[arg];
+        let register = self.allocate(now, slot, now.uses.next[arg]);
+        let info = self.info(inst.args[arg]);
         if let Some(place) = now.registers.place(slot) {
             let from = self.frame.spill(place);
             match info.class {
@@ -250,10 +261,20 @@ impl Emitter<'_> {
     }
 
     /// Whether an argument can stay in memory for an instruction: where it is, and whether it is one element.
+    #[inline(always)]
     fn in_memory(&self, inst: &Inst, arg: usize, now: &Now<'_, '_>) -> Option<(Option<u32>, bool)> {
+        if now.registers.is_in_register(now.uses.args[arg]) {
+            None
+        } else {
+            self.stays_in_memory(inst, arg, now)
+        }
+    }
+
+    /// The same for what is in no register.
+    fn stays_in_memory(&self, inst: &Inst, arg: usize, now: &Now<'_, '_>) -> Option<(Option<u32>, bool)> {
+        let slot = now.uses.args[arg];
         let info = self.info(inst.args[arg]);
-        let slot = now.registers.slot(inst.args[arg], now.copy);
-        if info.class == Class::Mask || now.registers.is_in_register(slot) {
+        if info.class == Class::Mask {
             return None;
         }
         let needs = inst.opcode.memory_bytes(usize::from(inst.bytes));
@@ -265,19 +286,29 @@ impl Emitter<'_> {
             let fits = self.is_evex()
                 && inst.opcode.broadcasts()
                 && inst.opcode.element() == usize::from(home.element);
-            let is_better = now.uses[arg] == NEVER || !now.registers.has_free_vector();
+            let is_better = now.uses.next[arg] == NEVER || !now.registers.has_free_vector();
             return (fits && is_better).then_some((None, true));
         }
         let is_masked = self.extent == Extent::Masked && matches!(home.place, Place::Unit(_));
         let is_single =
-            now.uses[arg] == NEVER && inst.args.iter().filter(|&&x| x == inst.args[arg]).count() == 1;
+            now.uses.next[arg] == NEVER && inst.args.iter().filter(|&&x| x == inst.args[arg]).count() == 1;
         (is_single && !is_masked && needs <= usize::from(info.bytes)).then_some((None, false))
     }
 
     /// An argument, in a register or in memory.
+    #[inline(always)]
     fn operand(&mut self, inst: &Inst, arg: usize, now: &mut Now<'_, '_>) -> Operand {
-        match self.in_memory(inst, arg, now) {
-            None => Operand::Register(self.register(inst, arg, now)),
+        match now.registers.find(now.uses.args[arg]) {
+            Some(register) => Operand::Register(register),
+            None => self.memory_operand(inst, arg, now),
+        }
+    }
+
+    /// The same for what is in no register.
+    #[inline(never)]
+    fn memory_operand(&mut self, inst: &Inst, arg: usize, now: &mut Now<'_, '_>) -> Operand {
+        match self.stays_in_memory(inst, arg, now) {
+            None => Operand::Register(self.bring(inst, arg, now)),
             Some((Some(place), _)) => Operand::Memory(self.frame.spill(place)),
             Some((None, is_element)) => {
                 let info = self.info(inst.args[arg]);
@@ -289,43 +320,48 @@ impl Emitter<'_> {
     }
 
     /// Notes that the arguments have been used.
+    #[inline(always)]
     fn release(&self, inst: &Inst, now: &mut Now<'_, '_>) {
-        for (&arg, &next) in inst.args.iter().zip(now.uses) {
-            let slot = now.registers.slot(arg, now.copy);
+        for (&slot, &next) in now.uses.args.iter().zip(&now.uses.next).take(inst.args.len()) {
             now.registers.used(slot, next);
         }
     }
 
     /// A register for an instruction's value, which may be one of its arguments'.
-    fn result(&mut self, inst: &Inst, now: &mut Now<'_, '_>, next_use: u32) -> u8 {
-        let Some(dst) = inst.dst else { unreachable!("the instruction has a value") };
-        let slot = now.registers.slot(dst, now.copy);
-        if !self.accumulators.is_empty() && self.info(dst).class == Class::Vector {
-            // What was accumulated takes the register of the accumulator.
-            for (arg, &value) in inst.args.iter().enumerate() {
-                let from = now.registers.slot(value, now.copy);
-                if now.uses[arg] == NEVER && now.registers.is_fixed(from) {
-                    let register = now.registers.take_over(from, slot, next_use);
-                    self.release(inst, now);
-                    return register;
-                }
-            }
+    fn result(&mut self, inst: &Inst, now: &mut Now<'_, '_>) -> u8 {
+        if !self.accumulators.is_empty()
+            && let Some(register) = self.accumulated(inst, now)
+        {
+            return register;
         }
         self.release(inst, now);
-        self.allocate(now, slot, next_use)
+        self.allocate(now, now.uses.dst, now.uses.dst_next)
+    }
+
+    /// The register of the accumulator, if the instruction's value is what was accumulated.
+    #[inline(never)]
+    fn accumulated(&mut self, inst: &Inst, now: &mut Now<'_, '_>) -> Option<u8> {
+        let Some(dst) = inst.dst else { unreachable!("the instruction has a value") };
+        if self.info(dst).class != Class::Vector {
+            return None;
+        }
+        let args = now.uses.args.iter().zip(&now.uses.next).take(inst.args.len());
+        let (&from, _) =
+            args.into_iter().find(|&(&arg, &next)| next == NEVER && now.registers.is_fixed(arg))?;
+        let register = now.registers.take_over(from, now.uses.dst, now.uses.dst_next);
+        self.release(inst, now);
+        Some(register)
     }
 
     /// The result's register, and nobody needs it after: only for values that are not used.
-    fn finish(&self, inst: &Inst, now: &mut Now<'_, '_>, next_use: u32) {
-        if let Some(dst) = inst.dst
-            && next_use == NEVER
-        {
-            let slot = now.registers.slot(dst, now.copy);
-            now.registers.used(slot, NEVER);
+    #[inline(always)]
+    fn finish(&self, inst: &Inst, now: &mut Now<'_, '_>) {
+        if inst.dst.is_some() && now.uses.dst_next == NEVER {
+            now.registers.used(now.uses.dst, NEVER);
         }
     }
 
-    fn inst(&mut self, inst: &Inst, now: &mut Now<'_, '_>, next_use: u32) {
+    fn inst(&mut self, inst: &Inst, now: &mut Now<'_, '_>) {
         let bytes = usize::from(inst.bytes);
         let evex = self.is_evex();
         match inst.form {
@@ -340,7 +376,7 @@ impl Emitter<'_> {
                 let x = self.register(inst, first, now);
                 let y = self.operand(inst, second, now);
                 let is_mask_op = self.info(inst.args[0]).class == Class::Mask;
-                let dst = self.result(inst, now, next_use);
+                let dst = self.result(inst, now);
                 if is_mask_op {
                     self.mask_op(inst.opcode, true, dst, x, y);
                 } else {
@@ -349,12 +385,12 @@ impl Emitter<'_> {
             }
             Form::One => {
                 let x = self.operand(inst, 0, now);
-                let dst = self.result(inst, now, next_use);
+                let dst = self.result(inst, now);
                 self.encode(inst.opcode, bytes, dst, 0, x, Masking::None, inst.imm);
             }
             Form::Narrow => {
                 let x = self.register(inst, 0, now);
-                let dst = self.result(inst, now, next_use);
+                let dst = self.result(inst, now);
                 self.encode(inst.opcode, bytes, x, 0, Operand::Register(dst), Masking::None, inst.imm);
             }
             Form::Shift(number) => {
@@ -363,45 +399,43 @@ impl Emitter<'_> {
                 } else {
                     Operand::Register(self.register(inst, 0, now))
                 };
-                let dst = self.result(inst, now, next_use);
+                let dst = self.result(inst, now);
                 self.encode(inst.opcode, bytes, number, dst, x, Masking::None, inst.imm);
             }
-            Form::Fma => self.fma(inst, now, next_use),
+            Form::Fma => self.fma(inst, now),
             Form::Blend if evex => {
                 let mask = self.register(inst, 0, now);
                 let y = self.register(inst, 2, now);
                 let x = self.operand(inst, 1, now);
-                let dst = self.result(inst, now, next_use);
+                let dst = self.result(inst, now);
                 self.encode(inst.opcode, bytes, dst, y, x, Masking::Merge(mask), None);
             }
             Form::Blend => {
                 let mask = self.register(inst, 0, now);
                 let y = self.register(inst, 2, now);
                 let x = self.operand(inst, 1, now);
-                let dst = self.result(inst, now, next_use);
+                let dst = self.result(inst, now);
                 self.encode(inst.opcode, bytes, dst, y, x, Masking::None, Some(mask << 4));
             }
             Form::ZeroBlend => {
                 let mask = self.register(inst, 0, now);
                 let x = self.register(inst, 1, now);
-                let dst = self.result(inst, now, next_use);
+                let dst = self.result(inst, now);
                 let x = Operand::Register(x);
                 self.encode(inst.opcode, bytes, dst, 0, x, Masking::Zero(mask), None);
             }
             Form::Ones | Form::Zeros => {
-                let dst = self.result(inst, now, next_use);
+                let dst = self.result(inst, now);
                 self.encode(inst.opcode, bytes, dst, dst, Operand::Register(dst), Masking::None, None);
             }
             Form::Position => {
                 let first = self.operand(inst, 0, now);
-                let Some(dst) = inst.dst else { unreachable!("positions are a value") };
-                let slot = now.registers.slot(dst, now.copy);
-                let dst = self.allocate(now, slot, next_use);
+                let dst = self.allocate(now, now.uses.dst, now.uses.dst_next);
                 self.position(dst, bytes, now.copy);
                 self.encode(inst.opcode, bytes, dst, dst, first, Masking::None, None);
                 self.release(inst, now);
             }
-            Form::Rare(n) => self.rare(inst, usize::from(n), now, next_use),
+            Form::Rare(n) => self.rare(inst, usize::from(n), now),
             Form::Store(Place::Accumulator(n), _) if !self.accumulators.is_empty() => {
                 let x = self.register(inst, 0, now);
                 let register = self.accumulators[usize::from(n)][usize::from(now.copy)];
@@ -440,7 +474,7 @@ impl Emitter<'_> {
                 self.release(inst, now);
             }
         }
-        self.finish(inst, now, next_use);
+        self.finish(inst, now);
     }
 
     /// The position of a vector's first lane, in all lanes.
@@ -453,7 +487,7 @@ impl Emitter<'_> {
     }
 
     /// `x * y + z`, in the form whose destination is an operand that is not used again.
-    fn fma(&mut self, inst: &Inst, now: &mut Now<'_, '_>, next_use: u32) {
+    fn fma(&mut self, inst: &Inst, now: &mut Now<'_, '_>) {
         let bytes = usize::from(inst.bytes);
         // One operand may be in memory: that which costs most to load.
         let in_memory = [2, 1, 0].into_iter().find(|&arg| self.in_memory(inst, arg, now).is_some());
@@ -464,14 +498,13 @@ impl Emitter<'_> {
             }
         }
         let memory = in_memory.map(|arg| self.operand(inst, arg, now));
-        let slots = [0, 1, 2].map(|arg| now.registers.slot(inst.args[arg], now.copy));
+        let Uses { args: [x, y, z, _], next, dst: dst_slot, dst_next: next_use } = *now.uses;
+        let slots = [x, y, z];
         let dies = |arg: usize| {
-            registers[arg].is_some() && now.uses[arg] == NEVER && now.registers.may_take_over(slots[arg])
+            registers[arg].is_some() && next[arg] == NEVER && now.registers.may_take_over(slots[arg])
         };
         let is_repeated = |arg: usize| (0..3).any(|other| other != arg && slots[other] == slots[arg]);
         let dying = [2, 0, 1].into_iter().find(|&arg| dies(arg) && !is_repeated(arg));
-        let Some(dst) = inst.dst else { unreachable!("a product is a value") };
-        let dst_slot = now.registers.slot(dst, now.copy);
         // Which operand's register becomes the result's, and that register.
         let over = dying.or_else(|| [2, 0, 1].into_iter().find(|&arg| registers[arg].is_some()));
         let Some(over) = over else { unreachable!("at most one operand is in memory") };
@@ -514,7 +547,7 @@ impl Emitter<'_> {
         self.encode(opcode, bytes, register, middle, last, Masking::None, None);
         for (arg, &slot) in slots.iter().enumerate() {
             if dying != Some(arg) {
-                now.registers.used(slot, now.uses[arg]);
+                now.registers.used(slot, next[arg]);
             }
         }
     }
@@ -524,5 +557,5 @@ impl Emitter<'_> {
 pub(super) struct Now<'r, 'v> {
     pub(super) registers: &'r mut Registers<'v>,
     pub(super) copy: u8,
-    pub(super) uses: &'r [u32; 4],
+    pub(super) uses: &'r Uses,
 }

@@ -152,7 +152,7 @@ impl Instruction {
 
 impl Assembler {
     pub(super) fn new() -> Assembler {
-        Assembler { code: Vec::with_capacity(2048), labels: Vec::new(), fixups: Vec::new() }
+        Assembler { code: Vec::with_capacity(8192), labels: Vec::new(), fixups: Vec::new() }
     }
 
     /// Bytes written.
@@ -221,7 +221,7 @@ impl Assembler {
         self.code.truncate(end);
     }
 
-    // ModRM, SIB and displacement. `unit` is what a byte of displacement counts; `after` the bytes of
+    // ModRM, SIB and displacement. `unit` is what a byte of displacement counts, a power of two; `after` the bytes of
     // immediates.
     fn operand(&mut self, to: &mut Instruction, reg: u8, operand: Operand, unit: usize, after: usize) {
         let reg = (reg & 7) << 3;
@@ -240,8 +240,8 @@ impl Assembler {
             Base::Register(base) => base.0,
         };
         let displacement = memory.displacement;
-        let compressed = displacement / unit as i32;
-        let is_short = displacement % unit as i32 == 0 && i32::from(compressed as i8) == compressed;
+        let compressed = displacement >> unit.trailing_zeros();
+        let is_short = displacement & (unit as i32 - 1) == 0 && i32::from(compressed as i8) == compressed;
         let mode = if displacement == 0 && base & 7 != 5 {
             0x00
         } else if is_short {
@@ -275,6 +275,9 @@ impl Assembler {
         operand: Operand,
         imm: Option<u8>,
     ) {
+        if let Operand::Register(rm) = operand {
+            return self.vex_of_registers(opcode, long, [reg, vvvv, rm], imm);
+        }
         let mut to = Instruction::new();
         let (x, b) = extensions(operand);
         let last = (!vvvv & 15) << 3 | u8::from(long) << 2 | opcode.pp;
@@ -288,6 +291,28 @@ impl Assembler {
         self.operand(&mut to, reg, operand, 1, imm.iter().len());
         imm.into_iter().for_each(|imm| to.push(imm));
         self.write(&to);
+    }
+
+    /// The same, most of all instructions, with all operands in registers. The bytes are in a word, the first one lowest.
+    fn vex_of_registers(&mut self, opcode: Opcode, long: bool, [reg, vvvv, rm]: [u8; 3], imm: Option<u8>) {
+        let (reg_high, b) = (!reg >> 3 & 1, rm >> 3 & 1);
+        let last = u64::from((!vvvv & 15) << 3 | u8::from(long) << 2 | opcode.pp);
+        let (prefix, mut len) = if b | opcode.vex_w == 0 && opcode.map == 1 {
+            (0xc5 | (u64::from(reg_high) << 7 | last) << 8, 2)
+        } else {
+            let first = u64::from(reg_high << 7 | 0x40 | (b ^ 1) << 5 | opcode.map);
+            (0xc4 | first << 8 | (u64::from(opcode.vex_w) << 7 | last) << 16, 3)
+        };
+        let mod_rm = 0xc0 | (reg & 7) << 3 | rm & 7;
+        let mut word = prefix | (u64::from(opcode.opcode) | u64::from(mod_rm) << 8) << (8 * len);
+        len += 2;
+        if let Some(imm) = imm {
+            word |= u64::from(imm) << (8 * len);
+            len += 1;
+        }
+        let end = self.code.len() + len;
+        self.code.extend_from_slice(&word.to_le_bytes());
+        self.code.truncate(end);
     }
 
     /// An EVEX instruction of 16, 32 or 64 bytes.

@@ -211,8 +211,9 @@ impl Lowerer<'_> {
             return self.mask(inst, from);
         }
         let bytes = self.bytes(ty);
-        let args: SmallVec<[Value; 4]> = inst.args.iter().map(|&arg| self.value(arg)).collect();
-        let value = match (inst.op, args.as_slice()) {
+        let mut args = [Value(0); 4];
+        args.iter_mut().zip(&inst.args).for_each(|(to, &arg)| *to = self.value(arg));
+        let value = match (inst.op, &args[..inst.args.len()]) {
             (VectorOp::Load(stream), _) => {
                 let (place, element) = match self.program.streams[stream.index()].step {
                     Step::Unit => (Place::Unit(stream), 0),

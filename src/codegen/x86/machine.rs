@@ -110,6 +110,11 @@ impl Instruction for Inst {
         };
         Some(per_16_bytes * u32::from(self.bytes) / 16)
     }
+
+    /// With AVX2, whose registers are few, a lookup in a table.
+    fn is_taken_at_once(&self) -> bool {
+        self.opcode == opcode::VPERMPS && self.bytes == 32
+    }
 }
 
 pub(super) type Block = machine::Block<Inst>;

@@ -8,7 +8,7 @@ use super::encoder::{Condition, Gpr, Label, Masking, Operand};
 use super::frame::VOLATILE;
 use super::machine::Inst;
 use super::opcode;
-use crate::codegen::registers::NEVER;
+use crate::codegen::registers::{NEVER, Uses};
 use crate::codegen::vector::RareFunction;
 use raptors_ir::lanes::Rare;
 
@@ -75,16 +75,15 @@ unsafe fn apply<T: Copy>(
 
 impl Emitter<'_> {
     /// Jumps out of line where a mask holds in any lane.
-    pub(super) fn rare(&mut self, inst: &Inst, n: usize, now: &mut Now<'_, '_>, next_use: u32) {
+    pub(super) fn rare(&mut self, inst: &Inst, n: usize, now: &mut Now<'_, '_>) {
         let bytes = usize::from(inst.bytes);
         let mask = self.register(inst, 0, now);
         let x = self.register(inst, 2, now);
         let y = self.register(inst, 3, now);
         let value = self.register(inst, 1, now);
-        let Some(dst) = inst.dst else { unreachable!("a rare function has a value") };
-        let dst_slot = now.registers.slot(dst, now.copy);
-        let slot = now.registers.slot(inst.args[1], now.copy);
-        let is_taken = now.uses[1] == NEVER
+        let Uses { args: slots, next, dst: dst_slot, dst_next: next_use } = *now.uses;
+        let slot = slots[1];
+        let is_taken = next[1] == NEVER
             && now.registers.may_take_over(slot)
             && inst.args[2] != inst.args[1]
             && inst.args[3] != inst.args[1];
@@ -102,8 +101,7 @@ impl Emitter<'_> {
         self.jump_to(call);
         for arg in [0, 1, 2, 3] {
             if arg != 1 || !is_taken {
-                let slot = now.registers.slot(inst.args[arg], now.copy);
-                now.registers.used(slot, now.uses[arg]);
+                now.registers.used(slots[arg], next[arg]);
             }
         }
     }

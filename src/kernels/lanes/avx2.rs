@@ -61,6 +61,8 @@ impl Lanes for Avx2<f32> {
             let high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table[8..].as_ptr()), index);
             _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(index)))
         };
+        lookup_half(table: &'static [f32; 16], index: __m256i) -> __m256 =
+            _mm256_permutevar8x32_ps(_mm256_loadu_ps(table.as_ptr()), index);
         int_select(mask: __m256, x: __m256i, y: __m256i) -> __m256i =
             _mm256_blendv_epi8(y, x, _mm256_castps_si256(mask));
         widen(x: __m256) -> [__m256d; 2] =
@@ -142,6 +144,12 @@ impl Lanes for Avx2<f64> {
             let low = _mm256_castps_pd(_mm256_permutevar8x32_ps(low, halves));
             let high = _mm256_castps_pd(_mm256_permutevar8x32_ps(high, halves));
             _mm256_blendv_pd(low, high, _mm256_castsi256_pd(_mm256_slli_epi64::<61>(index)))
+        };
+        lookup_half(table: &'static [f64; 8], index: __m256i) -> __m256d = {
+            let twice = _mm256_slli_epi32::<1>(_mm256_shuffle_epi32::<0b10_10_00_00>(index));
+            let halves = _mm256_or_si256(twice, _mm256_set1_epi64x(1 << 32));
+            let low = _mm256_castpd_ps(_mm256_loadu_pd(table.as_ptr()));
+            _mm256_castps_pd(_mm256_permutevar8x32_ps(low, halves))
         };
         int_select(mask: __m256d, x: __m256i, y: __m256i) -> __m256i =
             _mm256_blendv_epi8(y, x, _mm256_castpd_si256(mask));

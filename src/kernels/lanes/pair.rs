@@ -86,6 +86,10 @@ impl<L: Lanes> Lanes for Pair<L> {
         [self.0.lookup(table, index[0]), self.0.lookup(table, index[1])]
     }
     #[inline(always)]
+    fn lookup_half(self, table: &'static <L::Elem as Real>::Table, index: [L::Int; 2]) -> [L::Float; 2] {
+        [self.0.lookup_half(table, index[0]), self.0.lookup_half(table, index[1])]
+    }
+    #[inline(always)]
     fn rare(
         self,
         rare: &'static Rare<L::Elem>,

@@ -11,7 +11,7 @@ use crate::codegen::vector::{Predicate, Shift, Type, VectorInst, VectorOp};
 impl Lowerer<'_> {
     /// An instruction whose value is a mask.
     pub(super) fn mask(&mut self, inst: &VectorInst, from: Type) -> Result<Lowered, Unsupported> {
-        match (inst.op, inst.args.as_slice()) {
+        match (inst.op, &inst.args[..]) {
             (VectorOp::Compare(predicate), &[x, y]) if from != Type::Mask => {
                 self.compare(predicate, from, self.value(x), self.value(y))
             }

@@ -14,7 +14,7 @@ use crate::codegen::x86::opcode::{self, Opcode};
 impl Lowerer<'_> {
     /// An instruction whose value is a mask.
     pub(super) fn mask(&mut self, inst: &VectorInst, from: Type) -> Result<Lowered, Unsupported> {
-        match (inst.op, inst.args.as_slice()) {
+        match (inst.op, &inst.args[..]) {
             (VectorOp::Compare(predicate), &[x, y]) if from != Type::Mask => {
                 self.compare(predicate, from, self.value(x), self.value(y))
             }

@@ -1,7 +1,8 @@
 //! The exponent and the mantissa of floats, and tables of floats.
 //!
 //! AVX-512 has an instruction for each of them. AVX2 takes floats apart as integers, subnormal numbers made normal
-//! first, and looks up each half of a table: it permutes elements of four bytes alone, by eight numbers.
+//! first, and looks up each half of a table, of which one is enough if both are the same: it permutes elements of four bytes
+//! alone, by eight numbers.
 
 use raptors_ir::lanes::Real;
 use smallvec::SmallVec;
@@ -19,8 +20,10 @@ pub(super) struct Known {
     tables: SmallVec<[(u16, usize, Value); 8]>,
     /// A float, whether its size is below all normal numbers, and its size as a normal number.
     normal: Option<(Value, Value, Lowered, Value)>,
-    /// An index, the numbers of four-byte elements, and whether it is in the second half of a table.
-    index: Option<(Value, Value, Lowered)>,
+    /// An index, and the numbers of its four-byte elements.
+    numbers: Option<(Value, Value)>,
+    /// An index, and whether it is in the second half of a table.
+    is_high: Option<(Value, Lowered)>,
 }
 
 /// What the layout of a float type says.
@@ -161,31 +164,46 @@ impl Lowerer<'_> {
             let table = self.table_part(n, 0, 64);
             return Ok(self.two(opcode, 64, index, table));
         }
-        let (numbers, is_high) = self.half_and_numbers(ty, index)?;
+        let numbers = self.numbers(ty, index);
+        let (first, second) = self.program.tables[usize::from(n)].split_at(32);
+        if first == second {
+            let table = self.table_part(n, 0, 32);
+            return Ok(self.two(opcode::VPERMPS, 32, numbers, table));
+        }
+        let is_high = self.is_high(ty, index)?;
         let (low, high) = (self.table_part(n, 0, 32), self.table_part(n, 1, 32));
         let low = self.two(opcode::VPERMPS, 32, numbers, low);
         let high = self.two(opcode::VPERMPS, 32, numbers, high);
         Ok(self.select(is_high, ty.size(), self.bytes(ty), high, low))
     }
 
-    /// Numbers from 0 to 7 of four-byte elements in half a table, and whether the second half is meant: by the sign of
-    /// the index when the bit above its numbers is the first.
-    fn half_and_numbers(&mut self, ty: Type, index: Value) -> Result<(Value, Lowered), Unsupported> {
-        if let Some((known, numbers, is_high)) = self.parts.index
+    /// Numbers from 0 to 7 of four-byte elements in half a table.
+    fn numbers(&mut self, ty: Type, index: Value) -> Value {
+        if ty == Type::F32 {
+            return index;
+        }
+        if let Some((known, numbers)) = self.parts.numbers
             && known == index
         {
-            return Ok((numbers, is_high));
+            return numbers;
         }
-        let (int, numbers, above) = match ty {
-            Type::F32 => (Type::I32, index, 28),
-            _ => {
-                let twice = self.one(opcode::VPSHUFD, 32, index);
-                self.set_immediate(0b10_10_00_00);
-                let twice = self.shift_imm(Shift::Left, 4, 32, twice, 1);
-                let second = self.splat(8, 1 << 32, 32);
-                (Type::I64, self.or(32, twice, second), 61)
-            }
-        };
+        let twice = self.one(opcode::VPSHUFD, 32, index);
+        self.set_immediate(0b10_10_00_00);
+        let twice = self.shift_imm(Shift::Left, 4, 32, twice, 1);
+        let second = self.splat(8, 1 << 32, 32);
+        let numbers = self.or(32, twice, second);
+        self.parts.numbers = Some((index, numbers));
+        numbers
+    }
+
+    /// Whether the second half of a table is meant: by the sign of the index when the bit above its numbers is the first.
+    fn is_high(&mut self, ty: Type, index: Value) -> Result<Lowered, Unsupported> {
+        if let Some((known, is_high)) = self.parts.is_high
+            && known == index
+        {
+            return Ok(is_high);
+        }
+        let (int, above) = if ty == Type::F32 { (Type::I32, 28) } else { (Type::I64, 61) };
         let sign = self.shift_constant(VectorOp::Shift(Shift::Left, above), int, index)?;
         let is_high = if self.is_evex() {
             let zero = self.zeros(self.bytes(int));
@@ -193,7 +211,7 @@ impl Lowerer<'_> {
         } else {
             Lowered { value: sign, element: ty.size() as u8, inverted: false }
         };
-        self.parts.index = Some((index, numbers, is_high));
-        Ok((numbers, is_high))
+        self.parts.is_high = Some((index, is_high));
+        Ok(is_high)
     }
 }
