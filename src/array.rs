@@ -434,3 +434,24 @@ impl fmt::Debug for Array {
         write!(f, ", lazy: {}, {count} op{})", self.op_name(), if count == 1 { "" } else { "s" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_of_any_size_is_dropped_once() {
+        let count = Arc::new(());
+        let kept = |owner: Owner, holders: usize| {
+            assert_eq!(Arc::strong_count(&count), holders);
+            drop(owner);
+            assert_eq!(Arc::strong_count(&count), 1);
+        };
+        kept(Owner::new(count.clone()), 2);
+        kept(Owner::new((count.clone(), 7usize)), 2);
+        kept(Owner::new((count.clone(), [7usize; 9])), 2);
+        let boxed: Box<dyn std::any::Any + Send + Sync> = Box::new(count.clone());
+        kept(Owner::new((boxed, count.clone())), 3);
+        kept(Owner::new(()), 1);
+    }
+}

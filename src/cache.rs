@@ -148,15 +148,16 @@ impl AtHand {
     }
 }
 
-/// The plan at hand for `arrays` under the usual options, if it is brief, with what they give it.
-pub(crate) fn at_hand<'a>(arrays: &[&'a Array]) -> Option<(Matched<'a>, Arc<Compiled>)> {
+/// The plan at hand for `arrays` under the usual options, if it is brief; what they give it is in `matched`.
+pub(crate) fn at_hand<'a>(arrays: &[&'a Array], matched: &mut Matched<'a>) -> Option<Arc<Compiled>> {
     let found = AT_HAND.try_with(|at_hand| {
         let mut at_hand = at_hand.borrow_mut();
         at_hand.renew();
-        let mut recent = at_hand.plans.iter().enumerate();
-        let (n, matched) =
-            recent.find_map(|(n, recent)| Some((n, recent.pattern.as_ref()?.matches(arrays)?)))?;
-        Some((matched, at_hand.take(n)))
+        let serves = |recent: &Recent| {
+            recent.pattern.as_ref().is_some_and(|pattern| pattern.matches(arrays, matched).is_some())
+        };
+        let n = at_hand.plans.iter().position(serves)?;
+        Some(at_hand.take(n))
     });
     found.ok().flatten()
 }
@@ -168,7 +169,11 @@ pub(crate) fn get(key: &Key, pattern: impl FnOnce() -> Option<Pattern>) -> Optio
         at_hand.find(key).or_else(|| at_hand.fetch(key, pattern))
     });
     // A thread that ends has nothing at hand.
-    found.unwrap_or_else(|_| plans().as_mut()?.date(key).map(|(_, plan)| plan))
+    found.unwrap_or_else(|_| {
+        let (_, plan) = plans().as_mut()?.date(key)?;
+        HITS.fetch_add(1, Relaxed);
+        Some(plan)
+    })
 }
 
 /// Keeps the plan for `key`.

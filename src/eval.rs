@@ -125,13 +125,12 @@ impl<'a> Prepared<'a> {
         options: &'a Options,
         room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
     ) -> Result<Result<Results, Prepared<'a>>, Error> {
-        if *options == Options::default()
-            && outs.len() == arrays.len()
-            && outs.iter().all(Option::is_none)
-            && let Some((matched, compiled)) = cache::at_hand(arrays)
-        {
-            // SAFETY: as for this function; the arrays match the plan.
-            return watch::catch(|| unsafe { run_matched(arrays, &matched, &compiled, room) })?.map(Ok);
+        if *options == Options::default() && outs.len() == arrays.len() && outs.iter().all(Option::is_none) {
+            let mut matched = Matched::default();
+            if let Some(compiled) = cache::at_hand(arrays, &mut matched) {
+                // SAFETY: as for this function; the arrays match the plan.
+                return watch::catch(|| unsafe { run_matched(arrays, &matched, &compiled, room) })?.map(Ok);
+            }
         }
         let mut begun = Begun::new();
         let is_found = begun.find_few(arrays, outs, options)?;

@@ -52,7 +52,8 @@ enum Is {
     Op(Op),
 }
 
-/// A graph that matches.
+/// A graph that matches. It is large, so it is filled where it is to be.
+#[derive(Default)]
 pub(crate) struct Matched<'a> {
     pub(crate) arguments: SmallVec<[Argument; 6]>,
     ops: SmallVec<[&'a Node; MOST]>,
@@ -126,8 +127,9 @@ fn place<'a>(found: &mut Found<'a>, count: usize, number: u32, node: &'a Node) -
 }
 
 impl Pattern {
-    /// The arguments of a run, where `arrays`, which are evaluated under the usual options, match.
-    pub(crate) fn matches<'a>(&self, arrays: &[&'a Array]) -> Option<Matched<'a>> {
+    /// Finds the arguments of a run, where `arrays`, which are evaluated under the usual options, match; else it is `None`,
+    /// and `matched` to be filled again.
+    pub(crate) fn matches<'a>(&self, arrays: &[&'a Array], matched: &mut Matched<'a>) -> Option<()> {
         if arrays.len() != self.results.len() || self.mode != mode::current() {
             return None;
         }
@@ -136,7 +138,7 @@ impl Pattern {
         for (array, &number) in arrays.iter().zip(&self.results) {
             place(&mut found, count, number, &array.node)?;
         }
-        let mut matched = Matched { arguments: SmallVec::new(), ops: SmallVec::new() };
+        matched.ops.clear();
         matched.arguments.resize(self.parameters, Argument::Memory(std::ptr::null_mut()));
         // Users have higher numbers than their operands.
         for (number, step) in self.steps.iter().enumerate().rev() {
@@ -175,6 +177,6 @@ impl Pattern {
                 _ => return None,
             }
         }
-        Some(matched)
+        Some(())
     }
 }
