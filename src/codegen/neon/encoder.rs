@@ -2,7 +2,7 @@
 //!
 //! An [`Assembler`] pushes words. A vector instruction is an [`Opcode`](super::opcode::Opcode) with its registers; what loops
 //! need of general registers, memory and branches is here. Distances to labels and to the constants behind the code are
-//! written when all is placed. [`tests`](super::tests) compares words with those of an assembler.
+//! written when all is placed. The tests compare words with those of an assembler.
 
 /// A general register, by number; `x18` belongs to the system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

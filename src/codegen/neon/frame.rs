@@ -1,8 +1,8 @@
 //! The general registers of a kernel, and its stack frame.
 //!
-//! `x16` and `x17` are scratch, `x6` and `x7` too outside of blocks, in which they are for accumulations; `x9` and up to `x28`, but for `x18`, are addresses of
-//! streams: of the current lanes, or of the row's element. What has no register has a slot. All offsets but the number of
-//! spilled vectors are known before the code is written; spilled vectors come last.
+//! `x16` and `x17` are scratch, `x6` and `x7` too outside of blocks, in which they are for accumulations; `x9` and up to
+//! `x28`, but for `x18`, are addresses of streams: of the current lanes, or of the row's element. What has no register has a
+//! slot. All offsets but the number of spilled vectors are known before the code is written; spilled vectors come last.
 
 use super::encoder::Gpr;
 use super::lower::lane_bytes;
