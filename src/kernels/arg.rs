@@ -254,7 +254,7 @@ unsafe fn best_of<W: Wanted<T>, T: Element, const L: usize>(x: *const u8, len: u
         sum = W::taint(sum, at(i));
     }
     let nan = if is_nan(sum) { first::<L>(len, |i| is_nan(at(i))) } else { None };
-    nan.or_else(|| first::<L>(len, |i| at(i) == found)).unwrap_or(0)
+    nan.or_else(|| first::<L>(len, |i| !W::beats(found, at(i)))).unwrap_or(0)
 }
 
 /// The first index below `len` that is wanted.
