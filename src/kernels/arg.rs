@@ -179,6 +179,15 @@ unsafe fn row_of<W: Wanted<T>, T: Element, const L: usize>(
         }
     };
     let mut start = 0;
+    // Few elements, one after the other.
+    while n < L && start < n {
+        // SAFETY: `start` is below `n`.
+        let x = unsafe { load::<T>(x, start) };
+        if winner.is_none_or(|winner| W::replaces(x, winner) & !is_nan(winner)) {
+            (winner, place) = (Some(x), base.wrapping_add(start as i64));
+        }
+        start += 1;
+    }
     while start < n {
         if let Some(winner) = winner {
             if is_nan(winner) {
@@ -254,7 +263,7 @@ unsafe fn best_of<W: Wanted<T>, T: Element, const L: usize>(x: *const u8, len: u
         sum = W::taint(sum, at(i));
     }
     let nan = if is_nan(sum) { first::<L>(len, |i| is_nan(at(i))) } else { None };
-    nan.or_else(|| first::<L>(len, |i| at(i) == found)).unwrap_or(0)
+    nan.or_else(|| first::<L>(len, |i| !W::beats(found, at(i)))).unwrap_or(0)
 }
 
 /// The first index below `len` that is wanted.
