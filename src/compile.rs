@@ -31,6 +31,7 @@ use crate::runtime::trace::{About, Kind, note, span};
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) captured: Graph,
+    /// Those of the passes: `max_memory` without what is scratch memory.
     pub(crate) options: Options,
     pub(crate) optimized: Graph,
     pub(crate) ledger: Ledger,
@@ -101,17 +102,21 @@ pub(crate) fn compile(
     let start = Instant::now();
     let graph = captured.graph();
     let graph_time = start.elapsed();
-    let mut ledger = Ledger::default();
-    let (optimized, passes) = raptors_passes::run(&graph, options, &mut ledger);
-    let placed = Instant::now();
-    note_passes(&passes, placed);
-    let _lowering = span(|| About { op: "lower".into(), ..About::new(Kind::Stage) });
-    let mut program = lower(&optimized, Level::current())?;
-    select(&mut program, options.fp);
+    let mut rewritten = Rewritten::of(&graph, *options)?;
+    let scratch = rewritten.program.most_bytes() - rewritten.program.peak_bytes();
+    if let Some(most) = options.max_memory
+        && rewritten.program.most_bytes() > most
+        && scratch > 0
+    {
+        // Library ops take some of it, which is known when they are lowered: the rest is for values.
+        let left = Options { max_memory: Some(most.saturating_sub(scratch)), ..*options };
+        rewritten = Rewritten::of(&graph, left)?;
+    }
+    let Rewritten { options, optimized, ledger, passes, program, lower_time } = rewritten;
     let (is_brief, launch) = (program.is_brief(), Launch::of(&program));
     let compiled = Arc::new(Compiled {
         captured: graph,
-        options: *options,
+        options,
         optimized,
         ledger,
         passes,
@@ -119,11 +124,34 @@ pub(crate) fn compile(
         launch,
         is_brief,
         graph_time,
-        lower_time: placed.elapsed(),
+        lower_time,
         time: start.elapsed(),
     });
     cache::insert(key, compiled.clone());
     Ok((compiled, CacheState::Miss))
+}
+
+/// What passes make of a graph, and the program of that.
+struct Rewritten {
+    options: Options,
+    optimized: Graph,
+    ledger: Ledger,
+    passes: Vec<PassRun>,
+    program: Program,
+    lower_time: Duration,
+}
+
+impl Rewritten {
+    fn of(graph: &Graph, options: Options) -> Result<Rewritten, Error> {
+        let mut ledger = Ledger::default();
+        let (optimized, passes) = raptors_passes::run(graph, &options, &mut ledger);
+        let placed = Instant::now();
+        note_passes(&passes, placed);
+        let _span = span(|| About { op: "lower".into(), ..About::new(Kind::Stage) });
+        let mut program = lower(&optimized, Level::current())?;
+        select(&mut program, options.fp);
+        Ok(Rewritten { options, optimized, ledger, passes, program, lower_time: placed.elapsed() })
+    }
 }
 
 /// Writes down when the passes took place, of which the last ended at `end`.
