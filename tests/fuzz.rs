@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 use std::hash::Hasher;
-use std::process::Command;
 
 use raptors::array::Array;
 use raptors::eval::{Evaluated, OutMemory, eval_into};
@@ -16,7 +15,9 @@ use raptors::{Options, random_inputs, run_graph};
 use raptors_passes::{Ledger, PASSES, check_place};
 
 use crate::eval::{arguments, arrays, elements};
-use crate::support::{Random, corpus, mutate, random_graph, random_graph_of_rows, random_large_graph, same};
+use crate::support::{
+    Random, corpus, mutate, random_graph, random_graph_of_rows, random_large_graph, same, this_binary,
+};
 use crate::text::{reads_back, scatter};
 
 /// How many graphs to try: what is asked for, or this many.
@@ -306,7 +307,7 @@ fn row_major(pointer: *const u8, dtype: DType, len: usize) -> Vec<Literal> {
 fn passes_levels_and_machine_code_change_no_bit() {
     let count = count(400);
     let digests = |name: &str, value: &str| -> Vec<String> {
-        let mut child = Command::new(std::env::current_exe().unwrap());
+        let mut child = this_binary();
         child.args(["fuzz::print_digests", "--exact", "--ignored", "--nocapture"]);
         let done = child.env("RAPTORS_FUZZ", count.to_string()).env(name, value).output().unwrap();
         let said = String::from_utf8(done.stdout).unwrap();

@@ -10,11 +10,13 @@ use raptors::runtime::level::{self, Level};
 use raptors::runtime::{memory, team};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::support::this_binary;
 
 const MIB: usize = 1 << 20;
 
@@ -31,7 +33,7 @@ fn alone_with(variables: &[(&str, &str)], test: &str, body: fn()) -> Option<Prin
         body();
         return None;
     }
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = this_binary();
     command.args(["--exact", &format!("runtime::{test}"), "--test-threads=1", "--nocapture"]);
     for name in ["RAPTORS_NUM_THREADS", "OMP_NUM_THREADS", "RAPTORS_LEVEL"] {
         command.env_remove(name);

@@ -1,4 +1,4 @@
-//! What the text tests share: `.rir` files, differences shown line by line, and blessing.
+//! What tests share: random graphs and the reference, `.rir` files, differences shown line by line, and blessing.
 //!
 //! A `.rir` file holds graphs between comments. A graph begins with a line that starts with `graph ` and ends with a
 //! line that is `}`. Where a test states what comes out, `RAPTORS_BLESS=1` rewrites that part of the file.
@@ -12,6 +12,7 @@ mod reference;
 use std::fmt::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 pub(crate) use mutate::{corpus, mutate};
 pub(crate) use random_graph::{
@@ -128,4 +129,19 @@ pub(crate) fn diff(before: &str, after: &str) -> String {
 #[test]
 fn a_difference_keeps_common_lines() {
     assert_eq!(diff("a\nb\nc\n", "a\nc\nd\n"), "  a\n- b\n  c\n+ d\n");
+}
+
+/// A process that runs this binary: under the emulator that `RAPTORS_TEST_RUNNER` names with its arguments, if it does.
+pub(crate) fn this_binary() -> Command {
+    let binary = std::env::current_exe().unwrap();
+    let runner = std::env::var("RAPTORS_TEST_RUNNER").unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    match words.next() {
+        None => Command::new(binary),
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.args(words).arg(binary);
+            command
+        }
+    }
 }

@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,8 @@ STARTS = {
     "mlx": "import mlx.core as mx; mx.eval(mx.ones(9) * 2.0)",
 }
 CELL = 9
+# What a peer may take to compile a row.
+FIRST_SECONDS = 30
 
 
 def is_close(found: Any, expected: Any) -> bool:
@@ -50,6 +55,25 @@ def is_close(found: Any, expected: Any) -> bool:
     return bool(np.allclose(found, expected, rtol=tolerance, atol=tolerance, equal_nan=True))
 
 
+@contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    """Raises `TimeoutError` in Python code that takes longer, where there are such signals."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"it took more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def figures(row: Row, peers: list[Peer], limits: Any, seconds: float) -> Figures | None:
     """The row's times; peers that have no form of it, or compute something else, are left out."""
     from .timing import in_turns
@@ -60,8 +84,9 @@ def figures(row: Row, peers: list[Peer], limits: Any, seconds: float) -> Figures
     for peer in peers:
         start = time.perf_counter()
         try:
-            call = peer.call(row, inputs)
-            result = call()
+            with limited(FIRST_SECONDS):
+                call = peer.call(row, inputs)
+                result = call()
         except Unsupported:
             continue
         except Exception as error:  # Whatever a peer raises for what it does not have.

@@ -11,8 +11,9 @@ from typing import Any
 
 Call = Callable[[], Any]
 
-# Short, so that a median is of calls and not of batches with a stall in each.
-BATCH_SECONDS = 0.0001
+# Short, so that a median is of calls and not of batches with a stall in each; long enough that what other
+# libraries left in the caches counts for little.
+BATCH_SECONDS = 0.0005
 FEWEST_BATCHES = 5
 # Quartiles further apart than this are marked.
 STEADY = 0.02
@@ -46,9 +47,12 @@ def _batch(call: Call, count: int) -> tuple[float, float]:
 
 
 def _calls_per_batch(call: Call) -> int:
+    """Calls of a batch, by the fastest of a few: the first one meets cold caches."""
+    if _batch(call, 1)[0] >= 20 * BATCH_SECONDS:
+        return 1
     count = 1
     while True:
-        seconds = _batch(call, count)[0] * count
+        seconds = min(_batch(call, count)[0] for _ in range(5)) * count
         if seconds >= BATCH_SECONDS / 4 or count >= 1 << 20:
             return max(1, round(count * BATCH_SECONDS / seconds))
         count *= 4
