@@ -15,6 +15,8 @@ Call = Callable[[], Any]
 # libraries left in the caches counts for little.
 BATCH_SECONDS = 0.0005
 FEWEST_BATCHES = 5
+# Of calls that take less than some milliseconds: the first of a batch finds the caches as others left them.
+FEWEST_CALLS = 3
 # Quartiles further apart than this are marked.
 STEADY = 0.02
 
@@ -54,7 +56,7 @@ def _calls_per_batch(call: Call) -> int:
     while True:
         seconds = min(_batch(call, count)[0] for _ in range(5)) * count
         if seconds >= BATCH_SECONDS / 4 or count >= 1 << 20:
-            return max(1, round(count * BATCH_SECONDS / seconds))
+            return max(FEWEST_CALLS, round(count * BATCH_SECONDS / seconds))
         count *= 4
 
 
