@@ -108,7 +108,7 @@ fn options(nodes: usize) -> Result<Vec<Array>, Error> {
         for c in [-1.821_256f32, 1.781_478, -0.356_563_8, 0.319_381_54] {
             poly = &k * (c + poly);
         }
-        let tail = 0.398_942_28f32 * (-0.5f32 * &size * &size).exp() * poly;
+        let tail = 0.398_942_3f32 * (-0.5f32 * &size * &size).exp() * poly;
         (1.0f32 - &tail).choose(&x.greater(0.0f32), &tail)
     };
     let (mut price, strike, time) = (input(1000), input(1000), input(1000));

@@ -140,23 +140,23 @@ fn open_blas() -> Result<Library, String> {
         if found.is_null() { Err(format!("it has no {}", name.to_string_lossy())) } else { Ok(found) }
     };
     macro_rules! function {
-        ($name:literal) => {
-            // SAFETY: CBLAS defines what a function of this name takes and gives, which is the type of the field.
-            unsafe { std::mem::transmute::<*mut c_void, _>(symbol($name)?) }
+        ($name:literal, $type:ty) => {
+            // SAFETY: CBLAS defines what a function of this name takes and gives, which is the type.
+            unsafe { std::mem::transmute::<*mut c_void, $type>(symbol($name)?) }
         };
     }
     Ok(Library {
         singles: Table {
-            gemm: function!(c"cblas_sgemm"),
-            gemv: function!(c"cblas_sgemv"),
-            dot: function!(c"cblas_sdot"),
-            scal: function!(c"cblas_sscal"),
+            gemm: function!(c"cblas_sgemm", Gemm<f32>),
+            gemv: function!(c"cblas_sgemv", Gemv<f32>),
+            dot: function!(c"cblas_sdot", Dot<f32>),
+            scal: function!(c"cblas_sscal", Scal<f32>),
         },
         doubles: Table {
-            gemm: function!(c"cblas_dgemm"),
-            gemv: function!(c"cblas_dgemv"),
-            dot: function!(c"cblas_ddot"),
-            scal: function!(c"cblas_dscal"),
+            gemm: function!(c"cblas_dgemm", Gemm<f64>),
+            gemv: function!(c"cblas_dgemv", Gemv<f64>),
+            dot: function!(c"cblas_ddot", Dot<f64>),
+            scal: function!(c"cblas_dscal", Scal<f64>),
         },
     })
 }

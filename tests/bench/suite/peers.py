@@ -78,13 +78,15 @@ class Compiled(Peer):
 
 
 class NumPy(Peer):
-    """The expression as it stands."""
+    """The expression as it stands, in rows that lie one after the other, as all others give it."""
 
     name = "numpy"
 
     def call(self, row: Row, inputs: list[np.ndarray]) -> Call:
         expression = functions(np)[row.workload.expression]
-        return lambda: expression(*inputs)
+        if np.asarray(expression(*inputs)).flags.c_contiguous:
+            return lambda: expression(*inputs)
+        return lambda: np.ascontiguousarray(expression(*inputs))
 
 
 class NumExpr(Peer):

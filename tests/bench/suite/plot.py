@@ -61,7 +61,7 @@ def draw(run: Run, path: Path) -> None:
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_xlabel("speed of raptors by that of the fastest peer (a dot is one size and dtype)")
-    axes.legend(title="fastest peer", loc="lower right", frameon=True, fontsize=8, title_fontsize=8)
+    axes.legend(title="fastest peer", loc="lower left", frameon=True, fontsize=8, title_fontsize=8)
     axes.set_title(
         f"raptors against the fastest of its peers: {geometric_mean(ratios):.2f}x in the geometric mean of "
         f"{len(ratios)} rows\n{run.cpu}, {run.threads} threads",
