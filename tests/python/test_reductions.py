@@ -162,7 +162,10 @@ def few_values(dtype: str, shape: tuple[int, ...], rng: np.random.Generator) -> 
     return rng.integers(0, 2 if dtype == "bool" else 9, size=shape).astype(dtype)
 
 
-COLUMNS = [(1, 5), (2, 300), (7, 1), (8, 5000), (17, 33), (130, 3), (257, 65), (1000, 100), (4097, 9), (2500, 70)]
+COLUMNS = [
+    *[(1, 5), (2, 300), (7, 1), (8, 5000), (17, 33)],
+    *[(130, 3), (257, 65), (1000, 100), (4097, 9), (2500, 70)],
+]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
