@@ -319,6 +319,8 @@ mod tests {
         }
     }
 
+    /// That of aarch64 has vectors.
+    #[cfg(not(target_arch = "aarch64"))]
     #[test]
     fn the_baseline_has_no_kernels() {
         let refused = kernel(&products(1), Level::Baseline).map(|_| ());
