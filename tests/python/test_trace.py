@@ -81,6 +81,7 @@ def test_what_runs_a_kernel_is_said(tmp_path: Path) -> None:
     chain = [
         event for event in of(events(tmp_path / "trace.json"), "kernel") if event["name"] == "multiply, add"
     ]
+    assert len(chain) == 2
     assert {event["args"]["provider"] for event in chain} <= {"interpreter", "vDSP_vsmsa"}
 
 
