@@ -349,9 +349,10 @@ impl<'a> Registers<'a> {
         self.places
     }
 
-    /// The vector and mask registers that hold something.
+    /// The vector and mask registers that hold something: those that go with a place do between two values too, for the
+    /// next repetition.
     pub(super) fn occupied(&self) -> (u32, u32) {
         let pinned = self.pinned.iter().fold(0u32, |bits, (_, register)| bits | 1 << register);
-        (self.files[VECTORS].occupied | pinned, self.files[Class::Mask as usize].occupied)
+        (self.files[VECTORS].occupied | pinned | self.fixed, self.files[Class::Mask as usize].occupied)
     }
 }

@@ -4,8 +4,10 @@ mod guarded;
 mod programs;
 mod run;
 
-use super::vector::{Step, Stream, StreamId, Type, VectorOp, VectorProgram};
-use programs::{Rng, random_program};
+use super::vector::{
+    Accumulation, Combine, Predicate, RareFunction, Step, Stream, StreamId, Type, VectorOp, VectorProgram,
+};
+use programs::{CUBE, Rng, random_program};
 use run::{Target, available, check};
 
 /// How many random programs `cargo test` runs; with `RAPTORS_FUZZ=n` it is `n`, from seed `RAPTORS_FUZZ_SEED`
@@ -51,6 +53,30 @@ fn a_loop_of_floats() {
             for seed in 0..50 {
                 assert!(check(&program, target, &mut Rng::new(seed), seed));
             }
+        }
+    }
+}
+
+/// What was accumulated before a call is kept through it.
+#[test]
+fn a_rare_call_after_an_accumulation() {
+    let mut program = VectorProgram::default();
+    let from = stream(&mut program, Type::F32, Step::Unit);
+    let x = program.push(VectorOp::Load(from), &[], Type::F32);
+    let limit = program.push(VectorOp::Splat(0), &[], Type::F32);
+    program.pool = 1;
+    let root = program.push(VectorOp::Sqrt, &[x], Type::F32);
+    let quotient = program.push(VectorOp::Div, &[root, limit], Type::F32);
+    let is_less = program.push(VectorOp::Compare(Predicate::Lt), &[quotient, limit], Type::Mask);
+    program.rares.push(RareFunction::F32(&CUBE));
+    let cubed = program.push(VectorOp::Rare(0), &[is_less, quotient, root, quotient], Type::F32);
+    for (combine, value) in [(Combine::Add, cubed), (Combine::Mul, limit)] {
+        let target = stream(&mut program, Type::F32, Step::Row);
+        program.accumulations.push(Accumulation { combine, value, target });
+    }
+    for target in available() {
+        for seed in 0..50 {
+            assert!(check(&program, target, &mut Rng::new(seed), seed));
         }
     }
 }

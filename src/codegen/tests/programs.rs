@@ -127,7 +127,7 @@ fn cube(x: f32, y: f32) -> f32 {
 fn affine(x: f64, y: f64) -> f64 {
     x * 3.0 - y
 }
-static CUBE: Rare<f32> = Rare { name: "cube", function: cube };
+pub(super) static CUBE: Rare<f32> = Rare { name: "cube", function: cube };
 static AFFINE: Rare<f64> = Rare { name: "affine", function: affine };
 
 struct Builder<'r> {
