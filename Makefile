@@ -18,7 +18,7 @@ comma := ,
 stage = @printf '==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test shim-test check-macos test-aarch64 fuzz bench bench-scale bench-codegen lint fmt build \
+.PHONY: help demo test shim-test check-macos test-aarch64 fuzz exhaustive bench bench-scale bench-codegen lint fmt build \
 	rust-lint rust-test python-lint python-test clean
 
 help: ## list the targets
@@ -53,6 +53,10 @@ fuzz: ## 100,000 random graphs, broken texts and vector programs; FUZZ=n for ano
 	$(call stage,fuzz with $(FUZZ) graphs)
 	@RAPTORS_ACCELERATE=off RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --test raptors fuzz::
 	@RAPTORS_ACCELERATE=off RAPTORS_FUZZ=$(FUZZ) cargo test --all-features --lib codegen::tests::random
+
+exhaustive: ## functions of all 2^32 float32 numbers; RAPTORS_FUNCTIONS=exp,log names some
+	$(call stage,functions of every float32)
+	@RAPTORS_ACCELERATE=off cargo test --all-features --test raptors exhaustive:: -- --ignored --nocapture
 
 bench-scale: $(VENV)/.built ## a * 2.0 against NumPy from 512^2 to 4096^2, with page faults
 	$(call stage,time a * 2.0 against NumPy)

@@ -7,6 +7,7 @@ mod cancel;
 mod codegen;
 mod donation;
 mod eval;
+mod exhaustive;
 mod explain;
 mod function;
 mod fuzz;

@@ -13,6 +13,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 pub(crate) use mutate::{corpus, mutate};
 pub(crate) use random_graph::{
@@ -131,17 +132,32 @@ fn a_difference_keeps_common_lines() {
     assert_eq!(diff("a\nb\nc\n", "a\nc\nd\n"), "  a\n- b\n  c\n+ d\n");
 }
 
-/// A process that runs this binary: under the emulator that `RAPTORS_TEST_RUNNER` names with its arguments, if it does.
+/// The emulator that the tests run in, and its arguments, as `RAPTORS_TEST_RUNNER` names them; empty on a machine of its own.
+fn emulator() -> Vec<String> {
+    let runner = std::env::var("RAPTORS_TEST_RUNNER").unwrap_or_default();
+    runner.split_whitespace().map(str::to_owned).collect()
+}
+
+/// A process that runs this binary, in the emulator if there is one.
 pub(crate) fn this_binary() -> Command {
     let binary = std::env::current_exe().unwrap();
-    let runner = std::env::var("RAPTORS_TEST_RUNNER").unwrap_or_default();
-    let mut words = runner.split_whitespace();
-    match words.next() {
-        None => Command::new(binary),
-        Some(emulator) => {
+    match emulator().as_slice() {
+        [] => Command::new(binary),
+        [emulator, arguments @ ..] => {
             let mut command = Command::new(emulator);
-            command.args(words).arg(binary);
+            command.args(arguments).arg(binary);
             command
         }
     }
+}
+
+/// The time that something may take, longer in an emulator, where all instructions do.
+pub(crate) fn within(time: Duration) -> Duration {
+    const SLOWER: u32 = 50;
+    if is_emulated() { time * SLOWER } else { time }
+}
+
+/// Whether the tests run in an emulator.
+pub(crate) fn is_emulated() -> bool {
+    !emulator().is_empty()
 }

@@ -17,12 +17,12 @@ use raptors_ir::{DType, Element, ElementwiseOp};
 use crate::support::{Random, blessing, diff, root};
 
 /// What a function is compared with.
-enum Oracle {
+pub(crate) enum Oracle {
     Unary(fn(f64) -> f64),
     Binary(fn(f64, f64) -> f64),
 }
 
-fn oracle(op: ElementwiseOp) -> Oracle {
+pub(crate) fn oracle(op: ElementwiseOp) -> Oracle {
     use ElementwiseOp as Op;
     use Oracle::{Binary, Unary};
     match op {
@@ -95,7 +95,7 @@ fn gamma(x: f64) -> f64 {
 }
 
 /// Whether an op is a function of mathematics for a dtype.
-struct IsFunction;
+pub(crate) struct IsFunction;
 
 impl Visitor for IsFunction {
     type Output = bool;
@@ -116,7 +116,7 @@ impl Visitor for IsFunction {
     }
 }
 
-trait Real: Element + Default {
+pub(crate) trait Real: Element + Default {
     const FRACTION_BITS: i32;
     const LOWEST_EXPONENT: i32;
     fn of(x: f64) -> Self;
@@ -147,7 +147,7 @@ real! {
 
 /// The error in units in the last place of the exact result, or of `scale` where that is larger; infinite where a special
 /// value or the sign of a zero is wrong.
-fn error<T: Real>(got: T, exact: f64, scale: f64) -> f64 {
+pub(crate) fn error<T: Real>(got: T, exact: f64, scale: f64) -> f64 {
     let rounded = T::of(exact);
     if got.bits() == rounded.bits() && T::BEYOND.is_none_or(|_| exact == 0.0 || !exact.is_finite()) {
         return 0.0;
