@@ -275,6 +275,12 @@ fn a_forked_child_uses_the_team_and_the_pool() {
 #[cfg(unix)]
 #[test]
 fn a_fork_beside_busy_threads_leaves_no_lock_stuck() {
+    if is_emulated() {
+        eprintln!(
+            "not tested: a child of qemu waits for locks of qemu's own, held by threads it does not have"
+        );
+        return;
+    }
     alone("a_fork_beside_busy_threads_leaves_no_lock_stuck", || {
         team::set_threads(3);
         let stop = std::sync::atomic::AtomicBool::new(false);

@@ -103,7 +103,15 @@ fn matrix_products_equal_the_naive_loop() {
         for round in 0..40 {
             let mut dims = [0; 3].map(|_: usize| sizes[random.below(sizes.len())]);
             if round % 20 == 0 {
-                dims = [[1, 700, 300], [600, 700, 3], [2, 70, 3000], [3000, 65, 1]][random.below(4)];
+                let large = [
+                    [1, 700, 300],
+                    [600, 700, 3],
+                    [2, 70, 3000],
+                    [3000, 65, 1],
+                    [2, 40_000, 3],
+                    [1, 70_001, 1],
+                ];
+                dims = large[random.below(large.len())];
             }
             let [m, k, n] = dims;
             let (a, b) = (Operand::new(dtype, [m, k], &mut random), Operand::new(dtype, [k, n], &mut random));
@@ -137,6 +145,8 @@ fn large_products_have_the_same_bits_with_any_number_of_threads() {
         [512, 64, 512],
         [1, 900, 2000],
         [2500, 300, 2],
+        [1, 600_000, 1],
+        [3, 200_000, 4],
     ];
     for dims in dims {
         for dtype in [DType::F32, DType::F64] {
