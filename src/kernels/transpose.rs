@@ -1,7 +1,7 @@
 //! Transposes of two dimensions.
 //!
-//! Done in blocks of one cache line a side, so that each line is used up while it is in L1, and within a block by
-//! squares of 16-byte rows in registers. Interleaving rows `i` and `i + N/2` for every `i`, log2(N) times, transposes N rows
+//! Done in blocks of a few cache lines a side, so that lines are used up while they are in L1, those that a block ends in
+//! too, and within a block by squares of 16-byte rows in registers. Interleaving rows `i` and `i + N/2` for every `i`, log2(N) times, transposes N rows
 //! of N elements, whatever their size.
 
 /// 16 bytes of elements.
@@ -68,8 +68,11 @@ pub(super) unsafe fn transpose<T: Unpack>(
     dst_stride: isize,
     dims: [usize; 2],
 ) {
-    let side = 64 / size_of::<T>();
+    /// Bytes of a block's rows, and its most rows.
+    const BLOCK: usize = 256;
+    const MOST: usize = 64;
     let item = size_of::<T>();
+    let side = (BLOCK / item).min(MOST);
     for i in (0..dims[0]).step_by(side) {
         for j in (0..dims[1]).step_by(side) {
             let src = src.wrapping_offset(j as isize * src_stride).wrapping_add(i * item);
