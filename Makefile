@@ -70,6 +70,8 @@ bench: $(VENV)/.built $(PEERS_VENV)/.installed ## workloads against peers; ONLY=
 bench-codegen: $(VENV)/.built $(PEERS_VENV)/.installed ## machine code on one thread against the peers
 	$(call stage,time compiled loops against their peers)
 	@PYTHONPATH=python $(PEERS_VENV)/bin/python tests/bench/codegen.py
+	$(call stage,time compiled loops against loops of intrinsics)
+	@cargo bench --quiet --bench intrinsics
 
 # Peers are optional: what cannot be installed here is left out of the table.
 $(PEERS_VENV)/.installed:
