@@ -349,7 +349,7 @@ fn many<T: Real>(op: ElementwiseOp, step: u64) -> Vec<Vec<T>> {
     let mut random = Random::new(29);
     let (low, high) = op.domain();
     if op.arity() == 1 {
-        let all = (0..(1u64 << 32) / step).map(|n| T::of_bits(n * step << 32 | random.bits() >> 32));
+        let all = (0..(1u64 << 32) / step).map(|n| T::of_bits(((n * step) << 32) | (random.bits() >> 32)));
         let mut column: Vec<T> = all.collect();
         column.extend((0..200_000).map(|_| T::of(low + (high - low) * unit(&mut random))));
         return vec![column];
