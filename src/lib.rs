@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Start reading at [`compile`]: it names every stage. Values are NumPy's, bit for bit where IEEE 754 or integer
-//! arithmetic defines them, and within 1 ULP for transcendental functions (2 for `logaddexp`); they do not depend on the number of threads, the
+//! arithmetic defines them, and within 1 ULP for transcendental functions (2 for `logaddexp`; 4 with [`FpMode::Fast`]); they do not depend on the number of threads, the
 //! SIMD level, or what was fused with what.
 
 #[cfg(doctest)]

@@ -37,7 +37,7 @@ pub use half::{BF16, F16};
 pub use infer::{Type, arity, infer};
 pub use library::{LibraryOp, Order, Side, Write};
 pub use literal::Literal;
-pub use op::{Class, DimSlice, ElementwiseOp, Fact, OnComplex, Op, Part, ReduceOp, ResultRule};
+pub use op::{Class, DimSlice, ElementwiseOp, Fact, OnComplex, Op, Part, ReduceOp, Relaxed, ResultRule};
 pub use parse::{load, parse};
 pub use print::NodeLine;
 pub use rows::Rows;

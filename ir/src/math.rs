@@ -1,8 +1,8 @@
 //! The functions of mathematics, written once over the lane algebra ([`Lanes`](crate::lanes::Lanes)).
 //!
 //! [`f32_function`] and [`f64_function`] give the function of an op for any implementation of the lanes; a family of
-//! functions is a file. Every function is within 1 ULP of the exact result for all inputs, has C99's special values, and
-//! the same bits wherever it runs.
+//! functions is a file. Every function is within 1 ULP of the exact result for all inputs ([`relaxed`] twins within 4), has C99's
+//! special values, and the same bits wherever it runs.
 
 mod argument_reduction;
 pub(crate) mod error_function;
@@ -17,6 +17,7 @@ pub(crate) mod logaddexp;
 mod polynomial;
 pub(crate) mod pow;
 mod reciprocal_gamma;
+pub(crate) mod relaxed;
 pub(crate) mod root;
 pub(crate) mod trigonometric;
 #[cfg(test)]
@@ -25,6 +26,8 @@ mod circular_and_special_tests;
 mod exp_log_hard_cases;
 #[cfg(test)]
 mod exp_log_tests;
+#[cfg(test)]
+mod relaxed_tests;
 
 use crate::lanes::{Lanes, Real};
 use crate::scalar::{self, Binary, Ternary, Unary, Visitor};

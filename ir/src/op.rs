@@ -11,8 +11,16 @@
 //! *Class* says which dtypes the op computes in ([`Class`]), *Result* how its dtype follows ([`ResultRule`]).
 //! *domain* is where tests draw ordinary inputs from. *ulp* is the promised distance to the exact result: 0 means
 //! NumPy's bits. *facts* ([`Fact`]) are what `simplify` and `cse` may rely on; tests check each of them.
+//!
+//! Twins of functions of mathematics ([`Relaxed`]) have rows of their own.
 
-use crate::{DType, Dims, Kind, LibraryOp, Literal, Shape};
+mod reduce;
+mod relaxed;
+
+pub use reduce::ReduceOp;
+pub use relaxed::Relaxed;
+
+use crate::{DType, Dims, LibraryOp, Literal, Shape};
 
 /// Hands every row of the elementwise table to the macro `$mac`.
 #[macro_export]
@@ -237,50 +245,94 @@ macro_rules! elementwise_op {
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
         pub enum ElementwiseOp {
             $($(#[doc = $doc])* $variant,)*
+            /// Another form of an op, further from the exact result.
+            Relaxed(Relaxed),
         }
 
         impl ElementwiseOp {
-            /// Every op, in table order.
-            pub const ALL: &'static [ElementwiseOp] = &[$(ElementwiseOp::$variant),*];
+            /// Every op, in table order, and then every twin.
+            pub const ALL: &'static [ElementwiseOp] = &{
+                const OWN: &[ElementwiseOp] = &[$(ElementwiseOp::$variant),*];
+                let mut all = [OWN[0]; OWN.len() + Relaxed::ALL.len()];
+                let mut n = 0;
+                while n < all.len() {
+                    all[n] = if n < OWN.len() { OWN[n] } else { ElementwiseOp::Relaxed(Relaxed::ALL[n - OWN.len()]) };
+                    n += 1;
+                }
+                all
+            };
+
+            /// The place in [`ALL`](ElementwiseOp::ALL).
+            pub const fn position(self) -> usize {
+                enum Position { $($variant,)* Twins }
+                match self {
+                    $(ElementwiseOp::$variant => Position::$variant as usize,)*
+                    ElementwiseOp::Relaxed(twin) => Position::Twins as usize + twin as usize,
+                }
+            }
 
             /// The name, in the text form and in Python.
             pub const fn name(self) -> &'static str {
-                match self { $(ElementwiseOp::$variant => stringify!($name),)* }
+                match self {
+                    $(ElementwiseOp::$variant => stringify!($name),)*
+                    ElementwiseOp::Relaxed(twin) => twin.name(),
+                }
             }
 
             /// The number of operands.
             pub const fn arity(self) -> usize {
-                match self { $(ElementwiseOp::$variant => [$(stringify!($operand)),+].len(),)* }
+                match self {
+                    $(ElementwiseOp::$variant => [$(stringify!($operand)),+].len(),)*
+                    ElementwiseOp::Relaxed(twin) => twin.strict().arity(),
+                }
             }
 
             /// What the op does, one sentence.
             pub const fn doc(self) -> &'static str {
-                match self { $(ElementwiseOp::$variant => concat!($($doc),*).trim_ascii(),)* }
+                match self {
+                    $(ElementwiseOp::$variant => concat!($($doc),*).trim_ascii(),)*
+                    ElementwiseOp::Relaxed(twin) => twin.strict().doc(),
+                }
             }
 
             /// Which dtypes the op computes in.
             pub const fn class(self) -> Class {
-                match self { $(ElementwiseOp::$variant => Class::$class,)* }
+                match self {
+                    $(ElementwiseOp::$variant => Class::$class,)*
+                    ElementwiseOp::Relaxed(_) => Class::Float,
+                }
             }
 
             /// How the result's dtype follows.
             pub const fn result_rule(self) -> ResultRule {
-                match self { $(ElementwiseOp::$variant => ResultRule::$result,)* }
+                match self {
+                    $(ElementwiseOp::$variant => ResultRule::$result,)*
+                    ElementwiseOp::Relaxed(twin) => twin.strict().result_rule(),
+                }
             }
 
             /// Where ordinary test inputs are drawn from.
             pub const fn domain(self) -> (f64, f64) {
-                match self { $(ElementwiseOp::$variant => ($low, $high),)* }
+                match self {
+                    $(ElementwiseOp::$variant => ($low, $high),)*
+                    ElementwiseOp::Relaxed(twin) => twin.strict().domain(),
+                }
             }
 
             /// The promised distance to the exact result, in units in the last place.
             pub const fn ulp(self) -> u32 {
-                match self { $(ElementwiseOp::$variant => $ulp,)* }
+                match self {
+                    $(ElementwiseOp::$variant => $ulp,)*
+                    ElementwiseOp::Relaxed(twin) => twin.ulp(),
+                }
             }
 
             /// The facts declared for the op.
             pub const fn facts(self) -> &'static [Fact] {
-                match self { $(ElementwiseOp::$variant => &[$(Fact::$fact),*],)* }
+                match self {
+                    $(ElementwiseOp::$variant => &[$(Fact::$fact),*],)*
+                    ElementwiseOp::Relaxed(twin) => twin.strict().facts(),
+                }
             }
         }
     };
@@ -342,7 +394,7 @@ impl ElementwiseOp {
             Floor | Ceil | Trunc | FloorDivide | Remainder | Minimum | Maximum | Copysign | Nextafter
             | Hypot | Logaddexp | Fma | Atan2 | Sigmoid | Cbrt | Erf | Erfc | Gamma | Lgamma | Less
             | LessEqual | Greater | GreaterEqual | Signbit | BitwiseAnd | BitwiseOr | BitwiseXor
-            | BitwiseInvert | BitwiseLeftShift | BitwiseRightShift => OnComplex::Refused,
+            | BitwiseInvert | BitwiseLeftShift | BitwiseRightShift | Relaxed(_) => OnComplex::Refused,
         }
     }
 
@@ -363,86 +415,6 @@ impl ElementwiseOp {
             Class::Float | Class::Quotient => "any real dtype, computed as float",
             Class::Integral => "bool or an integer dtype",
             Class::Integer => "an integer dtype",
-        }
-    }
-}
-
-macro_rules! reduce_op {
-    ($($(#[doc = $doc:literal])* $name:ident = $variant:ident;)*) => {
-        /// How a reduction combines elements.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-        pub enum ReduceOp {
-            $($(#[doc = $doc])* $variant,)*
-        }
-
-        impl ReduceOp {
-            /// Every reduction, in table order.
-            pub const ALL: &'static [ReduceOp] = &[$(ReduceOp::$variant),*];
-
-            /// The name, in the text form and in Python.
-            pub const fn name(self) -> &'static str {
-                match self { $(ReduceOp::$variant => stringify!($name),)* }
-            }
-        }
-    };
-}
-
-reduce_op! {
-    /// Sum, in the operand's dtype; 0 for no elements.
-    sum = Sum;
-    /// Product, in the operand's dtype; 1 for no elements.
-    prod = Prod;
-    /// Smallest element; NaN if any is NaN.
-    min = Min;
-    /// Largest element; NaN if any is NaN.
-    max = Max;
-    /// Whether any element is true; false for no elements.
-    any = Any;
-    /// Whether all elements are true; true for no elements.
-    all = All;
-    /// Position of the first smallest element, or of the first NaN.
-    argmin = Argmin;
-    /// Position of the first largest element, or of the first NaN.
-    argmax = Argmax;
-}
-
-impl ReduceOp {
-    /// The reduction of this name.
-    pub fn from_name(name: &str) -> Option<ReduceOp> {
-        ReduceOp::ALL.iter().copied().find(|op| op.name() == name)
-    }
-
-    /// Whether reducing no elements has a value.
-    pub const fn has_identity(self) -> bool {
-        match self {
-            ReduceOp::Sum | ReduceOp::Prod | ReduceOp::Any | ReduceOp::All => true,
-            ReduceOp::Min | ReduceOp::Max | ReduceOp::Argmin | ReduceOp::Argmax => false,
-        }
-    }
-
-    /// The result's dtype for operands of `dtype`.
-    pub const fn result_dtype(self, dtype: DType) -> DType {
-        match self {
-            ReduceOp::Sum | ReduceOp::Prod | ReduceOp::Min | ReduceOp::Max => dtype,
-            ReduceOp::Any | ReduceOp::All => DType::Bool,
-            ReduceOp::Argmin | ReduceOp::Argmax => DType::I64,
-        }
-    }
-
-    /// The dtype NumPy accumulates in: `sum` and `prod` widen `bool` and narrow integers to 64 bits.
-    pub const fn accumulator_dtype(self, dtype: DType) -> DType {
-        match self {
-            ReduceOp::Sum | ReduceOp::Prod => match dtype.kind() {
-                Kind::Bool | Kind::Signed => DType::I64,
-                Kind::Unsigned => DType::U64,
-                Kind::Float | Kind::Complex => dtype,
-            },
-            ReduceOp::Min
-            | ReduceOp::Max
-            | ReduceOp::Any
-            | ReduceOp::All
-            | ReduceOp::Argmin
-            | ReduceOp::Argmax => dtype,
         }
     }
 }

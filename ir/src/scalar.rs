@@ -72,16 +72,27 @@ macro_rules! scalar {
     (
         same { $($same:ident $s:tt { $($sf:ident => $($se:expr),+);* $(;)? })* }
         predicate { $($pred:ident $p:tt { $($pf:ident => $pe:expr);* $(;)? })* }
+        relaxed { $($twin:ident $t:tt { $tf:ident => $f32:expr, $f64:expr })* }
     ) => {
         $(struct $same;
           $(scalar!(@family $sf, same, $same, $s, $($se),+);)*)*
         $(struct $pred;
           $(scalar!(@family $pf, predicate, $pred, $p, $pe);)*)*
+        /// Twins have the names of what they are twins of.
+        mod twins {
+            use super::*;
+            $(pub(super) struct $twin;
+              scalar!(@family $tf, same, $twin, $t, $f32, $f64);)*
+        }
 
         pub(super) fn visit<V: Visitor>(op: ElementwiseOp, dtype: DType, visitor: V) -> Option<V::Output> {
             match op {
                 $(ElementwiseOp::$same => { $(scalar!(@visit $sf, $same, $s, dtype, visitor);)* })*
                 $(ElementwiseOp::$pred => { $(scalar!(@visit $pf, $pred, $p, dtype, visitor);)* })*
+                $(ElementwiseOp::Relaxed(Relaxed::$twin) => {
+                    use twins::$twin;
+                    scalar!(@visit $tf, $twin, $t, dtype, visitor);
+                })*
             }
             None
         }
@@ -188,9 +199,9 @@ mod definitions {
     use crate::lanes::Lanes;
     use crate::math::{
         Function, error_function, exp, gamma, gamma_f64, hyperbolic, inverse_hyperbolic, inverse_trigonometric, log,
-        logaddexp, pow, root, trigonometric,
+        logaddexp, pow, relaxed, root, trigonometric,
     };
-    use crate::{Bool, DType, Element, ElementwiseOp};
+    use crate::{Bool, DType, Element, ElementwiseOp, Relaxed};
 
     scalar! {
         same {
@@ -275,6 +286,27 @@ mod definitions {
             LogicalOr(x, y) { bool => x | y; int => (x != 0) | (y != 0); float => (x != 0.0) | (y != 0.0) }
             LogicalXor(x, y) { bool => x ^ y; int => (x != 0) ^ (y != 0); float => (x != 0.0) ^ (y != 0.0) }
             LogicalNot(x) { bool => !x; int => x == 0; float => x == 0.0 }
+        }
+        relaxed {
+            Pow(x, y) { function => relaxed::pow::pow_f32, relaxed::pow::pow_f64 }
+            Hypot(x, y) { function => relaxed::root::hypot_f32, relaxed::root::hypot_f64 }
+            Expm1(x) { function => relaxed::exponential::expm1_f32, relaxed::exponential::expm1_f64 }
+            Log1p(x) { function => relaxed::logarithm::log1p_f32, relaxed::logarithm::log1p_f64 }
+            Sin(x) { function => relaxed::trigonometric::sin_f32, relaxed::trigonometric::sin_f64 }
+            Cos(x) { function => relaxed::trigonometric::cos_f32, relaxed::trigonometric::cos_f64 }
+            Tan(x) { function => relaxed::trigonometric::tan_f32, relaxed::trigonometric::tan_f64 }
+            Asin(x) { function => relaxed::inverse_trigonometric::asin_f32, relaxed::inverse_trigonometric::asin_f64 }
+            Acos(x) { function => relaxed::inverse_trigonometric::acos_f32, relaxed::inverse_trigonometric::acos_f64 }
+            Atan(x) { function => relaxed::inverse_trigonometric::atan_f32, relaxed::inverse_trigonometric::atan_f64 }
+            Atan2(x, y) { function => relaxed::inverse_trigonometric::atan2_f32, relaxed::inverse_trigonometric::atan2_f64 }
+            Sinh(x) { function => relaxed::exponential::sinh_f32, relaxed::exponential::sinh_f64 }
+            Cosh(x) { function => relaxed::exponential::cosh_f32, relaxed::exponential::cosh_f64 }
+            Tanh(x) { function => hyperbolic::tanh_f32, relaxed::exponential::tanh_f64 }
+            Asinh(x) { function => relaxed::logarithm::asinh_f32, relaxed::logarithm::asinh_f64 }
+            Acosh(x) { function => relaxed::logarithm::acosh_f32, relaxed::logarithm::acosh_f64 }
+            Atanh(x) { function => relaxed::logarithm::atanh_f32, relaxed::logarithm::atanh_f64 }
+            Sigmoid(x) { function => relaxed::exponential::sigmoid_f32, relaxed::exponential::sigmoid_f64 }
+            Cbrt(x) { function => relaxed::root::cbrt_f32, root::cbrt_f64 }
         }
     }
 }

@@ -96,6 +96,8 @@ pub enum Effect {
     IgnoresNan,
     /// A zero may have the other sign.
     IgnoresSignedZero,
+    /// A function of mathematics is within 4 units in the last place of the exact result, not 1.
+    Relaxes,
 }
 
 impl Effect {
@@ -106,6 +108,7 @@ impl Effect {
             Effect::Reassociates => "reassociates",
             Effect::IgnoresNan => "ignores-nan",
             Effect::IgnoresSignedZero => "ignores-signed-zero",
+            Effect::Relaxes => "relaxes",
         }
     }
 
@@ -113,7 +116,9 @@ impl Effect {
     const fn mode(self) -> FpMode {
         match self {
             Effect::Contracts => FpMode::Contract,
-            Effect::Reassociates | Effect::IgnoresNan | Effect::IgnoresSignedZero => FpMode::Fast,
+            Effect::Reassociates | Effect::IgnoresNan | Effect::IgnoresSignedZero | Effect::Relaxes => {
+                FpMode::Fast
+            }
         }
     }
 }

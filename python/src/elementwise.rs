@@ -46,12 +46,12 @@ fn angle(py: Python<'_>, z: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     wrap(py, ops::angle(z.operand(), source::here(py)))
 }
 
-/// The elementwise ops: a list of dicts with `name`, `arity`, `dtypes` (those with a kernel), `ulp` (0: NumPy's bits),
+/// The elementwise ops that users call: a list of dicts with `name`, `arity`, `dtypes` (those with a kernel), `ulp` (0: NumPy's bits),
 /// `domain` (where ordinary operands lie) and `doc`.
 #[pyfunction]
 pub(crate) fn op_table(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     let rows = PyList::empty(py);
-    for &op in ElementwiseOp::ALL {
+    for &op in ElementwiseOp::ALL.iter().filter(|op| !matches!(op, ElementwiseOp::Relaxed(_))) {
         let accepted = DType::ALL.into_iter().filter(|&dtype| op.accepts(dtype));
         let dtypes: Vec<&str> = accepted.map(DType::numpy_name).collect();
         let row = PyDict::new(py);

@@ -165,7 +165,8 @@ fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 /// Options for what is evaluated in a `with` block.
 ///
 /// `fp`: which rewrites of float arithmetic are allowed: 'strict' (the default: none that changes a bit), 'contract'
-/// (also a product and a sum rounded once) or 'fast' (also those that hold for real numbers).
+/// (also a product and a sum rounded once) or 'fast' (also those that hold for real numbers; functions of mathematics are
+/// within 4 units in the last place, not 1, where that takes less time).
 ///
 /// `max_memory`: the most memory that an evaluation may allocate for its results and for values between, in bytes or as
 /// text ('512MB', '1.5GiB'); None for no limit. Kernels run in another order where the limit asks for it. What needs

@@ -1,7 +1,7 @@
 //! What an entry computes, as a pattern over lane programs.
 //!
 //! A formula has the names of our ops, `+ - * /`, vectors `a` to `d`, scalars `s` and `t`, and may be a `sum`
-//! of all. A pattern matches a value of a lane program if ops and dtypes are the same; operands of
+//! of all. A pattern matches a value of a lane program if ops (or their relaxed twins) and dtypes are the same; operands of
 //! commutative ops may be exchanged. A letter stands for one value wherever it is.
 
 use raptors_ir::{DType, ElementwiseOp, Fact};
@@ -85,7 +85,9 @@ impl Pattern {
                 Some(letters)
             }
             Pattern::Op(op, patterns) => {
-                if inst.op != LaneOp::Elementwise(*op, dtype) {
+                let is_op =
+                    matches!(inst.op, LaneOp::Elementwise(found, of) if found.strict() == *op && of == dtype);
+                if !is_op {
                     return None;
                 }
                 let in_order = |args: &[ValueId]| {

@@ -355,7 +355,7 @@ fn force(inst: &Inst) -> Option<(&'static Entry, &'static Form)> {
         return None;
     }
     ENTRIES.iter().filter(|entry| entry.shape.is_force()).find_map(|entry| {
-        let form = entry.forms.iter().find(|form| form.pattern.plain_op() == Some(op))?;
+        let form = entry.forms.iter().find(|form| form.pattern.plain_op() == Some(op.strict()))?;
         Some((entry, form))
     })
 }

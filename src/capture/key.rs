@@ -21,7 +21,7 @@ impl Captured<'_> {
                     continue;
                 }
                 (None, Kind::Op(Op::Elementwise(op))) => {
-                    key.0.push(Key::tagged(Tag::Elementwise, *op as u64))
+                    key.0.push(Key::tagged(Tag::Elementwise, op.position() as u64))
                 }
                 (None, Kind::Op(op)) => {
                     key.0.push(Key::tagged(Tag::Op, u64::from(step.count)));

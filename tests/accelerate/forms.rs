@@ -282,6 +282,9 @@ fn forms_are_called_where_they_are_allowed_and_give_what_they_promise() {
                     // The functions behind the shim are correct to so much.
                     let near = Near::Ulp(if dtype == DType::F64 { 16 } else { 4 });
                     assert_near(near, &found, &own(setting, domain), &what);
+                    // Also of what fast mode puts in its place.
+                    let relaxed = run(text, dtype, false, (Mode::All, FpMode::Fast), domain);
+                    assert_eq!(relaxed.names(), found.names(), "{what}\n{}", relaxed.program);
                     // Where there is no machine code, fast mode is enough.
                     let fast = run(text, dtype, false, (Mode::Auto, FpMode::Fast), domain);
                     let compiled = fast.program.contains(" code: ");

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import raptors as r
+from raptors import _core
+
+FUNCTIONS: dict[str, dict[str, Any]] = {op["name"]: op for op in _core.op_table() if op["ulp"] > 0}
 
 
 @pytest.fixture
@@ -145,6 +148,29 @@ def test_wider_modes_stay_close(rng: np.random.Generator) -> None:
     ]:
         for fp in ("strict", "contract", "fast"):
             np.testing.assert_allclose(lazy.eval(fp=fp), want, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_are_within_4_ulp_in_fast_mode(name: str, dtype: str, rng: np.random.Generator) -> None:
+    low, high = FUNCTIONS[name]["domain"]
+    operands = [rng.uniform(low, high, 5000).astype(dtype) for _ in range(FUNCTIONS[name]["arity"])]
+    y = getattr(r, name)(*map(r.lazy, operands))
+    strict, fast = y.eval(), y.eval(fp="fast")
+    # For float64 it may itself be a unit from the exact result.
+    want = getattr(r, name)(*(r.lazy(operand.astype(np.float64)) for operand in operands)).eval()
+    unit = np.spacing(np.abs(want.astype(dtype))).astype(np.float64)
+    assert np.max(np.abs(fast - want) / unit) <= (4 if dtype == "float32" else 5)
+    assert np.array_equal(y.eval(), strict)
+
+
+def test_relaxed_functions_are_there_in_fast_mode_alone() -> None:
+    y = r.sin(r.lazy(np.linspace(0.0, 1.0, 100)))
+    assert "relaxed_sin" in y.plan(fp="fast").text()
+    for fp in ("strict", "contract"):
+        assert "relaxed" not in y.plan(fp=fp).text()
+    assert not hasattr(r, "relaxed_sin")
+    assert not any(op["name"].startswith("relaxed") for op in _core.op_table())
 
 
 def test_integers_are_divided_by_powers_of_two_without_dividing() -> None:

@@ -233,9 +233,8 @@ fn node(random: &mut Random, graph: &Graph, largest: usize) -> Option<(Op, Vec<N
         _ if random.one_in(3) => Op::Iota(random.below(9)),
         _ => Op::Copy,
     };
-    let inexact = matches!(op, Op::Elementwise(op) if op.ulp() > 0);
     let dtype = graph.node(x).ty.dtype;
-    if inexact || op == Op::Matmul && (dtype.is_float() || dtype.is_complex()) {
+    if op == Op::Matmul && (dtype.is_float() || dtype.is_complex()) {
         return None;
     }
     // Operands of one dtype are what most ops need.

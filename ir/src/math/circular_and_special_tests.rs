@@ -153,7 +153,7 @@ fn f64_functions_are_beside_the_reference() {
 }
 
 /// The lines of `hard_cases_f64.txt`: a function, its operands, the exact result rounded, and what rounding left, in ULP.
-fn hard_cases() -> impl Iterator<Item = (&'static str, Vec<f64>, f64, f64)> {
+pub(super) fn hard_cases() -> impl Iterator<Item = (&'static str, Vec<f64>, f64, f64)> {
     include_str!("hard_cases_f64.txt").lines().map(|line| {
         let (name, numbers) = line.split_once(' ').unwrap();
         let mut numbers: Vec<f64> = numbers.split(' ').map(|number| number.parse().unwrap()).collect();

@@ -41,6 +41,10 @@ pub(crate) fn exp_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
 }
 
 /// Coefficients of `(exp(r) - 1 - r) / r^2`.
+pub(super) const EXP_F32: [f32; 5] =
+    [0.499_999_94, 0.166_665_2, 0.041_668_236, 0.008_368_819, 0.001_382_352_2];
+
+/// Coefficients of `(exp(r) - 1 - r) / r^2`.
 pub(super) const EXP_F64: [f64; 10] = [
     0.5000000000000011,
     0.16666666666666424,

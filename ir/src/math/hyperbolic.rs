@@ -181,7 +181,7 @@ const TANH: [f64; 9] = [
 ];
 
 /// Coefficients of `(exp(2h) - 1 - 2h) / h^2`.
-const EXP_TWICE: [f64; 10] = {
+pub(super) const EXP_TWICE: [f64; 10] = {
     let mut coefficients = EXP_F64;
     let (mut i, mut factor) = (0, 4.0);
     while i < coefficients.len() {
@@ -233,7 +233,7 @@ fn parts<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> Parts<L::Float> {
 }
 
 /// Coefficients of `(sinh(r) - r) / r^3` in `r^2`.
-const SINH: [f64; 5] = [
+pub(super) const SINH: [f64; 5] = [
     0.16666666666666677,
     0.008333333333321466,
     0.00019841269886468305,
@@ -242,7 +242,7 @@ const SINH: [f64; 5] = [
 ];
 
 /// Coefficients of `(cosh(r) - 1 - r^2 / 2) / r^4` in `r^2`.
-const COSH: [f64; 5] = [
+pub(super) const COSH: [f64; 5] = [
     0.041666666666666685,
     0.0013888888888873338,
     2.480158734900107e-05,

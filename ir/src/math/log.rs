@@ -32,7 +32,7 @@ pub(super) struct Split<F> {
 }
 
 /// Where the interval of `1 + f` begins: the square root of 1/2, so that the logarithm of `1 + f` is at most half of log(2).
-const SQRT_HALF: i64 = 0x3fe6_a09e_667f_3bcd;
+pub(super) const SQRT_HALF: i64 = 0x3fe6_a09e_667f_3bcd;
 
 /// The parts of a positive number, with `1 + f` from the square root of 1/2 to that of 2.
 #[inline(always)]
@@ -54,7 +54,7 @@ fn split_normal<L: Lanes<Elem = f64>>(l: L, x: L::Float, bias: L::Float) -> Spli
 }
 
 /// Coefficients of `2 (atanh(s) / s - 1) / s^2` in `s^2`.
-const ATANH: [f64; 7] = [
+pub(super) const ATANH: [f64; 7] = [
     0.666666666666667,
     0.3999999999989756,
     0.28571428627167506,
@@ -105,13 +105,13 @@ pub(crate) fn log_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
 
 /// Numbers near `1 / m` for a mantissa `m` whose fraction begins with the four bits of the position, so short that their
 /// product with a mantissa less 1 is exact.
-const INVERSES_F32: [f32; 16] = [
+pub(super) const INVERSES_F32: [f32; 16] = [
     1.0, 0.90625, 0.875, 0.8125, 0.78125, 0.75, 0.71875, 0.6875, 1.3125, 1.25, 1.21875, 1.15625, 1.125,
     1.09375, 1.0625, 1.0,
 ];
 
 /// Minus their logarithms to 2^-15, and log(2) more where the mantissa is below 1.
-const LOGS_F32: [f32; 16] = [
+pub(super) const LOGS_F32: [f32; 16] = [
     0.0,
     0.098_449_71,
     0.133_544_92,
@@ -131,7 +131,7 @@ const LOGS_F32: [f32; 16] = [
 ];
 
 /// What rounding these left.
-const LOGS_LOW_F32: [f32; 16] = [
+pub(super) const LOGS_LOW_F32: [f32; 16] = [
     0.0,
     -9.634_218e-6,
     -1.352_925e-5,
@@ -165,10 +165,10 @@ pub(crate) fn log_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
 
 /// Numbers near `1 / m` for a mantissa `m` whose fraction begins with the three bits of the position, so short that their
 /// product with a mantissa less 1 is exact.
-const INVERSES: [f64; 8] = [1.0, 0.84375, 0.75, 0.6875, 1.25, 1.1875, 1.125, 1.0];
+pub(super) const INVERSES: [f64; 8] = [1.0, 0.84375, 0.75, 0.6875, 1.25, 1.1875, 1.125, 1.0];
 
 /// Minus their logarithms to 2^-42, and log(2) more where the mantissa is below 1.
-const LOGS: [f64; 8] = [
+pub(super) const LOGS: [f64; 8] = [
     0.0,
     0.16989903679541385,
     0.28768207245184385,
@@ -180,7 +180,7 @@ const LOGS: [f64; 8] = [
 ];
 
 /// What rounding these left.
-const LOGS_LOW: [f64; 8] = [
+pub(super) const LOGS_LOW: [f64; 8] = [
     0.0,
     -1.6376276414097503e-14,
     -6.292357389008195e-14,

@@ -12,7 +12,7 @@
 use crate::lanes::{Lanes, Real};
 
 /// `1 / cbrt m`, from 1 to 8.
-const RECIPROCAL_ROOT: [f64; 5] = [
+pub(super) const RECIPROCAL_ROOT: [f64; 5] = [
     1.3377232663529557,
     -0.4408587025677078,
     0.10851463914033473,
@@ -31,7 +31,7 @@ pub(crate) fn cbrt_f32<L: Lanes<Elem = f32>>(l: L, x: L::Float) -> L::Float {
     let subnormal = l.lt(size, l.float(f32::MIN_POSITIVE));
     let normal = l.select(subnormal, l.mul(size, l.float(16_777_216.0)), size);
     let factor = l.select(subnormal, l.float(0.00390625), l.float(1.0));
-    let reduced = reduce(l, normal, Thirds { third: 0.33333334, bias: -128 });
+    let reduced = reduce(l, normal, THIRDS_F32);
     let w = l.wide();
     let m = l.widen(reduced.m);
     let reciprocal = reciprocal_root(w, m);
@@ -106,19 +106,21 @@ pub(crate) fn hypot_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float, y: L::Float) ->
 }
 
 /// A positive number is `m * 8^third` with `m` from 1 to 8.
-struct Root<L: Lanes> {
-    m: L::Float,
-    third: L::Int,
+pub(super) struct Root<L: Lanes> {
+    pub(super) m: L::Float,
+    pub(super) third: L::Int,
 }
 
 /// What the reduction needs of a type: 1/3, and what makes a biased exponent one less than the exponent.
-struct Thirds<T> {
+pub(super) struct Thirds<T> {
     third: T,
     bias: i64,
 }
 
+pub(super) const THIRDS_F32: Thirds<f32> = Thirds { third: 0.33333334, bias: -128 };
+
 #[inline(always)]
-fn reduce<L: Lanes>(l: L, x: L::Float, thirds: Thirds<L::Elem>) -> Root<L> {
+pub(super) fn reduce<L: Lanes>(l: L, x: L::Float, thirds: Thirds<L::Elem>) -> Root<L> {
     let bits = l.bits(x);
     let exponent = l.shr(bits, L::Elem::FRACTION_BITS);
     // One less, so that the nearest third is the third rounded down.
@@ -141,7 +143,13 @@ fn reciprocal_root<W: Lanes<Elem = f64>>(w: W, m: W::Float) -> W::Float {
 
 /// The root with the sign of `x`; `x` itself for zero, infinities and NaN.
 #[inline(always)]
-fn finish<L: Lanes>(l: L, x: L::Float, root: L::Float, zero: L::Float, infinity: L::Float) -> L::Float {
+pub(super) fn finish<L: Lanes>(
+    l: L,
+    x: L::Float,
+    root: L::Float,
+    zero: L::Float,
+    infinity: L::Float,
+) -> L::Float {
     let size = l.abs(x);
     let proper = l.and(l.lt(zero, size), l.lt(size, infinity));
     l.select(proper, l.copysign(root, x), x)

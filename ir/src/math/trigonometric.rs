@@ -17,10 +17,10 @@ use super::argument_reduction::{F64_LIMIT, Reduced, reduce_f64, reduce_huge};
 use crate::lanes::{Lanes, Rare, Real, Scalar};
 
 /// `f32` angles from here on are huge.
-const F32_LIMIT: f32 = 131_072.0;
+pub(super) const F32_LIMIT: f32 = 131_072.0;
 
 /// pi rounded down to `f32`.
-const PI_HIGH: f32 = 3.1415925;
+pub(super) const PI_HIGH: f32 = 3.1415925;
 
 /// What is left of pi; positive, so that the zero it is subtracted from keeps its sign.
 const PI_LOW: f64 = 1.5099579909783765e-07;
@@ -67,12 +67,12 @@ const COSINE_F64: [f64; 6] = [
     -1.1367310641218315e-11,
 ];
 
-static HUGE_SIN_F32: Rare<f32> = Rare { name: "sin of a huge angle", function: huge_sin_f32 };
-static HUGE_COS_F32: Rare<f32> = Rare { name: "cos of a huge angle", function: huge_cos_f32 };
-static HUGE_TAN_F32: Rare<f32> = Rare { name: "tan of a huge angle", function: huge_tan_f32 };
-static HUGE_SIN_F64: Rare<f64> = Rare { name: "sin of a huge angle", function: huge_sin_f64 };
-static HUGE_COS_F64: Rare<f64> = Rare { name: "cos of a huge angle", function: huge_cos_f64 };
-static HUGE_TAN_F64: Rare<f64> = Rare { name: "tan of a huge angle", function: huge_tan_f64 };
+pub(super) static HUGE_SIN_F32: Rare<f32> = Rare { name: "sin of a huge angle", function: huge_sin_f32 };
+pub(super) static HUGE_COS_F32: Rare<f32> = Rare { name: "cos of a huge angle", function: huge_cos_f32 };
+pub(super) static HUGE_TAN_F32: Rare<f32> = Rare { name: "tan of a huge angle", function: huge_tan_f32 };
+pub(super) static HUGE_SIN_F64: Rare<f64> = Rare { name: "sin of a huge angle", function: huge_sin_f64 };
+pub(super) static HUGE_COS_F64: Rare<f64> = Rare { name: "cos of a huge angle", function: huge_cos_f64 };
+pub(super) static HUGE_TAN_F64: Rare<f64> = Rare { name: "tan of a huge angle", function: huge_tan_f64 };
 
 /// The sine of an angle in radians.
 #[inline(always)]

@@ -176,7 +176,8 @@ pub(super) fn rounded_twice(candidate: &Candidate<'_>) -> Option<Expr> {
 /// `abs(square(x)) = square(x)`, and abs of exp, cosh and hypot, of floats.
 pub(super) fn abs_of_nonnegative(candidate: &Candidate<'_>) -> Option<Expr> {
     let (Abs, x) = candidate.unary()? else { return None };
-    let is_nonnegative = matches!(candidate.graph.op(x), Op::Elementwise(Square | Exp | Cosh | Hypot));
+    let Op::Elementwise(op) = candidate.graph.op(x) else { return None };
+    let is_nonnegative = matches!(op.strict(), Square | Exp | Cosh | Hypot);
     (is_nonnegative && candidate.dtype(x).is_float()).then_some(x.into())
 }
 

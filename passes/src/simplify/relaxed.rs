@@ -107,6 +107,13 @@ pub(super) fn same_floats(candidate: &Candidate<'_>) -> Option<Expr> {
     }
 }
 
+/// `sin(x) = relaxed_sin(x)`, and other functions of which there is a twin for the dtype.
+pub(super) fn relaxed_function(candidate: &Candidate<'_>) -> Option<Expr> {
+    let twin = candidate.elementwise()?.relaxed(candidate.result_dtype())?;
+    let operands = candidate.operands.iter().map(|&operand| operand.into()).collect();
+    Some(Expr::Op(Op::Elementwise(twin), operands))
+}
+
 /// The node as an op of two floats.
 fn float_binary(candidate: &Candidate<'_>) -> Option<(ElementwiseOp, NodeId, NodeId)> {
     let (op, x, y) = candidate.binary()?;

@@ -1,6 +1,6 @@
 //! The table of rules, in the order they are tried.
 
-use super::Effect::{Contracts, IgnoresNan, IgnoresSignedZero, Reassociates};
+use super::Effect::{Contracts, IgnoresNan, IgnoresSignedZero, Reassociates, Relaxes};
 use super::{On, Rule, arithmetic, bounds, casts, constants, identities, reductions, relaxed, selection};
 
 /// Expands rows `name: what it looks at [effects] "algebra" => function` to the table.
@@ -111,4 +111,6 @@ rules! {
     "sum-broadcast": Reduce [Reassociates, IgnoresSignedZero] "sum(broadcast(x)) = sum(x) * length" => reductions::sum_broadcast;
     "float-reduce-reduce": Reduce [Reassociates, IgnoresSignedZero] "sum(sum(x)) = sum(x), and prod, min, max"
         => reductions::float_reduce_reduce;
+    "relaxed-function": Any [Relaxes] "sin(x) = relaxed_sin(x), and other functions of mathematics that have a twin"
+        => relaxed::relaxed_function;
 }
