@@ -5,7 +5,7 @@
 //! give the same bits. `docs/accuracy.md` has the tables; `RAPTORS_BLESS=1` writes them.
 //!
 //! Relaxed twins are measured on more operands: every 4099th `f32`, or every one
-//! (`cargo test --release --test raptors ulp -- --ignored`), and random `f64`.
+//! (`exhaustive`), and random `f64`.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
@@ -327,21 +327,6 @@ fn relaxed_twins_are_within_their_promised_error_at_every_level() {
         writeln!(table, "| `{}` | {} | {single} | {double} |", twin.strict().name(), twin.ulp()).unwrap();
     }
     documented(RELAXED_HEADER, &table);
-}
-
-#[test]
-#[ignore = "every f32 takes some hours"]
-fn relaxed_twins_are_within_their_promised_error_for_every_f32() {
-    for (twin, _) in
-        twins().filter(|(twin, dtypes)| twin.strict().arity() == 1 && dtypes.contains(&DType::F32))
-    {
-        let op = ElementwiseOp::Relaxed(twin);
-        let blocks = (0..1u64 << 8).map(|high| {
-            let column = (0..1u64 << 24).map(|low| f32::of_bits(high << 56 | low << 32)).collect();
-            measure_at(op, &[column]).0
-        });
-        println!("{} is within {:.3} ULP", op.name(), blocks.fold(0.0, f64::max));
-    }
 }
 
 /// More operands: of one, numbers of all sizes in equal steps; of two, random ones, among them powers of all sizes.
