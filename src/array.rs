@@ -5,13 +5,14 @@
 
 use std::fmt;
 use std::mem::MaybeUninit;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, OnceLock};
 
 use raptors_ir::{DType, Layout, Literal, Op, Shape, Source, Strides, Type};
 use smallvec::SmallVec;
 
 use crate::error::{Error, OperandNote};
+use crate::shared::Shared;
 
 /// Memory that leaves read: an address, and what keeps it alive.
 pub struct Memory {
@@ -127,7 +128,7 @@ impl Leaf {
     }
 
     /// A handle for reading the elements; `None` once an evaluation has overwritten them.
-    pub(crate) fn hold(leaf: &Arc<Leaf>) -> Option<Arc<Leaf>> {
+    pub(crate) fn hold(leaf: &Shared<Leaf>) -> Option<Shared<Leaf>> {
         let held = leaf.clone();
         if leaf.donation == Donation::Yes {
             // Counted as a holder before the mark is read, as `claim` marks before it counts: one of the two sees the
@@ -138,12 +139,12 @@ impl Leaf {
     }
 
     /// Whether there are more handles than the node's and this many captures'.
-    pub(crate) fn is_held_beside_captures(leaf: &Arc<Leaf>, captures: usize) -> bool {
-        Arc::strong_count(leaf) > 1 + captures
+    pub(crate) fn is_held_beside_captures(leaf: &Shared<Leaf>, captures: usize) -> bool {
+        Shared::holders(leaf) > 1 + captures
     }
 
     /// Marks the elements as overwritten, unless something beside the node and this many captures holds them.
-    pub(crate) fn claim(leaf: &Arc<Leaf>, captures: usize) -> Claim {
+    pub(crate) fn claim(leaf: &Shared<Leaf>, captures: usize) -> Claim {
         if leaf.consumed.swap(true, Ordering::Relaxed) {
             return Claim::TooLate;
         }
@@ -178,7 +179,7 @@ pub(crate) enum Kind {
     /// An op on the operands.
     Op(Op),
     /// A value in memory.
-    Leaf(Arc<Leaf>),
+    Leaf(Shared<Leaf>),
     /// A scalar.
     Scalar(Literal),
     /// An argument of a function that is being traced.
@@ -221,14 +222,14 @@ pub(crate) struct Node {
     pub(crate) ty: Type,
     pub(crate) source: Option<Source>,
     /// The value, once `cache` has computed it.
-    pub(crate) value: OnceLock<Arc<Leaf>>,
+    pub(crate) value: OnceLock<Shared<Leaf>>,
     /// Whether an evaluation has computed it.
     pub(crate) computed: AtomicBool,
 }
 
 impl Node {
     /// The memory the node stands for, if it is a leaf or has been cached.
-    pub(crate) fn leaf(&self) -> Option<&Arc<Leaf>> {
+    pub(crate) fn leaf(&self) -> Option<&Shared<Leaf>> {
         match &self.kind {
             Kind::Leaf(leaf) => Some(leaf),
             Kind::Op(_) | Kind::Scalar(_) | Kind::Placeholder(_) | Kind::Invalid(_) => self.value.get(),
@@ -252,13 +253,13 @@ impl Drop for Node {
         // More handles than this node can hold: it is not the last user, and frees nothing below.
         let count = self.operands.len();
         let is_shallow =
-            |operand: &Array| Arc::strong_count(&operand.node) > count || operand.node.operands.is_empty();
+            |operand: &Array| Shared::holders(&operand.node) > count || operand.node.operands.is_empty();
         if self.operands.iter().all(is_shallow) {
             return;
         }
         let mut stack: SmallVec<[Array; 2]> = std::mem::take(&mut self.operands);
         while let Some(array) = stack.pop() {
-            if let Some(mut node) = Arc::into_inner(array.node) {
+            if let Some(mut node) = Shared::into_inner(array.node) {
                 stack.append(&mut node.operands);
             }
         }
@@ -268,20 +269,30 @@ impl Drop for Node {
 /// A lazy n-dimensional array. Cloning copies the handle.
 #[derive(Clone)]
 pub struct Array {
-    pub(crate) node: Arc<Node>,
+    pub(crate) node: Shared<Node>,
 }
 
 impl Array {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(kind: Kind, operands: SmallVec<[Array; 2]>, ty: Type, source: Option<Source>) -> Array {
-        let (value, computed) = (OnceLock::new(), AtomicBool::new(false));
-        Array { node: Arc::new(Node { kind, operands, ty, source, value, computed }) }
+        // SAFETY: all fields are written.
+        let node = unsafe {
+            Shared::made(|node: *mut Node| {
+                (&raw mut (*node).kind).write(kind);
+                (&raw mut (*node).operands).write(operands);
+                (&raw mut (*node).ty).write(ty);
+                (&raw mut (*node).source).write(source);
+                (&raw mut (*node).value).write(OnceLock::new());
+                (&raw mut (*node).computed).write(AtomicBool::new(false));
+            })
+        };
+        Array { node }
     }
 
     /// An array over memory; `strides` of the leaf has an entry per dimension.
     #[inline]
     pub fn from_leaf(leaf: Leaf, dtype: DType, shape: Shape, source: Option<Source>) -> Array {
-        Array::new(Kind::Leaf(Arc::new(leaf)), SmallVec::new(), Type { dtype, shape }, source)
+        Array::new(Kind::Leaf(Shared::new(leaf)), SmallVec::new(), Type { dtype, shape }, source)
     }
 
     /// A 0-d array with this value.
@@ -381,7 +392,10 @@ impl Array {
         let mut count = 0;
         while let Some(array) = stack.pop() {
             let node = &array.node;
-            if node.leaf().is_some() || !matches!(node.kind, Kind::Op(_)) || !seen.insert(Arc::as_ptr(node)) {
+            if node.leaf().is_some()
+                || !matches!(node.kind, Kind::Op(_))
+                || !seen.insert(std::ptr::from_ref::<Node>(node))
+            {
                 continue;
             }
             count += 1;
@@ -396,7 +410,7 @@ impl Array {
     /// # Errors
     ///
     /// An input that was donated and has been overwritten.
-    pub fn in_memory(&self) -> Result<Option<(Arc<Leaf>, Layout)>, Error> {
+    pub fn in_memory(&self) -> Result<Option<(Shared<Leaf>, Layout)>, Error> {
         let Some(leaf) = self.node.leaf() else { return Ok(None) };
         match Leaf::hold(leaf) {
             Some(leaf) => {
@@ -437,6 +451,8 @@ impl fmt::Debug for Array {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

@@ -17,6 +17,7 @@ use crate::array::Array;
 use crate::capture::{Key, Matched, Pattern};
 use crate::codegen::kernel;
 use crate::compile::Compiled;
+use crate::executor::Room;
 
 /// The most plans kept.
 const MOST_PLANS: usize = 1024;
@@ -103,21 +104,24 @@ impl AtHand {
     }
 
     fn find(&mut self, key: &Key) -> Option<Arc<Compiled>> {
-        self.renew();
         let n = self.plans.iter().position(|recent| *recent.key == *key)?;
         Some(self.take(n))
     }
 
     /// The n-th plan, which is used.
-    #[inline]
     fn take(&mut self, n: usize) -> Arc<Compiled> {
+        self.used(n);
+        self.plans[0].plan.clone()
+    }
+
+    /// Counts a use of the n-th plan, which becomes the first.
+    #[inline]
+    fn used(&mut self, n: usize) {
         if n > 0 {
             self.plans[..=n].rotate_right(1);
         }
-        let recent = &mut self.plans[0];
-        recent.is_undated = true;
+        self.plans[0].is_undated = true;
         HITS.fetch_add(1, Relaxed);
-        recent.plan.clone()
     }
 
     /// Dates the plans that were used.
@@ -148,28 +152,59 @@ impl AtHand {
     }
 }
 
+/// Calls `f` with the plans that this thread has at hand. There are none where the thread ends, or where `f` led here.
+#[inline]
+fn with_at_hand<T>(f: impl FnOnce(&mut AtHand) -> T) -> Option<T> {
+    let result = AT_HAND.try_with(|at_hand| {
+        let mut at_hand = at_hand.try_borrow_mut().ok()?;
+        at_hand.renew();
+        Some(f(&mut at_hand))
+    });
+    result.ok().flatten()
+}
+
 /// The plan at hand for `arrays` under the usual options, if it is brief; what they give it is in `matched`.
 pub(crate) fn at_hand<'a>(arrays: &[&'a Array], matched: &mut Matched<'a>) -> Option<Arc<Compiled>> {
-    let found = AT_HAND.try_with(|at_hand| {
-        let mut at_hand = at_hand.borrow_mut();
-        at_hand.renew();
+    with_at_hand(|at_hand| {
         let serves = |recent: &Recent| {
             recent.pattern.as_ref().is_some_and(|pattern| pattern.matches(arrays, matched).is_some())
         };
         let n = at_hand.plans.iter().position(serves)?;
         Some(at_hand.take(n))
-    });
-    found.ok().flatten()
+    })
+    .flatten()
+}
+
+/// Computes `arrays`, under the usual options, if a plan at hand does it that is one kernel call, to where `room` says, given
+/// the number of a result and its bytes; else says false.
+///
+/// # Safety
+///
+/// What `room` gives is aligned to the elements, writable for those bytes, and nothing else uses it.
+pub(crate) unsafe fn run_at_hand(arrays: &[&Array], room: Room<'_>) -> bool {
+    with_at_hand(|at_hand| {
+        let mut matched = Matched::default();
+        for (n, Recent { plan, pattern, .. }) in at_hand.plans.iter().enumerate() {
+            let (Some(pattern), Some(launch)) = (pattern, &plan.launch) else { continue };
+            if pattern.matches(arrays, &mut matched).is_none() {
+                continue;
+            }
+            // SAFETY: leaves promise readable memory; no plan with a pattern writes an input. The rest is promised.
+            if !unsafe { launch.run_into(&matched.arguments, room) } {
+                return false;
+            }
+            matched.note_computed();
+            at_hand.used(n);
+            return true;
+        }
+        false
+    })
+    .unwrap_or(false)
 }
 
 /// The plan for `key`, if it has been compiled before; `pattern` says what it serves.
 pub(crate) fn get(key: &Key, pattern: impl FnOnce() -> Option<Pattern>) -> Option<Arc<Compiled>> {
-    let found = AT_HAND.try_with(|at_hand| {
-        let mut at_hand = at_hand.borrow_mut();
-        at_hand.find(key).or_else(|| at_hand.fetch(key, pattern))
-    });
-    // A thread that ends has nothing at hand.
-    found.unwrap_or_else(|_| {
+    with_at_hand(|at_hand| at_hand.find(key).or_else(|| at_hand.fetch(key, pattern))).unwrap_or_else(|| {
         let (_, plan) = plans().as_mut()?.date(key)?;
         HITS.fetch_add(1, Relaxed);
         Some(plan)
@@ -181,7 +216,7 @@ pub(crate) fn insert(key: Key, plan: Arc<Compiled>) {
     let bytes = key.len() + plan.bytes();
     let mut plans = plans();
     let all = plans.get_or_insert_default();
-    let _ = AT_HAND.try_with(|at_hand| at_hand.borrow_mut().date(all));
+    with_at_hand(|at_hand| at_hand.date(all));
     let evicted = all.insert(Arc::new(key), plan, bytes);
     drop(plans);
     // What goes is freed when the lock is free again.
@@ -221,7 +256,7 @@ impl Plans {
 pub(crate) fn all() -> Vec<Arc<Compiled>> {
     let mut plans = plans();
     let Some(plans) = plans.as_mut() else { return Vec::new() };
-    let _ = AT_HAND.try_with(|at_hand| at_hand.borrow_mut().date(plans));
+    with_at_hand(|at_hand| at_hand.date(plans));
     let mut entries: Vec<&Entry> = plans.by_key.values().collect();
     entries.sort_unstable_by_key(|entry| entry.used);
     entries.into_iter().map(|entry| entry.plan.clone()).collect()

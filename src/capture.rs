@@ -9,7 +9,6 @@ mod key;
 mod pattern;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use raptors_ir::{
@@ -22,6 +21,7 @@ use smallvec::SmallVec;
 use crate::array::{Array, Donation, Kind, Leaf, Node, Placeholder};
 use crate::error::Error;
 use crate::executor::Argument;
+use crate::shared::Shared;
 use crate::{recomputed, source};
 
 pub(crate) use key::Key;
@@ -31,7 +31,7 @@ pub(crate) use pattern::{Matched, Pattern};
 #[derive(Clone, Debug)]
 pub(crate) enum Input<'a> {
     /// Held where its memory may be overwritten, so that its holders can be counted; else the node holds it.
-    Leaf(Cow<'a, Arc<Leaf>>),
+    Leaf(Cow<'a, Shared<Leaf>>),
     /// One that is none of the values that rules look for where it is used.
     Scalar(Literal, RuleValues),
     /// The argument of this number of a function.
@@ -72,6 +72,9 @@ impl RuleValues {
     /// Whether this is one of them.
     pub(crate) fn contain(self, literal: Literal) -> bool {
         let dtype = literal.dtype();
+        if let (RuleValues::Small, Some(value)) = (self, literal.get::<f64>()) {
+            return [0.0, 1.0, -1.0, 2.0, 0.5].contains(&value);
+        }
         if dtype.is_complex() {
             return self == RuleValues::Any
                 || literal.parts().into_iter().all(|part| RuleValues::Small.contain(part));
@@ -371,7 +374,7 @@ impl<'a> Captured<'a> {
 
     /// The graph, as captured.
     pub(crate) fn graph(&self) -> Graph {
-        let mut graph = Graph::new("eval");
+        let mut graph = Graph::with_capacity("eval", self.steps.len(), self.operands.len());
         // Parameters come first, so that their numbers in the text are those of the plan.
         let sources =
             self.steps.iter().filter(|step| step.parameter().is_some()).map(|step| step.node.source);
@@ -455,30 +458,49 @@ impl<'a> Captured<'a> {
 
 /// How a leaf's elements lie in memory.
 pub(crate) fn layout(leaf: &Leaf, ty: &Type) -> Layout {
-    let item = ty.dtype.size();
-    // A power of two, so one set bit below it is one too many anywhere.
-    let below = alignment(ty) - 1;
-    let strides = leaf.strides.iter().fold(0, |bits, stride| bits | stride.unsigned_abs());
-    let aligned = (leaf.memory.pointer() as usize | strides) & below == 0;
-    let row_major = || {
-        let mut expected = item as isize;
-        let mut dims = ty.shape.iter().zip(&leaf.strides).rev();
-        let in_order = dims.all(|(&dim, &stride)| {
-            let fits = dim == 1 || stride == expected;
-            expected = expected.wrapping_mul(dim as isize);
-            fits
-        });
-        in_order || ty.shape.size() == 0
-    };
-    if aligned && !leaf.swapped && row_major() {
+    if is_row_major(leaf, ty) {
         return Layout::RowMajor;
     }
-    let encoding = match (leaf.swapped, aligned) {
+    let encoding = match (leaf.swapped, is_aligned(leaf, ty)) {
         (true, _) => Encoding::Swapped,
         (false, true) => Encoding::Native,
         (false, false) => Encoding::Unaligned,
     };
     Layout::Strided { strides: leaf.strides.clone(), encoding }
+}
+
+/// Whether a leaf's layout is [`Layout::RowMajor`].
+#[inline]
+pub(crate) fn is_row_major(leaf: &Leaf, ty: &Type) -> bool {
+    if leaf.swapped {
+        return false;
+    }
+    // Most have one dimension.
+    if let ([dim], [stride]) = (ty.shape.dims(), &leaf.strides[..])
+        && *dim > 1
+        && *stride == ty.dtype.size() as isize
+    {
+        return (leaf.memory.pointer() as usize).trailing_zeros() >= alignment(ty).trailing_zeros();
+    }
+    if !is_aligned(leaf, ty) {
+        return false;
+    }
+    let mut expected = ty.dtype.size() as isize;
+    for (&dim, &stride) in ty.shape.iter().zip(&leaf.strides).rev() {
+        if stride != expected && dim != 1 {
+            return ty.shape.size() == 0;
+        }
+        expected = expected.wrapping_mul(dim as isize);
+    }
+    true
+}
+
+#[inline]
+fn is_aligned(leaf: &Leaf, ty: &Type) -> bool {
+    // A power of two, so one set bit below it is one too many anywhere.
+    let below = alignment(ty) - 1;
+    let strides = leaf.strides.iter().fold(0, |bits, stride| bits | stride.unsigned_abs());
+    (leaf.memory.pointer() as usize | strides) & below == 0
 }
 
 fn alignment(ty: &Type) -> usize {

@@ -13,9 +13,11 @@ use crate::capture::{Captured, Input, Matched};
 use crate::compile::{self, CacheState, Compiled};
 use crate::error::Error;
 use crate::executor::{self, Outcome};
+use crate::jit::{self, Jit};
 use crate::kernels::copy;
 use crate::peak;
-use crate::runtime::{team, watch};
+use crate::runtime::{team, trace, watch};
+use crate::shared::Shared;
 use crate::tensor::Tensor;
 
 /// Memory that a caller gives for a result.
@@ -41,7 +43,7 @@ pub enum Evaluated {
     /// In memory of its own.
     Tensor(Tensor),
     /// In the memory of this donated leaf, which is no longer an input.
-    Donated(Arc<Leaf>, Type),
+    Donated(Shared<Leaf>, Type),
     /// In the memory the caller gave, as `out` or as room.
     Out,
 }
@@ -187,6 +189,21 @@ impl<'a> Prepared<'a> {
         // SAFETY: as for this function.
         unsafe { begun.run(outs, options, room) }
     }
+}
+
+/// Evaluates arrays together under the usual options, if their plan is at hand and is one kernel call, to where `room` says,
+/// given the number of a result and its bytes; else says false, and nothing has been computed.
+///
+/// # Safety
+///
+/// What `room` gives is aligned to the elements, writable for those bytes, and nothing else uses it during the call.
+#[inline]
+pub unsafe fn run_at_hand(arrays: &[&Array], room: &mut dyn FnMut(usize, usize) -> Option<*mut u8>) -> bool {
+    if jit::mode() != Jit::On || watch::is_watched() || trace::is_wanted() {
+        return false;
+    }
+    // SAFETY: as for this function.
+    unsafe { cache::run_at_hand(arrays, room) }
 }
 
 /// Evaluates arrays by the plan that they match, under the usual options.
@@ -372,7 +389,7 @@ impl<'a> Begun<'a> {
                 }
                 (Outcome::Parameter(_), Some(_)) | (Outcome::Provided, _) => Evaluated::Out,
                 (Outcome::Parameter(parameter), None) => match &captured.inputs[parameter as usize] {
-                    Input::Leaf(leaf) => Evaluated::Donated(Arc::clone(leaf), ty.clone()),
+                    Input::Leaf(leaf) => Evaluated::Donated(Shared::clone(leaf), ty.clone()),
                     Input::Scalar(..) | Input::Argument(_) | Input::ScalarArgument(..) => {
                         unreachable!("only a leaf is overwritten")
                     }
@@ -443,11 +460,11 @@ impl Array {
     /// # Errors
     ///
     /// As [`Array::eval`].
-    pub fn cached_leaf(&self, options: &Options) -> Result<Arc<Leaf>, Error> {
+    pub fn cached_leaf(&self, options: &Options) -> Result<Shared<Leaf>, Error> {
         if let Some(leaf) = self.node.leaf() {
             return Leaf::hold(leaf).ok_or_else(|| Error::Consumed { shape: self.shape().clone() });
         }
-        let leaf = Arc::new(self.eval_with(options)?.into_leaf());
+        let leaf = Shared::new(self.eval_with(options)?.into_leaf());
         Ok(self.node.value.get_or_init(|| leaf).clone())
     }
 

@@ -21,6 +21,7 @@ use crate::compile::{self, Compiled};
 use crate::error::Error;
 use crate::executor::{self, Argument, Outcome};
 use crate::runtime::team;
+use crate::shared::Shared;
 use crate::tensor::Tensor;
 use crate::{aliasing, peak};
 
@@ -65,7 +66,7 @@ enum Binding {
     /// The scalar of this number.
     Scalar(u32, RuleValues),
     /// Memory that the function reads beside its arguments.
-    Held(Arc<Leaf>, Type),
+    Held(Shared<Leaf>, Type),
     /// A number that was written in the function.
     Value(Literal),
 }
@@ -119,7 +120,7 @@ impl Function {
         }
         let (compiled, _) = compile::compile(&captured, options)?;
         let binding = |(input, parameter): (&Captive<'_>, &crate::capture::Binding<'_>)| match input {
-            Captive::Leaf(leaf) => Binding::Held(Arc::clone(leaf), parameter.ty.clone()),
+            Captive::Leaf(leaf) => Binding::Held(Shared::clone(leaf), parameter.ty.clone()),
             Captive::Scalar(literal, _) => Binding::Value(*literal),
             Captive::Argument(number) => Binding::Memory(*number),
             Captive::ScalarArgument(number, values) => Binding::Scalar(*number, *values),

@@ -27,6 +27,7 @@ struct Readme;
 struct CompiledFunctions;
 
 pub mod array;
+pub mod shared;
 pub mod ops;
 pub mod views;
 pub mod creation;

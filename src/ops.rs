@@ -219,6 +219,27 @@ pub fn elementwise(
     Array::apply(Op::Elementwise(op), &references, source)
 }
 
+/// [`elementwise`] on two arrays that are given up: what it keeps need not be counted again.
+///
+/// # Errors
+///
+/// As [`elementwise`].
+#[inline]
+pub fn binary(op: ElementwiseOp, x: Array, y: Array, source: Option<Source>) -> Result<Array, Error> {
+    let dtype = x.dtype();
+    let is_plain = dtype == y.dtype() && op.arity() == 2 && op.accepts(dtype);
+    if is_plain
+        && x.mistake().is_none()
+        && y.mistake().is_none()
+        && let Some(shape) = x.shape().broadcast(y.shape())
+    {
+        let ty = Type { dtype: op.result_dtype(dtype), shape };
+        let operands = SmallVec::from_buf([x, y]);
+        return Ok(Array::new(NodeKind::Op(Op::Elementwise(op)), operands, ty, source));
+    }
+    elementwise(op, &[Operand::Array(&x), Operand::Array(&y)], source)
+}
+
 /// The float type that a function of arrays alone computes in: the narrowest that holds each of them, as NumPy chooses
 /// it. That may be narrower than what their common type converts to: `int8` and `uint16` have `int32` in common, and
 /// both fit in `float32`.
@@ -434,16 +455,23 @@ pub fn reduce(
         ReduceOp::Sum | ReduceOp::Prod => cast(x, dtype.unwrap_or(op.accumulator_dtype(x.dtype())), source)?,
         ReduceOp::Min | ReduceOp::Max | ReduceOp::Argmin | ReduceOp::Argmax => x.clone(),
     };
+    let kept_shape = (kept == Axes::Drop && !axes.is_empty()).then(|| x.shape().without(&axes));
     let reduced = if axes.is_empty() && !matches!(op, ReduceOp::Argmin | ReduceOp::Argmax) {
-        x.clone()
+        x
+    } else if op == ReduceOp::Sum && x.mistake().is_none() && op.accumulator_dtype(x.dtype()) == x.dtype() {
+        // The common case, in which nothing is wrong.
+        let ty = Type { dtype: x.dtype(), shape: x.shape().with_reduced(&axes) };
+        Array::new(NodeKind::Op(Op::Reduce(op, axes)), SmallVec::from_iter([x]), ty, source)
     } else {
-        Array::apply(Op::Reduce(op, axes.clone()), &[&x], source)?
+        Array::apply(Op::Reduce(op, axes), &[&x], source)?
     };
-    match kept {
-        Axes::Keep => Ok(reduced),
-        Axes::Drop if axes.is_empty() => Ok(reduced),
-        Axes::Drop => Array::apply(Op::Reshape(x.shape().without(&axes)), &[&reduced], source),
-    }
+    Ok(match kept_shape {
+        None => reduced,
+        Some(shape) => {
+            let ty = Type { dtype: reduced.dtype(), shape: shape.clone() };
+            Array::new(NodeKind::Op(Op::Reshape(shape)), SmallVec::from_iter([reduced]), ty, source)
+        }
+    })
 }
 
 /// Position of the first smallest or largest element along `axis`, or in the flattened array; `i64`.

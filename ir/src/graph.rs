@@ -200,6 +200,16 @@ impl Graph {
         Graph { name: name.to_owned(), ..Graph::default() }
     }
 
+    /// An empty graph with room for so many nodes and operands.
+    pub fn with_capacity(name: &str, nodes: usize, operands: usize) -> Graph {
+        let nodes = Nodes {
+            dag: DiGraph::with_capacity(nodes, operands),
+            edge_ends: Vec::with_capacity(nodes),
+            parameters: Vec::new(),
+        };
+        Graph { name: name.to_owned(), nodes: Arc::new(nodes), ..Graph::default() }
+    }
+
     /// An empty graph with room for as many nodes as `graph` has, and its name.
     pub fn like(graph: &Graph) -> Graph {
         let Nodes { dag, parameters, .. } = &*graph.nodes;
@@ -209,6 +219,12 @@ impl Graph {
             parameters: Vec::with_capacity(parameters.len()),
         };
         Graph { name: graph.name.clone(), nodes: Arc::new(nodes), ..Graph::default() }
+    }
+
+    /// The nodes and results, which are shared, without regions and places.
+    pub fn unplaced(&self) -> Graph {
+        let (name, nodes, outputs) = (self.name.clone(), self.nodes.clone(), self.outputs.clone());
+        Graph { name, nodes, outputs, ..Graph::default() }
     }
 
     /// The name in the text form.

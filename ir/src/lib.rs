@@ -41,5 +41,5 @@ pub use op::{Class, DimSlice, ElementwiseOp, Fact, OnComplex, Op, Part, ReduceOp
 pub use parse::{load, parse};
 pub use print::NodeLine;
 pub use rows::Rows;
-pub use shape::{Dims, MAX_DIMS, Shape, Strides, normalize_axes, normalize_axis};
+pub use shape::{Dims, MAX_DIMS, Shape, Strides, normalize_axes, normalize_axis, short_list};
 pub use verify::verify;

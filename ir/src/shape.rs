@@ -24,7 +24,16 @@ pub struct Shape(Dims);
 impl Clone for Shape {
     #[inline]
     fn clone(&self) -> Shape {
-        Shape(Dims::from_slice(&self.0))
+        Shape(short_list(&self.0))
+    }
+}
+
+/// A copy of a list, of which most have one entry.
+#[inline]
+pub fn short_list<T: Copy>(list: &[T]) -> SmallVec<[T; 4]> {
+    match *list {
+        [one] => SmallVec::from_buf_and_len([one; 4], 1),
+        _ => SmallVec::from_slice(list),
     }
 }
 
@@ -36,7 +45,7 @@ impl Shape {
 
     /// Checks the dimension count, and that the elements could be addressed whatever the dtype.
     pub fn new(dims: &[usize]) -> Result<Shape, IrError> {
-        Shape::from_dims(Dims::from_slice(dims))
+        Shape::from_dims(short_list(dims))
     }
 
     /// As [`Shape::new`], without copying the list.

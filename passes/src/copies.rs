@@ -18,7 +18,36 @@ use crate::{Ledger, Options};
 
 /// Returns `graph` with the copies it needs.
 pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
-    let mut new = rewrite(graph, |new, id, node, operands| match &node.op {
+    let mut new = with_operands(graph, ledger);
+    let outputs = new.outputs().to_vec();
+    let mut returned: FxHashSet<NodeId> = FxHashSet::default();
+    let mut result = None;
+    for (n, output) in outputs.iter().enumerate() {
+        let output = &Output { node: under_reshapes(&new, output), ..*output };
+        if output.node != outputs[n].node {
+            result.get_or_insert_with(|| outputs.clone())[n] = *output;
+        }
+        let problem = output_problem(&new, output.node, &returned);
+        if let Some(problem) = problem {
+            let into = result.get_or_insert_with(|| outputs.clone());
+            ledger.applied("copies", "output", &new, output.node, problem);
+            into[n] = Output { node: copy(&mut new, output.node), ..*output };
+        }
+        returned.insert(output.node);
+    }
+    if let Some(outputs) = result {
+        new.set_outputs(outputs);
+    }
+    new
+}
+
+/// The graph with copies of operands that are not read as they are.
+fn with_operands(graph: &Graph, ledger: &mut Ledger) -> Graph {
+    let may_need = |op: &Op| matches!(op, Op::Reshape(_) | Op::Matmul | Op::Library(_));
+    if !graph.ids().any(|id| may_need(graph.op(id))) {
+        return graph.unplaced();
+    }
+    rewrite(graph, |new, id, node, operands| match &node.op {
         Op::Reshape(target) => {
             let free = access(new, operands[0]).is_some_and(|access| {
                 reshape_strides(new.shape(operands[0]), &access.strides, target).is_some()
@@ -51,28 +80,7 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
             new.push_node(node.clone(), &operands)
         }
         _ => new.push_node(node.clone(), operands),
-    });
-
-    let outputs = new.outputs().to_vec();
-    let mut returned: FxHashSet<NodeId> = FxHashSet::default();
-    let mut result = None;
-    for (n, output) in outputs.iter().enumerate() {
-        let output = &Output { node: under_reshapes(&new, output), ..*output };
-        if output.node != outputs[n].node {
-            result.get_or_insert_with(|| outputs.clone())[n] = *output;
-        }
-        let problem = output_problem(&new, output.node, &returned);
-        if let Some(problem) = problem {
-            let into = result.get_or_insert_with(|| outputs.clone());
-            ledger.applied("copies", "output", &new, output.node, problem);
-            into[n] = Output { node: copy(&mut new, output.node), ..*output };
-        }
-        returned.insert(output.node);
-    }
-    if let Some(outputs) = result {
-        new.set_outputs(outputs);
-    }
-    new
+    })
 }
 
 /// The value whose memory is the output's under another shape, or the output itself: what a result is reshaped to is only

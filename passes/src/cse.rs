@@ -11,11 +11,16 @@ use raptors_ir::{Graph, NodeId};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::rewrite::rewrite;
-use crate::values::ordered;
+use crate::values::{Values, ordered};
 use crate::{Ledger, Options};
 
 /// Returns `graph` with equal nodes merged.
 pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
+    let mut values = Values::with_capacity(graph.len());
+    values.update(graph);
+    if graph.ids().all(|id| values.of(id) == id) {
+        return graph.unplaced();
+    }
     // By hash, so that no op is copied to be a key: of two nodes whose hashes are equal by chance, only the first is
     // found, and the other stays.
     let mut first: FxHashMap<u64, NodeId> = FxHashMap::default();

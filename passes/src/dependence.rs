@@ -35,6 +35,18 @@ pub(crate) struct Dependence {
 }
 
 impl Dependence {
+    /// Without groups, with room for so many.
+    pub(crate) fn with_capacity(groups: usize) -> Dependence {
+        Dependence {
+            needs: Vec::with_capacity(groups),
+            feeds: Vec::with_capacity(groups),
+            positions: Vec::with_capacity(groups),
+            merged_into: Vec::with_capacity(groups),
+            met: Vec::with_capacity(groups),
+            searches: Cell::new(0),
+        }
+    }
+
     /// Adds a group that needs nothing yet, and returns its number.
     pub(crate) fn add(&mut self) -> usize {
         let group = self.needs.len();

@@ -40,8 +40,8 @@ pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
     let mut fuser = Fuser {
         graph,
         ledger,
-        groups: Vec::new(),
-        dependence: Dependence::default(),
+        groups: Vec::with_capacity(graph.len()),
+        dependence: Dependence::with_capacity(graph.len()),
         group_of: vec![None; graph.len()],
         is_output: vec![false; graph.len()],
         levels: vec![0; graph.len()],

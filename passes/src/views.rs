@@ -24,6 +24,9 @@ const MAX_DEPTH: usize = 64;
 
 /// Returns `graph` with its views simplified.
 pub fn run(graph: &Graph, _options: &Options, ledger: &mut Ledger) -> Graph {
+    if !graph.ids().any(|id| graph.op(id).is_view()) {
+        return graph.unplaced();
+    }
     let mut shared = vec![false; graph.len()];
     for id in graph.ids() {
         shared[id.index()] = graph.users(id).nth(1).is_some();

@@ -5,11 +5,13 @@
 
 use std::ffi::c_int;
 
+use pyo3::PyTypeInfo;
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use raptors::ir::ElementwiseOp as Op;
 use raptors::{ops, views};
@@ -36,6 +38,33 @@ type Arguments<'a, 'py> = &'a Bound<'py, PyDict>;
 /// A lazy n-dimensional array: an op on other arrays, or memory. Operations on it compute nothing; `eval()` does.
 #[pyclass(frozen, weakref, module = "raptors")]
 pub(crate) struct Array(pub(crate) raptors::Array);
+
+/// A new Python object for an array: what `Py::new` makes, without the general way of making an object, which takes longer
+/// than the object.
+#[inline]
+pub(crate) fn object(py: Python<'_>, array: raptors::Array) -> PyResult<Py<PyAny>> {
+    let Some(&offset) = OFFSET.get(py) else { return first_object(py, array) };
+    // SAFETY: the class derives from `object` alone, so that memory of its size that is zero but for the header is an object
+    // of it: there is a value at the offset, and a list of weak references, which is null. No zero is a value, so it is
+    // written before anybody sees the object.
+    unsafe {
+        let object =
+            Bound::from_owned_ptr_or_err(py, ffi::PyType_GenericAlloc(Array::type_object_raw(py), 0))?;
+        object.as_ptr().byte_add(offset).cast::<Array>().write(Array(array));
+        Ok(object.unbind())
+    }
+}
+
+/// Where the value is in an object, in bytes from its beginning.
+static OFFSET: PyOnceLock<usize> = PyOnceLock::new();
+
+#[cold]
+fn first_object(py: Python<'_>, array: raptors::Array) -> PyResult<Py<PyAny>> {
+    let object = Bound::new(py, Array(array))?;
+    let offset = std::ptr::from_ref(object.get()).addr() - object.as_ptr().addr();
+    let _ = OFFSET.set(py, offset);
+    Ok(object.into_any().unbind())
+}
 
 #[pymethods]
 impl Array {

@@ -159,6 +159,12 @@ pub(crate) fn guarded<T>(run: impl FnOnce() -> Result<T, raptors::Error>) -> PyR
     outcome(caught(run))
 }
 
+/// Runs, for the interpreter, which has no use for a panic. It becomes a `RuntimeError`.
+#[inline]
+pub(crate) fn shielded<T>(run: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| Err(broken(payload.as_ref())))
+}
+
 fn caught<T>(run: impl FnOnce() -> Result<T, raptors::Error>) -> thread::Result<Result<T, raptors::Error>> {
     // A run owns what it writes, and the locks it takes guard what is whole at any time.
     catch_unwind(AssertUnwindSafe(run))

@@ -4,8 +4,10 @@
 //! in memory force nothing, and are not counted. Nothing is recorded under `RAPTORS_TRACE=0`, and lines after the first
 //! [`MOST_LINES`] are only counted.
 
+use std::cell::RefCell;
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -83,39 +85,24 @@ type Place = (Wanted, Option<Source>);
 
 #[derive(Default)]
 struct Table {
-    counts: Vec<(Place, u64)>,
-    /// Where each place is in `counts`.
-    rows: FxHashMap<Place, usize>,
-    /// Where the last one is: a loop counts one place again and again.
-    last: usize,
+    counts: FxHashMap<Place, Arc<AtomicU64>>,
     left_out: u64,
 }
 
-impl Table {
-    fn count(&mut self, place: Place) {
-        match self.counts.get_mut(self.last) {
-            Some((last, count)) if *last == place => *count += 1,
-            _ => self.count_other(place),
-        }
-    }
-
-    fn count_other(&mut self, place: Place) {
-        let new = self.counts.len();
-        match self.rows.get(&place) {
-            Some(&row) => self.last = row,
-            None if new >= MOST_LINES => {
-                self.left_out += 1;
-                return;
-            }
-            None => {
-                self.counts.push((place, 0));
-                self.rows.insert(place, new);
-                self.last = new;
-            }
-        }
-        self.counts[self.last].1 += 1;
-    }
+/// The place that a thread counted last, which a loop counts again and again without the lock.
+struct Last {
+    place: Place,
+    count: Arc<AtomicU64>,
+    /// What [`RESETS`] was.
+    resets: u64,
 }
+
+thread_local! {
+    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+}
+
+/// How often the counts were forgotten.
+static RESETS: AtomicU64 = AtomicU64::new(0);
 
 static TABLE: Mutex<Option<Table>> = Mutex::new(None);
 
@@ -125,9 +112,28 @@ pub(crate) fn note(py: Python<'_>, wanted: Wanted) {
         return;
     }
     let place = (wanted, source::here(py));
+    // A thread that ends has none.
+    let _ = LAST.try_with(|last| match &mut *last.borrow_mut() {
+        Some(last) if last.place == place && last.resets == RESETS.load(Relaxed) => {
+            last.count.fetch_add(1, Relaxed);
+        }
+        last => *last = count_other(place),
+    });
+}
+
+/// Counts a place that is not the last one of the thread.
+#[cold]
+fn count_other(place: Place) -> Option<Last> {
     // Nothing that is done under the lock runs Python code, so a thread that is attached may wait for it.
     let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
-    table.get_or_insert_default().count(place);
+    let Table { counts, left_out } = table.get_or_insert_default();
+    if counts.len() >= MOST_LINES && !counts.contains_key(&place) {
+        *left_out += 1;
+        return None;
+    }
+    let count = counts.entry(place).or_default();
+    count.fetch_add(1, Relaxed);
+    Some(Last { place, count: count.clone(), resets: RESETS.load(Relaxed) })
 }
 
 /// A kind of evaluation on a line.
@@ -228,7 +234,10 @@ pub(crate) fn evaluations() -> Evaluations {
     let line = |source: Option<Source>| source.and_then(resolve).map(|line| line.to_string());
     let (counts, left_out): (Vec<_>, u64) = {
         let table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
-        table.as_ref().map_or_else(Default::default, |table| (table.counts.clone(), table.left_out))
+        let read = |(&place, count): (&Place, &Arc<AtomicU64>)| (place, count.load(Relaxed));
+        table
+            .as_ref()
+            .map_or_else(Default::default, |table| (table.counts.iter().map(read).collect(), table.left_out))
     };
     // Lines are looked up by Python code, so not under the lock. Instructions of one line are one.
     let mut lines: FxHashMap<(Wanted, Option<String>), u64> = FxHashMap::default();
@@ -246,6 +255,9 @@ pub(crate) fn evaluations() -> Evaluations {
 /// Forget what `evaluations()` would list.
 #[pyfunction]
 pub(crate) fn reset_evaluations() {
-    *TABLE.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
+    *table = None;
+    RESETS.fetch_add(1, Relaxed);
+    drop(table);
     reset_recomputed();
 }

@@ -7,11 +7,11 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySet, PyString, PyTuple};
 use raptors::array::{Donation, Leaf, Memory};
-use raptors::ir::{Source, Strides};
+use raptors::ir::{Source, short_list};
 use raptors::ops::{self, Weak};
 use raptors::{DType, Shape};
 
-use crate::array::Array;
+use crate::array::{self, Array};
 use crate::compile::scalar::Scalar;
 use crate::detached::detached;
 use crate::error::{OrRaise, type_name};
@@ -41,7 +41,7 @@ pub(crate) fn lazy(
     copy: bool,
     donate: bool,
     dtype: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Array> {
+) -> PyResult<Py<PyAny>> {
     let py = obj.py();
     let dtype = dtype::optional(OP, dtype)?;
     let array = match obj.cast_exact::<Array>() {
@@ -54,8 +54,8 @@ pub(crate) fn lazy(
     };
     let array = if copy { snapshot(py, Wanted::Copy, &array)? } else { array };
     match dtype {
-        Some(dtype) => ops::cast(&array, dtype, source::here(py)).or_raise().map(Array),
-        None => Ok(Array(array)),
+        Some(dtype) => array::object(py, ops::cast(&array, dtype, source::here(py)).or_raise()?),
+        None => array::object(py, array),
     }
 }
 
@@ -92,6 +92,15 @@ pub(crate) fn convert(
     match array_like(OP, object)? {
         Some(array) => Ok(array),
         None => through_numpy(object),
+    }
+}
+
+/// The array that `lazy` makes of an ndarray; `None` for any other object.
+#[inline]
+pub(crate) fn of_ndarray(object: &Bound<'_, PyAny>) -> PyResult<Option<raptors::Array>> {
+    match numpy::view(OP, object)? {
+        Some(view) => leaf(object, &view, Donation::No, source::here(object.py())).map(Some),
+        None => Ok(None),
     }
 }
 
@@ -147,7 +156,7 @@ fn leaf(
         Donation::Yes if !view.writable => Donation::ReadOnly,
         donate => donate,
     };
-    let leaf = Leaf::new(memory, Strides::from_slice(view.strides), view.swapped, donation);
+    let leaf = Leaf::new(memory, short_list(view.strides), view.swapped, donation);
     Ok(raptors::Array::from_leaf(leaf, view.dtype, shape, source))
 }
 
@@ -181,6 +190,6 @@ pub(crate) fn asarray(
     obj: &Bound<'_, PyAny>,
     dtype: Option<&Bound<'_, PyAny>>,
     copy: Option<bool>,
-) -> PyResult<Array> {
+) -> PyResult<Py<PyAny>> {
     lazy(obj, copy == Some(true), false, dtype)
 }

@@ -4,6 +4,7 @@
 //! `operators` for the path from `x + y` to a node, at `value` for the one from a node to an ndarray.
 
 mod array;
+mod entry;
 mod operators;
 mod operand;
 mod options;
@@ -70,5 +71,5 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         memory::memory_stats memory::memory_trim memory::memory_set_limit memory::memory_reset_peak
         accelerate::accelerate_is_present accelerate::accelerate_calibration_path accelerate::accelerate_calibrate
     }
-    Ok(())
+    entry::add_to(module)
 }

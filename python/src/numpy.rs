@@ -4,7 +4,8 @@
 //! imported, no object is an ndarray. The API's struct fields are read directly; they are part of NumPy's ABI.
 
 use std::ffi::{c_int, c_long, c_void};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
 use numpy::npyffi::{
     self, NPY_ARRAY_ALIGNED, NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_CARRAY, NPY_ARRAY_WRITEABLE, NPY_TYPES,
@@ -80,10 +81,30 @@ fn was_imported(py: Python<'_>) -> bool {
     present && load(py).is_ok()
 }
 
+/// NumPy's array type, once NumPy is known to be loaded.
+static ARRAY_TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
+
+/// NumPy's array type; NumPy is loaded.
+#[inline]
+fn array_type(py: Python<'_>) -> *mut ffi::PyTypeObject {
+    let class = ARRAY_TYPE.load(Ordering::Relaxed);
+    if !class.is_null() {
+        return class;
+    }
+    // SAFETY: NumPy is loaded.
+    let class = unsafe { get_type_object(py, NpyTypes::PyArray_Type) };
+    ARRAY_TYPE.store(class, Ordering::Relaxed);
+    class
+}
+
 /// The ndarray that an object is, if it is one.
 #[inline]
 fn ndarray<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a PyArrayObject> {
     let py = object.py();
+    if object.get_type_ptr() == ARRAY_TYPE.load(Ordering::Relaxed) {
+        // SAFETY: an ndarray begins with a `PyArrayObject`, and lives as long as the reference to it.
+        return Some(unsafe { &*object.as_ptr().cast::<PyArrayObject>() });
+    }
     if !is_loaded(py) {
         return None;
     }
@@ -97,9 +118,8 @@ fn ndarray<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a PyArrayObject> {
 /// Whether an ndarray is of a subclass with a mask, which its memory does not show.
 #[inline]
 fn is_masked(object: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: NumPy is loaded: `object` is an ndarray.
-    let class = unsafe { get_type_object(object.py(), NpyTypes::PyArray_Type) };
-    object.get_type_ptr() != class && object.hasattr(intern!(object.py(), "mask")).unwrap_or(false)
+    object.get_type_ptr() != array_type(object.py())
+        && object.hasattr(intern!(object.py(), "mask")).unwrap_or(false)
 }
 
 /// What an ndarray's header says.
@@ -284,6 +304,22 @@ fn number_of(dtype: DType) -> Option<NPY_TYPES> {
     })
 }
 
+/// A new reference to the NumPy dtype object for a dtype, of which those of NumPy's own are kept.
+#[inline]
+fn descriptor(py: Python<'_>, dtype: DType) -> PyResult<*mut PyArray_Descr> {
+    static KEPT: [AtomicPtr<ffi::PyObject>; DType::ALL.len()] =
+        [const { AtomicPtr::new(ptr::null_mut()) }; DType::ALL.len()];
+    let kept = &KEPT[dtype as usize];
+    let mut object = kept.load(Ordering::Relaxed);
+    if object.is_null() {
+        object = dtype_object(py, dtype)?.into_ptr();
+        kept.store(object, Ordering::Relaxed);
+    }
+    // SAFETY: the object is alive: the first reference to it is never given up.
+    unsafe { ffi::Py_INCREF(object) };
+    Ok(object.cast())
+}
+
 /// The NumPy dtype object for a dtype.
 pub(crate) fn dtype_object(py: Python<'_>, dtype: DType) -> PyResult<Py<PyAny>> {
     load(py)?;
@@ -361,11 +397,11 @@ pub(crate) fn uninitialized<'py>(py: Python<'py>, ty: &Type) -> PyResult<(Bound<
     load(py)?;
     let (ndim, dims) = (ty.shape.len() as c_int, ty.shape.as_ptr().cast_mut().cast());
     let no_object = std::ptr::null_mut();
-    let descriptor = dtype_object(py, ty.dtype)?.into_ptr().cast();
+    let descriptor = descriptor(py, ty.dtype)?;
     // SAFETY: NumPy is loaded. There are as many lengths as dimensions, which are copied. The reference to the descriptor is
     // handed over; the result is a new reference, or null with an exception.
     unsafe {
-        let class = get_type_object(py, NpyTypes::PyArray_Type);
+        let class = array_type(py);
         let (strides, data) = (std::ptr::null_mut(), std::ptr::null_mut());
         let array =
             PY_ARRAY_API.PyArray_NewFromDescr(py, class, descriptor, ndim, dims, strides, data, 0, no_object);
@@ -397,7 +433,7 @@ pub(crate) fn new_ndarray(py: Python<'_>, value: Value) -> PyResult<Py<PyAny>> {
     // not written. The memory is readable, and writable if the flags say so, wherever they reach, as long as `keep`
     // lives, which the new array keeps alive below. The reference to the descriptor is handed over.
     let array = unsafe {
-        let class = get_type_object(py, NpyTypes::PyArray_Type);
+        let class = array_type(py);
         let (ndim, data) = (shape.len() as c_int, pointer.cast::<c_void>());
         let null = std::ptr::null_mut();
         let array =

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyComplex, PyFloat, PyInt};
 use raptors::DType;
 use raptors::Error;
-use raptors::ir::{ElementwiseOp, Kind, Literal};
+use raptors::ir::{ElementwiseOp, Kind, Literal, Source};
 use raptors::ops::{Operand, Weak, result_dtype};
 use smallvec::SmallVec;
 
@@ -110,6 +110,19 @@ pub(crate) fn settle_traced(
 /// `OverflowError` for an `int` beyond 128 bits, `TypeError` for an array of a dtype that raptors does not have.
 #[inline]
 pub(crate) fn operand<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Option<Argument<'a>>> {
+    operand_on(object, || source::here(object.py()))
+}
+
+/// [`operand`], where the running line is known or can be asked for.
+///
+/// # Errors
+///
+/// As [`operand`].
+#[inline]
+pub(crate) fn operand_on<'a>(
+    object: &'a Bound<'_, PyAny>,
+    line: impl FnOnce() -> Option<Source>,
+) -> PyResult<Option<Argument<'a>>> {
     if let Ok(array) = object.cast_exact::<Array>() {
         return Ok(Some(Argument::Lazy(&array.get().0)));
     }
@@ -120,8 +133,7 @@ pub(crate) fn operand<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Option<Argum
         return integer(number).map(|number| Some(Argument::Number(number)));
     }
     if let Some(view) = numpy::view(OP, object)? {
-        return lazy::borrow(object, &view, source::here(object.py()))
-            .map(|array| Some(Argument::Made(array)));
+        return lazy::borrow(object, &view, line()).map(|array| Some(Argument::Made(array)));
     }
     other_operand(object)
 }

@@ -8,15 +8,15 @@ use raptors::DType;
 use raptors::ir::{ElementwiseOp, Kind, Op};
 use raptors::ops::{self, Operand, Weak};
 
-use crate::array::Array;
+use crate::array::{self, Array};
 use crate::error::OrRaise;
-use crate::operand::{Argument, operand, settle};
+use crate::operand::{Argument, operand, operand_on, settle};
 use crate::source;
 
 /// A new Python object for an array.
 #[inline]
 pub(crate) fn wrap(py: Python<'_>, array: Result<raptors::Array, raptors::Error>) -> PyResult<Py<PyAny>> {
-    Ok(Py::new(py, Array(array.or_raise()?))?.into_any())
+    array::object(py, array.or_raise()?)
 }
 
 /// `op(x)`.
@@ -29,10 +29,12 @@ pub(crate) fn unary(py: Python<'_>, op: ElementwiseOp, x: &Array) -> PyResult<Py
 #[inline]
 pub(crate) fn binary(op: ElementwiseOp, x: &Array, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     let py = other.py();
-    match operand(other)? {
+    let line = source::here(py);
+    match operand_on(other, || line)? {
+        Some(Argument::Made(y)) => wrap(py, ops::binary(op, x.0.clone(), y, line)),
         Some(y) => {
             let y = settled(op, py, x, y);
-            wrap(py, ops::elementwise(op, &[Operand::Array(&x.0), y.operand()], source::here(py)))
+            wrap(py, ops::elementwise(op, &[Operand::Array(&x.0), y.operand()], line))
         }
         None => Ok(py.NotImplemented()),
     }
@@ -54,10 +56,12 @@ fn settled<'a>(op: ElementwiseOp, py: Python<'_>, x: &'a Array, y: Argument<'a>)
 #[inline]
 pub(crate) fn reflected(op: ElementwiseOp, x: &Array, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     let py = other.py();
-    match operand(other)? {
+    let line = source::here(py);
+    match operand_on(other, || line)? {
+        Some(Argument::Made(y)) => wrap(py, ops::binary(op, y, x.0.clone(), line)),
         Some(y) => {
             let y = settled(op, py, x, y);
-            wrap(py, ops::elementwise(op, &[y.operand(), Operand::Array(&x.0)], source::here(py)))
+            wrap(py, ops::elementwise(op, &[y.operand(), Operand::Array(&x.0)], line))
         }
         None => Ok(py.NotImplemented()),
     }

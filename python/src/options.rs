@@ -137,6 +137,12 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Options> {
     Ok(innermost(py)?.map_or_else(Options::default, |block| block.get().options))
 }
 
+/// Whether there is no enclosing block, so that the options are the usual ones.
+#[inline]
+pub(crate) fn are_usual() -> bool {
+    !ENTERED.load(Ordering::Relaxed)
+}
+
 /// Set once any block is entered.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 

@@ -16,7 +16,7 @@ use crate::array::Array;
 use crate::detached::detached_under;
 use crate::evaluations::Wanted;
 use crate::plan::lazy_arrays;
-use crate::value::{Rooms, evaluate_if_brief, note, out_memory};
+use crate::value::{Rooms, deliver_all, evaluate_if_brief, note, out_memory};
 use crate::{numpy, options};
 
 /// An evaluation, and what stops it.
@@ -136,6 +136,12 @@ pub(crate) fn eval<'py>(
     out: Option<&Bound<'py, PyAny>>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    if out.is_none() && options.is_none() {
+        let (py, arrays) = (arrays.py(), lazy_arrays("eval", arrays)?);
+        let handles: SmallVec<[&raptors::Array; 4]> = arrays.iter().map(|array| &array.get().0).collect();
+        let results = deliver_all(py, "eval", &handles, None, &options::current(py)?)?;
+        return PyTuple::new(py, results).map(Bound::into_any);
+    }
     Request::read("eval", Wanted::Eval, arrays, out, options)?.run(arrays.py())
 }
 

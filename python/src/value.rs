@@ -3,16 +3,15 @@
 //! A fresh value is in memory of its own (or in memory that was donated), and whoever gets it may write it. The value
 //! of a leaf or a cached array is shared with the graph, and is handed out read-only.
 
-use std::sync::Arc;
-
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyComplex, PyList, PyTuple};
 use raptors::array::Leaf;
-use raptors::eval::{Evaluated, OutMemory, Prepared, Results};
+use raptors::eval::{Evaluated, OutMemory, Prepared, Results, run_at_hand};
 use raptors::ir::{Kind, Literal, Strides, scalar};
 use raptors::runtime::buffer::Buffer;
+use raptors::shared::Shared;
 use raptors::{DType, Options, Shape, Tensor, Type};
 use smallvec::SmallVec;
 
@@ -29,7 +28,7 @@ pub(crate) struct Keep(#[expect(dead_code, reason = "owned for its drop")] Owner
 
 enum Owner {
     Buffer(#[expect(dead_code, reason = "owned for its drop")] Buffer),
-    Leaf(#[expect(dead_code, reason = "owned for its drop")] Arc<Leaf>),
+    Leaf(#[expect(dead_code, reason = "owned for its drop")] Shared<Leaf>),
     Object(#[expect(dead_code, reason = "owned for its drop")] Py<PyAny>),
 }
 
@@ -190,7 +189,8 @@ pub(crate) fn deliver(
         // Before the evaluation: without NumPy, donated memory must not be overwritten in vain.
         numpy::load_for(py, array.dtype())?;
         let mut rooms = Rooms::new(py);
-        let evaluated = evaluate(py, wanted, &[array], &[None], options, &mut |n, ty| rooms.make(n, ty))?;
+        let room = &mut |n: usize, ty: &Type| rooms.make(n, ty);
+        let evaluated = evaluate(py, wanted, &[array], &[None], options, room)?;
         return match evaluated.into_iter().next() {
             Some(evaluated) => rooms.result(0, evaluated),
             None => Err(no_result()),
@@ -275,13 +275,7 @@ impl<'py> Rooms<'py> {
     /// Memory for a result, if it is small.
     #[inline]
     pub(crate) fn make(&mut self, result: usize, ty: &Type) -> Option<*mut u8> {
-        /// Above it the pool's warm and aligned pages are worth more.
-        const MOST_BYTES: usize = 16 << 10;
-        if ty.shape.size() * ty.dtype.size() > MOST_BYTES {
-            return None;
-        }
-        // Where NumPy has no memory, the pool may have some.
-        let (array, pointer) = numpy::uninitialized(self.py, ty).ok()?;
+        let (array, pointer) = small_ndarray(self.py, ty, ty.shape.size() * ty.dtype.size())?;
         self.made.push((result, array));
         Some(pointer)
     }
@@ -299,6 +293,37 @@ impl<'py> Rooms<'py> {
         let position = self.made.iter().position(|(number, _)| *number == result).ok_or_else(no_result)?;
         Ok(self.made.swap_remove(position).1)
     }
+}
+
+/// An ndarray for a result of so many bytes, and its memory, if that is little.
+#[inline]
+fn small_ndarray<'py>(py: Python<'py>, ty: &Type, bytes: usize) -> Option<(Bound<'py, PyAny>, *mut u8)> {
+    /// Above it the pool's warm and aligned pages are worth more.
+    const MOST_BYTES: usize = 16 << 10;
+    // Where NumPy has no memory, the pool may have some.
+    if bytes <= MOST_BYTES { numpy::uninitialized(py, ty).ok() } else { None }
+}
+
+/// The values of arrays as ndarrays, evaluated together under the usual options, if their plan is at hand and is one kernel
+/// call that gives little; else `None`, and nothing has been computed.
+#[inline]
+pub(crate) fn deliver_at_hand<'py>(
+    py: Python<'py>,
+    wanted: Wanted,
+    arrays: &[&raptors::Array],
+) -> Option<SmallVec<[Bound<'py, PyAny>; 2]>> {
+    let mut made = SmallVec::new();
+    let room = &mut |n: usize, bytes| {
+        let (array, pointer) = small_ndarray(py, arrays[n].ty(), bytes)?;
+        made.push(array);
+        Some(pointer)
+    };
+    // SAFETY: memories are those of ndarrays of the arrays' dtypes and shapes, which only this function has.
+    if !unsafe { run_at_hand(arrays, room) } {
+        return None;
+    }
+    evaluations::note(py, wanted);
+    Some(made)
 }
 
 /// A result as an ndarray of its own.

@@ -13,54 +13,64 @@ use raptors_ir::{DType, Destination, Dims, Layout, Literal, Op};
 use raptors_passes::Options;
 use smallvec::SmallVec;
 
-use super::{Captured, Input, NO_PARAMETER, RuleValues, layout};
+use super::{Binding, Captured, Input, NO_PARAMETER, RuleValues, is_row_major};
 use crate::accelerate::mode::{self, Mode};
 use crate::array::{Array, Donation, Kind, Node};
 use crate::executor::Argument;
 use crate::source;
 
 /// The most nodes of a pattern.
-const MOST: usize = 12;
+const MOST: usize = 32;
 
-/// What a graph looks like.
+/// What a graph looks like. Nodes are known by their numbers.
 #[derive(Debug)]
 pub(crate) struct Pattern {
-    /// Operands first, as they were numbered.
-    steps: Vec<Step>,
-    /// The operands of all steps, in their order.
-    operands: Vec<u32>,
     results: SmallVec<[u32; 2]>,
-    parameters: usize,
+    /// Users first.
+    ops: Vec<OpNode>,
+    /// The operands of all ops, in their order.
+    operands: Vec<u32>,
+    constants: Vec<(u32, Literal)>,
+    /// In the order of the parameters.
+    parameters: Vec<ParameterNode>,
+    /// Pairs of nodes that look alike, and are two.
+    alike: Vec<(u32, u32)>,
     mode: Mode,
 }
 
 #[derive(Debug)]
-struct Step {
-    is: Is,
+struct OpNode {
+    number: u32,
+    op: Op,
     first: u32,
     count: u32,
 }
 
-/// What a node is.
 #[derive(Debug)]
+struct ParameterNode {
+    number: u32,
+    is: Is,
+}
+
+/// What a parameter is.
+#[derive(PartialEq, Debug)]
 enum Is {
-    /// The parameter of this number, row-major.
-    Memory(u32, DType, Dims),
-    /// The parameter of this number, a scalar that is none of these values.
-    Scalar(u32, DType, RuleValues),
-    Literal(Literal),
-    Op(Op),
+    /// Row-major elements.
+    Memory(DType, Dims),
+    /// A scalar that is none of these values.
+    Scalar(DType, RuleValues),
 }
 
 /// A graph that matches. It is large, so it is filled where it is to be.
 #[derive(Default)]
 pub(crate) struct Matched<'a> {
-    pub(crate) arguments: SmallVec<[Argument; 6]>,
+    pub(crate) arguments: SmallVec<[Argument; 8]>,
     ops: SmallVec<[&'a Node; MOST]>,
 }
 
 impl Matched<'_> {
     /// Notes that the ops have been computed.
+    #[inline]
     pub(crate) fn note_computed(&self) {
         if source::is_recording() {
             self.ops.iter().for_each(|node| node.computed.store(true, Relaxed));
@@ -77,106 +87,150 @@ impl Captured<'_> {
         if !is_plain {
             return None;
         }
-        let step = |step: &super::Step<'_>| {
-            let is = match (step.parameter, &step.node.kind) {
-                (NO_PARAMETER, Kind::Op(op)) => Is::Op(op.clone()),
-                (NO_PARAMETER, kind) => Is::Literal(kind.constant()),
-                (number, _) => {
-                    let parameter = &self.parameters[number as usize];
-                    let dtype = parameter.ty.dtype;
-                    match (&self.inputs[number as usize], &parameter.layout, parameter.donated) {
-                        (Input::Leaf(_) | Input::Argument(_), Layout::RowMajor, false) => {
-                            Is::Memory(number, dtype, Dims::from_slice(&parameter.ty.shape))
-                        }
-                        (Input::Scalar(_, values) | Input::ScalarArgument(_, values), Layout::Scalar, _) => {
-                            Is::Scalar(number, dtype, *values)
-                        }
-                        _ => return None,
-                    }
-                }
-            };
-            Some(Step { is, first: step.first, count: step.count })
-        };
-        Some(Pattern {
-            steps: self.steps.iter().map(step).collect::<Option<_>>()?,
-            operands: self.operands.to_vec(),
+        let mut pattern = Pattern {
             results: self.results.clone(),
-            parameters: self.parameters.len(),
+            ops: Vec::new(),
+            operands: self.operands.to_vec(),
+            constants: Vec::new(),
+            parameters: Vec::new(),
+            alike: Vec::new(),
             mode: mode::current(),
-        })
+        };
+        for (number, step) in self.steps.iter().enumerate() {
+            let number = number as u32;
+            match (step.parameter, &step.node.kind) {
+                (NO_PARAMETER, Kind::Op(op)) => {
+                    let (first, count) = (step.first, step.count);
+                    pattern.ops.push(OpNode { number, op: op.clone(), first, count });
+                }
+                (NO_PARAMETER, kind) => pattern.constants.push((number, kind.constant())),
+                // Parameters are numbered with the nodes that they stand for.
+                (parameter, _) => {
+                    let is = self.parameter_is(parameter as usize)?;
+                    pattern.parameters.push(ParameterNode { number, is });
+                }
+            }
+        }
+        pattern.ops.reverse();
+        pattern.alike = pattern.pairs();
+        Some(pattern)
+    }
+
+    fn parameter_is(&self, parameter: usize) -> Option<Is> {
+        let Binding { ty, layout, donated } = &self.parameters[parameter];
+        match (&self.inputs[parameter], layout, donated) {
+            (Input::Leaf(_) | Input::Argument(_), Layout::RowMajor, false) => {
+                Some(Is::Memory(ty.dtype, Dims::from_slice(&ty.shape)))
+            }
+            (Input::Scalar(_, values) | Input::ScalarArgument(_, values), Layout::Scalar, _) => {
+                Some(Is::Scalar(ty.dtype, *values))
+            }
+            _ => None,
+        }
     }
 }
 
-/// The nodes that have been found, by number. No two are the same.
+/// The nodes that have been found, by number.
 type Found<'a> = [Option<&'a Node>; MOST];
 
-/// Puts the node of a number in its place; `None` where another one is there, or it has another number too.
+/// Puts the node of a number in its place; `None` where another one is there.
 #[inline]
-fn place<'a>(found: &mut Found<'a>, count: usize, number: u32, node: &'a Node) -> Option<()> {
-    match found[number as usize] {
+fn place<'a>(found: &mut Found<'a>, number: u32, node: &'a Node) -> Option<()> {
+    match found[number as usize % MOST] {
         Some(other) => std::ptr::eq(other, node).then_some(()),
         None => {
-            let is_other = |other: &Option<&Node>| !other.is_some_and(|other| std::ptr::eq(other, node));
-            if !found[..count].iter().all(is_other) {
-                return None;
-            }
-            found[number as usize] = Some(node);
+            found[number as usize % MOST] = Some(node);
             Some(())
         }
     }
 }
 
 impl Pattern {
+    fn pairs(&self) -> Vec<(u32, u32)> {
+        let mut pairs = Vec::new();
+        for (n, a) in self.ops.iter().enumerate() {
+            let alike = self.ops[..n].iter().filter(|b| a.op == b.op && a.count == b.count);
+            pairs.extend(alike.map(|b| (a.number, b.number)));
+        }
+        for (n, (a, literal)) in self.constants.iter().enumerate() {
+            let alike = self.constants[..n].iter().filter(|(_, other)| literal == other);
+            pairs.extend(alike.map(|(b, _)| (*a, *b)));
+        }
+        for (n, a) in self.parameters.iter().enumerate() {
+            let alike = self.parameters[..n].iter().filter(|b| match (&a.is, &b.is) {
+                (Is::Scalar(dtype, _), Is::Scalar(other, _)) => dtype == other,
+                (a, b) => a == b,
+            });
+            pairs.extend(alike.map(|b| (a.number, b.number)));
+        }
+        pairs
+    }
+
     /// Finds the arguments of a run, where `arrays`, which are evaluated under the usual options, match; else it is `None`,
     /// and `matched` to be filled again.
     pub(crate) fn matches<'a>(&self, arrays: &[&'a Array], matched: &mut Matched<'a>) -> Option<()> {
         if arrays.len() != self.results.len() || self.mode != mode::current() {
             return None;
         }
-        let (count, is_recording) = (self.steps.len(), source::is_recording());
+        let is_recording = source::is_recording();
         let mut found: Found<'a> = [None; MOST];
         for (array, &number) in arrays.iter().zip(&self.results) {
-            place(&mut found, count, number, &array.node)?;
+            place(&mut found, number, &array.node)?;
         }
         matched.ops.clear();
-        matched.arguments.resize(self.parameters, Argument::Memory(std::ptr::null_mut()));
-        // Users have higher numbers than their operands.
-        for (number, step) in self.steps.iter().enumerate().rev() {
-            let node = found[number]?;
-            match (&step.is, &node.kind, node.leaf()) {
-                (Is::Op(op), Kind::Op(other), None)
-                    if op == other && node.operands.len() == step.count as usize =>
-                {
-                    if is_recording && node.computed.load(Relaxed) {
-                        return None;
-                    }
-                    let numbers = &self.operands[step.first as usize..][..step.count as usize];
-                    for (operand, &number) in node.operands.iter().zip(numbers) {
-                        place(&mut found, count, number, &operand.node)?;
-                    }
-                    matched.ops.push(node);
-                }
-                (Is::Memory(parameter, dtype, dims), _, Some(leaf)) => {
-                    let ty = &node.ty;
-                    let fits = ty.dtype == *dtype
-                        && ty.shape[..] == dims[..]
-                        && leaf.donation == Donation::No
-                        && layout(leaf, ty) == Layout::RowMajor;
-                    if !fits {
-                        return None;
-                    }
-                    matched.arguments[*parameter as usize] = Argument::Memory(leaf.memory.pointer());
-                }
-                (Is::Scalar(parameter, dtype, values), Kind::Scalar(literal), None) => {
-                    if literal.dtype() != *dtype || values.contain(*literal) {
-                        return None;
-                    }
-                    matched.arguments[*parameter as usize] = Argument::Scalar(*literal);
-                }
-                (Is::Literal(literal), Kind::Scalar(other), None) if literal == other => {}
+        matched.arguments.clear();
+        for OpNode { number, op, first, count } in &self.ops {
+            let node = found[*number as usize % MOST]?;
+            let Kind::Op(other) = &node.kind else { return None };
+            let fits = op == other
+                && node.operands.len() == *count as usize
+                && node.value.get().is_none()
+                && !(is_recording && node.computed.load(Relaxed));
+            if !fits {
+                return None;
+            }
+            let numbers = &self.operands[*first as usize..][..*count as usize];
+            for (operand, &number) in node.operands.iter().zip(numbers) {
+                place(&mut found, number, &operand.node)?;
+            }
+            matched.ops.push(node);
+        }
+        for (number, literal) in &self.constants {
+            match &found[*number as usize % MOST]?.kind {
+                Kind::Scalar(other) if literal == other => {}
                 _ => return None,
             }
         }
-        Some(())
+        for ParameterNode { number, is } in &self.parameters {
+            let node = found[*number as usize % MOST]?;
+            matched.arguments.push(is.argument(node)?);
+        }
+        let is_one = |&(a, b): &(u32, u32)| match (found[a as usize % MOST], found[b as usize % MOST]) {
+            (Some(a), Some(b)) => std::ptr::eq(a, b),
+            _ => false,
+        };
+        (!self.alike.iter().any(is_one)).then_some(())
+    }
+}
+
+impl Is {
+    /// What the parameter is given, if the node is one that it stands for.
+    #[inline]
+    fn argument(&self, node: &Node) -> Option<Argument> {
+        match (self, &node.kind, node.leaf()) {
+            (Is::Memory(dtype, dims), _, Some(leaf)) => {
+                let ty = &node.ty;
+                let fits = ty.dtype == *dtype
+                    && ty.shape.len() == dims.len()
+                    && ty.shape.iter().zip(dims).all(|(a, b)| a == b)
+                    && leaf.donation == Donation::No
+                    && is_row_major(leaf, ty);
+                fits.then(|| Argument::Memory(leaf.memory.pointer()))
+            }
+            (Is::Scalar(dtype, values), Kind::Scalar(literal), None) => {
+                (literal.dtype() == *dtype && !values.contain(*literal)).then_some(Argument::Scalar(*literal))
+            }
+            _ => None,
+        }
     }
 }

@@ -11,9 +11,9 @@ use pyo3::types::{PyBool, PyBytes, PyComplex, PyDict, PyFloat, PyInt, PyList, Py
 use raptors::array::{Donation, Leaf};
 use raptors::function::Extent;
 use raptors::ir::{Encoding, Layout, Literal, Strides};
+use raptors::shared::Shared;
 use raptors::{DType, Options, Shape, Type};
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 use super::scalar::Scalar;
 use crate::array::Array;
@@ -54,7 +54,7 @@ pub(super) enum Given<'py> {
 /// What keeps memory alive during a call.
 pub(super) enum MemoryOwner<'py> {
     Object(Bound<'py, PyAny>),
-    Leaf(#[expect(dead_code, reason = "held for the call")] Arc<Leaf>),
+    Leaf(#[expect(dead_code, reason = "held for the call")] Shared<Leaf>),
 }
 
 /// Which arguments may be overwritten.
