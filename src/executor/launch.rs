@@ -82,6 +82,12 @@ impl Launch {
                 let at = place(&nest.operands[id.index()])?;
                 Some(Stream { at, row_stride: over.last().copied().unwrap_or(0) })
             }
+            StreamUse::Pair(id, _) => {
+                let operand = &nest.operands[id.index()];
+                let at = place(operand)?;
+                let at = Place { offset: at.offset - operand.part_offset(), ..at };
+                Some(Stream { at, row_stride: over.last().copied().unwrap_or(0) })
+            }
             StreamUse::Value(_) | StreamUse::Result(_) => None,
         });
         let pool = selected.pool.iter().map(|&entry| match entry {

@@ -185,7 +185,7 @@ fn program(op: LaneOp, dtypes: &[DType], result: DType) -> LaneProgram {
 fn selected(body: &LaneProgram) -> Result<Selected, NoVectorForm> {
     let outputs = Outputs {
         stores: body.stores.iter().map(|&(value, operand)| (value, StreamUse::Operand(operand))).collect(),
-        accumulates: false,
+        ..Outputs::default()
     };
     let source = |value: ValueId| match body.insts[value.index()].op {
         LaneOp::Load(operand) => Source::Lanes(StreamUse::Operand(operand)),
