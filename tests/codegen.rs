@@ -66,12 +66,9 @@ fn has_machine_code() -> bool {
     (Level::current() != Level::Baseline || cfg!(target_arch = "aarch64")) && jit::mode() != Jit::Off
 }
 
-/// What is interpreted: powers are loops, and there is no division of 64-bit integers.
-const WITHOUT_VECTOR_FORM: [(&str, &[DType]); 3] = [
-    ("floor_divide", &[DType::I64, DType::U64]),
-    ("remainder", &[DType::I64, DType::U64]),
-    ("pow", &[DType::I8, DType::I16, DType::I32, DType::I64, DType::U8, DType::U16, DType::U32, DType::U64]),
-];
+/// What is interpreted: there is no division of 64-bit integers.
+const WITHOUT_VECTOR_FORM: [(&str, &[DType]); 2] =
+    [("floor_divide", &[DType::I64, DType::U64]), ("remainder", &[DType::I64, DType::U64])];
 
 #[test]
 fn every_op_has_machine_code_or_a_reason() {

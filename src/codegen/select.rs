@@ -5,11 +5,11 @@
 //! ([`recorder`]), and so become part of the program. `bool` is a byte in memory and a mask inside; a byte
 //! that is only moved stays what it is.
 //!
-//! A file has a concept: [`arithmetic`], integer and float [`division`], [`comparison`]s with what is
+//! A file has a concept: [`arithmetic`], integer and float [`division`], integer [`power`]s,
+//! [`comparison`]s with what is
 //! computed of truth values, [`casts`], [`functions`].
 //!
-//! Limits: no division of 64-bit integers, no power of integers. What has no vector
-//! form is refused with a reason, and interpreted.
+//! Limits: no division of 64-bit integers. What has no vector form is refused with a reason, and interpreted.
 
 mod arithmetic;
 mod builder;
@@ -17,6 +17,7 @@ mod casts;
 mod comparison;
 mod division;
 mod functions;
+mod power;
 mod recorder;
 #[cfg(test)]
 mod tests;
