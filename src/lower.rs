@@ -123,5 +123,6 @@ fn stored(graph: &Graph, id: NodeId) -> Operand {
         offset,
         strides: ty.shape.row_major_strides(ty.dtype.size()),
         swapped: false,
+        part: None,
     }
 }

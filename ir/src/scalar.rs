@@ -385,6 +385,16 @@ macro_rules! integer {
 }
 integer!(i8 true i16 true i32 true i64 true u8 false u16 false u32 false u64 false);
 
+macro_rules! power {
+    ($($name:ident $t:ident;)*) => {
+        $(/// What `Pow` means for two integers.
+        pub fn $name(x: $t, y: $t) -> $t {
+            x.power(y)
+        })*
+    };
+}
+power!(power_i32 i32; power_i64 i64; power_u32 u32; power_u64 u64;);
+
 /// Float definitions longer than a line.
 trait Float: Sized {
     fn numpy_sign(self) -> Self;

@@ -1,17 +1,17 @@
 //! Loop nests as machine code.
 //!
-//! A nest whose operands follow the last dimension element by element, or not at all, is run as *rows*: a
-//! kernel call goes over many rows of the whole nest. Any other is run tile by tile: what is strided is
-//! packed into scratch memory, as the tile interpreter does, and one kernel computes the tile. A nest for
-//! which there is no kernel is interpreted, and knows why.
+//! A nest whose operands follow the last dimension element by element, as the parts of complex numbers do, or
+//! not at all, is run as *rows*: a kernel call goes over many rows of the whole nest. Any other is run tile by
+//! tile: what is strided is packed into scratch memory, as the tile interpreter does, and one kernel computes
+//! the tile. A nest for which there is no kernel is interpreted, and knows why.
 
 use std::fmt;
 use std::sync::{Arc, Once};
 
-use raptors_ir::{Dims, ReduceOp, Strides};
+use raptors_ir::{Dims, Part, ReduceOp, Strides};
 
 use super::kernel::{self, Kernel, NoKernel};
-use super::lane::{LaneOp, LaneProgram, ValueId};
+use super::lane::{LaneOp, LaneProgram, OperandId, ValueId};
 use super::select::{NoVectorForm, Outputs, Selected, Source, StreamUse, select};
 use super::tile::TileProgram;
 use super::vector::VectorOp;
@@ -100,7 +100,7 @@ impl Compiled {
         let widest = program.insts.iter().map(|inst| inst.ty.size()).max().unwrap_or(1);
         let cost = program.insts.iter().map(|inst| match inst.op {
             VectorOp::Div | VectorOp::Sqrt => SLOW,
-            VectorOp::Load(_) | VectorOp::Splat(_) => 0.0,
+            VectorOp::Load(_) | VectorOp::LoadPart(..) | VectorOp::Splat(_) => 0.0,
             _ => 1.0,
         });
         let register = match self.level {
@@ -234,15 +234,14 @@ impl Space {
 
     /// Whether all operands follow a row element by element, or not at all.
     fn holds(&self, body: &LaneProgram, operands: &[Operand]) -> bool {
-        let follows = |operand: &Operand, may_repeat: bool| {
+        let follows = |operand: &Operand| {
             let along = self.strides(&operand.strides).1;
             let unit = along == operand.dtype.size() as isize || self.lanes == 1;
-            !operand.swapped && (unit || may_repeat && along == 0)
+            !operand.swapped && (unit || along == 0 || self.part(operand).is_some())
         };
-        let stores = body.stores.iter().all(|(_, operand)| follows(&operands[operand.index()], false));
-        stores
+        self.outputs(body, operands).is_some()
             && body.insts.iter().all(|inst| match &inst.op {
-                LaneOp::Load(operand) => follows(&operands[operand.index()], true),
+                LaneOp::Load(operand) => follows(&operands[operand.index()]),
                 LaneOp::Index { strides, .. } => self.strides(strides).0.iter().all(|&stride| stride == 0),
                 LaneOp::Splat(_)
                 | LaneOp::Elementwise(..)
@@ -252,6 +251,50 @@ impl Space {
             })
     }
 
+    /// The part of the complex number of each lane that an operand is.
+    fn part(&self, operand: &Operand) -> Option<Part> {
+        let along = self.strides(&operand.strides).1;
+        let is_pair = self.lanes > 1 && !operand.swapped && along == 2 * operand.dtype.size() as isize;
+        operand.part.filter(|_| is_pair)
+    }
+
+    /// What is written; `None` where that is not element by element.
+    fn outputs(&self, body: &LaneProgram, operands: &[Operand]) -> Option<Outputs> {
+        let mut outputs = Outputs { accumulates: true, ..Outputs::default() };
+        let mut stores = body.stores.iter();
+        while let Some(&(value, id)) = stores.next() {
+            let operand = &operands[id.index()];
+            let along = self.strides(&operand.strides).1;
+            match self.part(operand) {
+                _ if operand.swapped => return None,
+                Some(Part::Real) => {
+                    let &(imag, other) = stores.next()?;
+                    if other == id || !operand.is_paired_with(&operands[other.index()]) {
+                        return None;
+                    }
+                    outputs.pairs.push(([value, imag], StreamUse::Pair(id, Part::Real)));
+                }
+                None if along == operand.dtype.size() as isize || self.lanes == 1 => {
+                    outputs.stores.push((value, StreamUse::Operand(id)));
+                }
+                Some(Part::Imag) | None => return None,
+            }
+        }
+        Some(outputs)
+    }
+
+    /// The complex numbers of which a loaded operand is a part, the same for both parts.
+    fn pair(&self, id: OperandId, body: &LaneProgram, operands: &[Operand]) -> Option<StreamUse> {
+        let operand = &operands[id.index()];
+        self.part(operand)?;
+        body.insts.iter().find_map(|inst| match inst.op {
+            LaneOp::Load(other) if operand.is_paired_with(&operands[other.index()]) => {
+                Some(StreamUse::Pair(other, operands[other.index()].part?))
+            }
+            _ => None,
+        })
+    }
+
     /// The kernel over these rows; `None` where a reduction has to be left to others.
     fn compile(self, body: &LaneProgram, operands: &[Operand], level: Level) -> Option<Result<Rows, Reason>> {
         let source = |value: ValueId| match &body.insts[value.index()].op {
@@ -259,7 +302,9 @@ impl Space {
                 let operand = &operands[id.index()];
                 let (outer, along) = self.strides(&operand.strides);
                 let used = StreamUse::Operand(*id);
-                if along != 0 || self.lanes == 1 {
+                if let (Some(pair), Some(part)) = (self.pair(*id, body, operands), operand.part) {
+                    Source::Part(pair, part)
+                } else if along != 0 || self.lanes == 1 {
                     Source::Lanes(used)
                 } else if outer.iter().all(|&stride| stride == 0) {
                     Source::Pool(*id)
@@ -272,17 +317,14 @@ impl Space {
             }
             op => unreachable!("{} has no source", op.name()),
         };
-        let outputs = Outputs {
-            stores: body.stores.iter().map(|&(value, id)| (value, StreamUse::Operand(id))).collect(),
-            accumulates: true,
-        };
+        let outputs = self.outputs(body, operands)?;
         let compiled = match Compiled::new(body, source, &outputs, level) {
             Ok(compiled) => compiled,
             Err(Reason::NoVectorForm(NoVectorForm::Reduction(_))) => return None,
             Err(reason) => return Some(Err(reason)),
         };
         let strides = compiled.selected.streams.iter().map(|used| match used {
-            StreamUse::Operand(id) => self.strides(&operands[id.index()].strides),
+            StreamUse::Operand(id) | StreamUse::Pair(id, _) => self.strides(&operands[id.index()].strides),
             StreamUse::Value(_) => unreachable!("rows have no scratch memory"),
             StreamUse::Result(_) => (Strides::new(), 0),
         });

@@ -86,10 +86,10 @@ impl Kernel {
     ///
     /// The CPU has the level that the kernel was compiled for. `args.pool` has the entries of the program's
     /// pool, `args.streams` an entry a stream. In each of `args.rows` rows, which are `row_stride` bytes
-    /// apart, a stream of unit step has `args.lanes` elements and one of row step has one, readable where it
-    /// is loaded and writable where it is stored or the target of a reduction. A stream that is written
-    /// shares no byte with another, unless both have unit step, elements of one size, and the same addresses
-    /// in every row. With reductions, `args.lanes` is at most a block of
+    /// apart, a stream of unit step has `args.lanes` elements, one of pairs twice as many, and one of row step
+    /// has one, readable where it is loaded and writable where it is stored or the target of a reduction. A
+    /// stream that is written shares no byte with another, unless neither has row step, lanes of both take the
+    /// same bytes, and both have the same addresses in every row. With reductions, `args.lanes` is at most a block of
     /// [`kernels::reduce`](crate::kernels::reduce) if the result is to be one of its blocks.
     pub(crate) unsafe fn call(&self, args: &KernelArgs) {
         // SAFETY: the code is a function of this type: no code generator makes another.

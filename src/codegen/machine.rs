@@ -65,6 +65,8 @@ pub(super) enum Class {
 pub(super) enum Place {
     /// The lanes of a stream.
     Unit(StreamId),
+    /// The lower or the upper half of the elements of a stream of pairs.
+    Pair(StreamId, u8),
     /// The row's element of a stream.
     Row(StreamId),
     /// An entry of the pool.
@@ -90,7 +92,7 @@ impl Home {
     pub(super) fn is_shared(self) -> bool {
         match self.place {
             Place::Row(_) | Place::Pool(_) | Place::Constant(_) => true,
-            Place::Unit(_) | Place::Accumulator(_) | Place::AccumulatorAt(..) => false,
+            Place::Unit(_) | Place::Pair(..) | Place::Accumulator(_) | Place::AccumulatorAt(..) => false,
         }
     }
 }

@@ -148,8 +148,8 @@ fn sequence<I: Instruction>(block: &Block<I>, values: &[Info], copies: usize) ->
 
 /// The order with stores put in where their values are there and nothing is read any more.
 fn with_stores<I: Instruction>(block: &Block<I>, values: &[Info], order: &Order, stores: &[u16]) -> Order {
-    let reads_stream =
-        |value: &Value| values[value.index()].home.is_some_and(|home| matches!(home.place, Place::Unit(_)));
+    let is_lanes = |place: Place| matches!(place, Place::Unit(_) | Place::Pair(..));
+    let reads_stream = |value: &Value| values[value.index()].home.is_some_and(|home| is_lanes(home.place));
     let inst = |n: usize| &block.insts[usize::from(order.insts[n])];
     let read = (0..order.insts.len()).rfind(|&n| inst(n).args().iter().any(reads_stream)).unwrap_or(0);
     let mut at: SmallVec<[(usize, u16); 8]> = stores

@@ -5,11 +5,11 @@
 //! ([`recorder`]), and so become part of the program. `bool` is a byte in memory and a mask inside; a byte
 //! that is only moved stays what it is.
 //!
-//! A file has a concept: [`arithmetic`], integer and float [`division`], [`comparison`]s with what is
+//! A file has a concept: [`arithmetic`], integer and float [`division`], integer [`power`]s,
+//! [`comparison`]s with what is
 //! computed of truth values, [`casts`], [`functions`].
 //!
-//! Limits: no division of 64-bit integers, no power of integers. What has no vector
-//! form is refused with a reason, and interpreted.
+//! Limits: no division of 64-bit integers. What has no vector form is refused with a reason, and interpreted.
 
 mod arithmetic;
 mod builder;
@@ -17,6 +17,7 @@ mod casts;
 mod comparison;
 mod division;
 mod functions;
+mod power;
 mod recorder;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ const MOST_INSTRUCTIONS: usize = 8192;
 pub(crate) enum StreamUse {
     /// An operand's elements.
     Operand(OperandId),
+    /// The complex numbers of which an operand is this part.
+    Pair(OperandId, Part),
     /// A value's elements in scratch memory.
     Value(ValueId),
     /// The results of a reduction, by its position.
@@ -61,6 +64,8 @@ pub(crate) enum PoolEntry {
 pub(crate) enum Source {
     /// An element a lane.
     Lanes(StreamUse),
+    /// A part of the complex number that a lane has.
+    Part(StreamUse, Part),
     /// An element a row.
     Rows(StreamUse),
     /// The pool, at a run's beginning.
@@ -73,6 +78,8 @@ pub(crate) enum Source {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outputs {
     pub(crate) stores: Vec<(ValueId, StreamUse)>,
+    /// The parts of complex numbers.
+    pub(crate) pairs: Vec<([ValueId; 2], StreamUse)>,
     /// Whether reductions are accumulated row by row, rather than left to others.
     pub(crate) accumulates: bool,
 }
@@ -128,6 +135,10 @@ pub(crate) fn select(
     for &(value, used) in &outputs.stores {
         let vector = selector.in_memory(value);
         selector.builder.store(vector, used);
+    }
+    for &(parts, used) in &outputs.pairs {
+        let parts = parts.map(|part| selector.in_memory(part));
+        selector.builder.store_pair(parts, used);
     }
     for (number, reduction) in body.reductions.iter().enumerate().filter(|_| outputs.accumulates) {
         let dtype = body.insts[reduction.value.index()].dtype;
@@ -254,6 +265,7 @@ impl Selector {
                 let ty = vector_type(inst.dtype)?;
                 match source(value) {
                     Source::Lanes(used) => builder.load(used, ty, Step::Unit),
+                    Source::Part(used, part) => builder.load_part(used, part, ty),
                     Source::Rows(used) => builder.load(used, ty, Step::Row),
                     Source::Pool(operand) => builder.splat(PoolEntry::Element(operand), ty),
                     Source::Position { .. } => unreachable!("{value} is loaded"),
@@ -271,7 +283,7 @@ impl Selector {
                 Source::Lanes(used) => builder.load(used, Type::I64, Step::Unit),
                 Source::Rows(used) => builder.load(used, Type::I64, Step::Row),
                 Source::Position { offset, step } => builder.index(offset, step),
-                Source::Pool(_) => unreachable!("{value} is computed"),
+                Source::Pool(_) | Source::Part(..) => unreachable!("{value} is computed"),
             },
             (LaneOp::Copy, &[x]) => return Some(x),
             (LaneOp::Where, &[Lane::Truth(condition), x, y]) => return Some(self.choose(condition, x, y)),

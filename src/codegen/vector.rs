@@ -6,13 +6,14 @@
 //! selection that spells out NumPy's minimum or integer division. [`evaluate`] is the definition, one lane at a time.
 //!
 //! A kernel runs the program over `rows` rows of `n` lanes. Its operands are *streams*: elements in memory that follow
-//! each other along a row, or one element a row. Scalars come from a *pool* of 8-byte entries, so that programs that
+//! each other along a row, one a lane or two, or one element a row. Scalars come from a *pool* of 8-byte entries, so that programs that
 //! differ in constants share code.
 
 pub(crate) mod evaluate;
 
 use std::fmt;
 
+use raptors_ir::Part;
 use raptors_ir::lanes::Rare;
 
 /// What a lane of a value holds. Integers have no sign; ops do.
@@ -105,6 +106,8 @@ impl fmt::Display for StreamId {
 pub(crate) enum Step {
     /// An element a lane, one after the other in memory.
     Unit,
+    /// Two elements a lane, the parts of a complex number, one after the other in memory.
+    Pair,
     /// One element for all lanes of the row. Only loaded, or the target of a reduction.
     Row,
 }
@@ -114,6 +117,16 @@ pub(crate) enum Step {
 pub(crate) struct Stream {
     pub(crate) ty: Type,
     pub(crate) step: Step,
+}
+
+impl Stream {
+    /// Bytes of a lane, or of a row's one element.
+    pub(crate) const fn lane_bytes(self) -> usize {
+        match self.step {
+            Step::Unit | Step::Row => self.ty.size(),
+            Step::Pair => 2 * self.ty.size(),
+        }
+    }
 }
 
 /// Which product and sum an [`VectorOp::Fma`] rounds once.
@@ -202,6 +215,8 @@ pub(crate) enum Conversion {
 pub(crate) enum VectorOp {
     /// Reads a stream.
     Load(StreamId),
+    /// Reads one element of each pair of a stream.
+    LoadPart(StreamId, Part),
     /// The low bytes of an entry of the pool, in every lane.
     Splat(u16),
     /// The lane's position in its row, an `i64`: counted from the position that is an argument of the call.
@@ -433,6 +448,8 @@ pub(crate) struct VectorProgram {
     pub(crate) streams: Vec<Stream>,
     /// Values written to streams of unit step.
     pub(crate) stores: Vec<(VectorId, StreamId)>,
+    /// Values written to streams of pairs, both elements of each.
+    pub(crate) pairs: Vec<([VectorId; 2], StreamId)>,
     pub(crate) accumulations: Vec<Accumulation>,
     pub(crate) rares: Vec<RareFunction>,
     pub(crate) tables: Vec<Table>,
@@ -454,7 +471,8 @@ impl VectorProgram {
     /// Which values a store or a reduction needs.
     pub(crate) fn needed(&self) -> Vec<bool> {
         let mut needed = vec![false; self.insts.len()];
-        for (value, _) in &self.stores {
+        let stored = self.stores.iter().map(|(value, _)| value);
+        for value in stored.chain(self.pairs.iter().flat_map(|(values, _)| values)) {
             needed[value.index()] = true;
         }
         for accumulation in &self.accumulations {
@@ -474,13 +492,14 @@ impl VectorProgram {
     pub(crate) fn directions(&self) -> Vec<(bool, bool)> {
         let mut directions = vec![(false, false); self.streams.len()];
         for inst in &self.insts {
-            if let VectorOp::Load(stream) = inst.op
-                && self.streams[stream.index()].step == Step::Unit
+            if let VectorOp::Load(stream) | VectorOp::LoadPart(stream, _) = inst.op
+                && self.streams[stream.index()].step != Step::Row
             {
                 directions[stream.index()].0 = true;
             }
         }
-        for (_, stream) in &self.stores {
+        let stored = self.stores.iter().map(|(_, stream)| stream);
+        for stream in stored.chain(self.pairs.iter().map(|(_, stream)| stream)) {
             directions[stream.index()].1 = true;
         }
         directions
@@ -492,6 +511,7 @@ impl fmt::Display for VectorProgram {
         for (n, stream) in self.streams.iter().enumerate() {
             let step = match stream.step {
                 Step::Unit => "each lane",
+                Step::Pair => "twice each lane",
                 Step::Row => "each row",
             };
             writeln!(f, "    s{n}: {} {step}", stream.ty.name())?;
@@ -500,6 +520,7 @@ impl fmt::Display for VectorProgram {
             write!(f, "    x{n} = ")?;
             match inst.op {
                 VectorOp::Load(stream) => write!(f, "load {stream}")?,
+                VectorOp::LoadPart(stream, part) => write!(f, "load.{} {stream}", part.name())?,
                 VectorOp::Splat(entry) => write!(f, "splat c{entry}")?,
                 VectorOp::Rare(n) => write!(f, "rare {}", self.rares[usize::from(n)].name())?,
                 VectorOp::Lookup(n) => write!(f, "lookup t{n}")?,
@@ -537,6 +558,9 @@ impl fmt::Display for VectorProgram {
         }
         for (value, stream) in &self.stores {
             writeln!(f, "    store {value}, {stream}")?;
+        }
+        for ([x, y], stream) in &self.pairs {
+            writeln!(f, "    store {x}, {y}, {stream}")?;
         }
         for Accumulation { combine, value, target } in &self.accumulations {
             writeln!(f, "    reduce.{combine:?} {value}, {target}")?;

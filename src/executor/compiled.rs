@@ -204,9 +204,14 @@ impl<'a> RowRunner<'a> {
         }
         let stream =
             |(used, (over, along)): (&StreamUse, &(raptors_ir::Strides, isize))| match (*used, blocks) {
-                (StreamUse::Operand(id), _) => {
+                (StreamUse::Operand(id) | StreamUse::Pair(id, _), _) => {
                     let offset: isize = index.iter().zip(over).map(|(&i, &stride)| i as isize * stride).sum();
-                    let base = self.bases[id.index()].wrapping_offset(offset + part.lane as isize * along);
+                    let start = match used {
+                        StreamUse::Pair(..) => -self.nest.operands[id.index()].part_offset(),
+                        _ => 0,
+                    };
+                    let base =
+                        self.bases[id.index()].wrapping_offset(start + offset + part.lane as isize * along);
                     let row_stride = match blocks {
                         Some(Blocks { block, .. }) => block as isize * along,
                         None => over.last().copied().unwrap_or(0),

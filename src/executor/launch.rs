@@ -111,6 +111,12 @@ impl Launch {
                 let target = &nest.operands[nest.body.reductions[usize::from(*n)].target.index()];
                 Some(Stream { at: place(target)?, row_stride: target.dtype.size() as isize })
             }
+            StreamUse::Pair(id, _) => {
+                let operand = &nest.operands[id.index()];
+                let at = place(operand)?;
+                let at = Place { offset: at.offset - operand.part_offset(), ..at };
+                Some(Stream { at, row_stride: over.last().copied().unwrap_or(0) })
+            }
             StreamUse::Value(_) => None,
         });
         let pool = selected.pool.iter().map(|&entry| match entry {

@@ -227,6 +227,7 @@ impl<'a> TileRunner<'a> {
                 let base = self.values[value.index()].cast_mut();
                 StreamArgs { base, row_stride: self.row_stride(value, step, len) }
             }
+            StreamUse::Pair(..) => unreachable!("the parts of complex numbers are packed"),
             StreamUse::Result(_) => unreachable!("tiles are reduced by kernels of their own"),
         });
         let streams: SmallVec<[StreamArgs; 8]> = streams.collect();

@@ -14,7 +14,8 @@ pub(super) fn library_call(graph: &Graph, id: NodeId, op: &LibraryOp) -> Library
         };
         let ty = &graph.node(operand).ty;
         let offset = start + access.offset;
-        let operand = Operand { memory, dtype: ty.dtype, offset, strides: access.strides, swapped };
+        let operand =
+            Operand { memory, dtype: ty.dtype, offset, strides: access.strides, swapped, part: None };
         Spread { operand, dims: ty.shape.iter().copied().collect() }
     };
     LibraryCall {

@@ -153,7 +153,7 @@ impl<'a> NestBuilder<'a> {
                 LaneOp::Load(_) => self.body.push(LaneOp::Copy, &[value], dtype),
                 _ => value,
             };
-            let half = self.operand(Operand { dtype, offset, ..target.clone() });
+            let half = self.operand(Operand { dtype, offset, part: Some(part), ..target.clone() });
             self.body.stores.push((value, half));
         }
     }
@@ -171,7 +171,7 @@ impl<'a> NestBuilder<'a> {
         let Some(&(memory, offset)) = self.places.get(&id) else { return stored(self.graph, id) };
         let ty = &self.graph.node(id).ty;
         let strides = ty.shape.row_major_strides(ty.dtype.size());
-        Operand { memory, dtype: ty.dtype, offset, strides, swapped: false }
+        Operand { memory, dtype: ty.dtype, offset, strides, swapped: false, part: None }
     }
 
     /// The value of an operand of a node over `over`: computed in the nest, or read.
@@ -201,9 +201,16 @@ impl<'a> NestBuilder<'a> {
                 else {
                     unreachable!("parameters and values are in memory")
                 };
-                let operand =
-                    Operand { memory, dtype: ty.dtype, offset: start + access.offset, strides, swapped };
-                LaneOp::Load(self.operand(operand))
+                let offset = start + access.offset;
+                let part = part_of(self.graph, id);
+                LaneOp::Load(self.operand(Operand {
+                    memory,
+                    dtype: ty.dtype,
+                    offset,
+                    strides,
+                    swapped,
+                    part,
+                }))
             }
         };
         let value = self.body.push(op, &[], ty.dtype);

@@ -35,6 +35,7 @@ pub(super) fn matrix_product(
             offset: start + access.offset,
             strides,
             swapped,
+            part: None,
         }
     };
     let [rows, inner] = *last_two(graph.shape(operands[0]));

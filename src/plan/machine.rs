@@ -15,6 +15,9 @@ pub(super) fn vector_programs(steps: &[Step]) -> String {
         for (n, used) in compiled.selected.streams.iter().enumerate() {
             let _ = match *used {
                 StreamUse::Operand(operand) => writeln!(text, "    s{n} is {operand}"),
+                StreamUse::Pair(operand, part) => {
+                    writeln!(text, "    s{n} is what has {operand} as its {} part", part.name())
+                }
                 StreamUse::Value(value) => writeln!(text, "    s{n} is {value}, in scratch memory"),
                 StreamUse::Result(result) => {
                     let target = nest.body.reductions[usize::from(result)].target;

@@ -151,6 +151,18 @@ def test_reciprocal_of_integer_zero_is_zero(dtype: str) -> None:
     assert_same(r.reciprocal(r.lazy(np.zeros(5, dtype=dtype))), np.zeros(5, dtype=dtype))
 
 
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integer_powers_wrap_around(dtype: str, rng: np.random.Generator) -> None:
+    info = np.iinfo(dtype)
+    base = rng.integers(info.min, info.max, 3001, dtype, endpoint=True)
+    base[::3] = rng.integers(max(-4, info.min), 5, 1001)
+    for most in (4, 64, info.max):
+        exponent = rng.integers(0, most, base.size, dtype, endpoint=True)
+        assert_same(r.pow(r.lazy(base), r.lazy(exponent)), base**exponent)
+    for exponent in (0, 1, 3, 7, 40, 63, 64, 101):
+        assert_same(r.lazy(base) ** exponent, base**exponent)
+
+
 @pytest.mark.parametrize("dtype", ["int8", "int32", "int64"])
 def test_negative_integer_power_truncates(dtype: str) -> None:
     base = np.array([-3, -2, -1, 1, 2, 3], dtype=dtype)

@@ -141,6 +141,7 @@ impl Emitter<'_> {
         let along = usize::from(copy) * bytes;
         match place {
             Place::Unit(stream) => (self.base(stream.index()), along),
+            Place::Pair(stream, half) => (self.base(stream.index()), 2 * along + usize::from(half) * bytes),
             Place::Row(stream) => (self.base(stream.index()), 0),
             Place::Pool(entry) => (POOL, 8 * usize::from(entry)),
             Place::Constant(offset) => (CONSTANTS, usize::from(offset)),

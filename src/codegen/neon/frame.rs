@@ -7,7 +7,7 @@
 use super::encoder::Gpr;
 use super::lower::lane_bytes;
 use super::machine::VECTOR;
-use crate::codegen::vector::VectorProgram;
+use crate::codegen::vector::{Step, VectorProgram};
 
 /// Whether a stream is read and written, or two are at one address.
 pub(super) const IN_PLACE: Gpr = Gpr(0);
@@ -45,6 +45,8 @@ pub(super) struct Frame {
     /// Addresses of streams, while those of a tail stand in for them.
     saved_streams: usize,
     bounce: usize,
+    /// Bytes of the copies of one stream.
+    bounce_bytes: usize,
     rare: usize,
     spills: usize,
 }
@@ -75,9 +77,21 @@ impl Frame {
         let stream_slots = take(8 * streams);
         let row_slots = take(8 * streams);
         let saved_streams = take(8 * streams);
-        let bounce = take(VECTOR * streams);
+        let has_pairs = source.streams.iter().any(|stream| stream.step == Step::Pair);
+        let bounce_bytes = if has_pairs { 2 * VECTOR } else { VECTOR };
+        let bounce = take(bounce_bytes * streams);
         let rare = take(if source.rares.is_empty() { 0 } else { RARE_BYTES });
-        Frame { accumulators, kept, stream_slots, row_slots, saved_streams, bounce, rare, spills: end }
+        Frame {
+            accumulators,
+            kept,
+            stream_slots,
+            row_slots,
+            saved_streams,
+            bounce,
+            bounce_bytes,
+            rare,
+            spills: end,
+        }
     }
 
     /// Bytes of a frame with so many spilled vectors.
@@ -110,7 +124,7 @@ impl Frame {
     }
 
     pub(super) fn bounce(&self, stream: usize) -> usize {
-        self.bounce + stream * VECTOR
+        self.bounce + stream * self.bounce_bytes
     }
 
     pub(super) fn spill(&self, place: u32) -> usize {

@@ -183,7 +183,7 @@ impl Emitter<'_> {
             let register = self.frame.stream_register(stream).unwrap_or(SCRATCH);
             self.load_general(register, FOURTH, 16 * stream);
             self.set_stream_address(stream, register);
-            if self.source.streams[stream].step == Step::Unit {
+            if self.source.streams[stream].step != Step::Row {
                 self.store_general(register, Gpr::SP, self.frame.row_slot(stream));
             }
         }
@@ -259,8 +259,8 @@ impl Emitter<'_> {
         self.asm.branch_if_zero(SCRATCH, exit);
         self.load_general(FOURTH, Gpr::SP, STREAMS);
         for stream in 0..self.source.streams.len() {
-            let is_unit = self.source.streams[stream].step == Step::Unit;
-            let from = if is_unit {
+            let follows = self.source.streams[stream].step != Step::Row;
+            let from = if follows {
                 self.load_general(SCRATCH, Gpr::SP, self.frame.row_slot(stream));
                 SCRATCH
             } else {
@@ -269,22 +269,22 @@ impl Emitter<'_> {
             self.load_general(THIRD, FOURTH, 16 * stream + 8);
             self.asm.add(SCRATCH, from, THIRD, 0);
             self.set_stream_address(stream, SCRATCH);
-            if is_unit {
+            if follows {
                 self.store_general(SCRATCH, Gpr::SP, self.frame.row_slot(stream));
             }
         }
         self.asm.branch(row);
     }
 
-    /// The streams that follow the lanes, with the bytes of their elements.
-    fn unit_streams(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let streams = self.source.streams.iter().enumerate().filter(|(_, stream)| stream.step == Step::Unit);
-        streams.map(|(n, stream)| (n, stream.ty.size())).collect::<Vec<_>>().into_iter()
+    /// The streams that follow the lanes, with the bytes of a lane.
+    fn lane_streams(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let streams = self.source.streams.iter().enumerate().filter(|(_, stream)| stream.step != Step::Row);
+        streams.map(|(n, stream)| (n, stream.lane_bytes())).collect::<Vec<_>>().into_iter()
     }
 
     /// On by so many lanes.
     fn advance(&mut self, lanes: usize) {
-        for (stream, size) in self.unit_streams() {
+        for (stream, size) in self.lane_streams() {
             let address = self.stream_address(SCRATCH, stream);
             self.asm.add_immediate(address, address, lanes * size);
             self.set_stream_address(stream, address);
@@ -302,7 +302,7 @@ impl Emitter<'_> {
     fn go_back(&mut self, lanes: usize) {
         self.asm.mov_immediate(SCRATCH, lanes as u64);
         self.asm.subtract(SCRATCH, SCRATCH, LEFT, 0);
-        for (stream, size) in self.unit_streams() {
+        for (stream, size) in self.lane_streams() {
             let address = self.stream_address(SECOND, stream);
             self.asm.subtract(address, address, SCRATCH, size.trailing_zeros());
             self.set_stream_address(stream, address);
@@ -418,7 +418,7 @@ impl Emitter<'_> {
             if !is_read && !is_written {
                 continue;
             }
-            let size = self.source.streams[stream].ty.size();
+            let size = self.source.streams[stream].lane_bytes();
             let address = self.stream_address(SECOND, stream);
             self.store_general(address, Gpr::SP, self.frame.saved_stream(stream));
             if is_read {
@@ -460,7 +460,7 @@ impl Emitter<'_> {
         }
         for (stream, (_, is_written)) in self.source.directions().into_iter().enumerate() {
             if is_written {
-                let size = self.source.streams[stream].ty.size();
+                let size = self.source.streams[stream].lane_bytes();
                 self.asm.shift_left(SCRATCH, LEFT, size.trailing_zeros());
                 self.load_general(THIRD, Gpr::SP, self.frame.saved_stream(stream));
                 self.asm.add_immediate(SECOND, Gpr::SP, self.frame.bounce(stream));
@@ -469,14 +469,19 @@ impl Emitter<'_> {
         }
     }
 
-    /// Copies as many bytes as the scratch register says, fewer than 16, from the second's address to the third's.
+    /// Copies as many bytes as the scratch register says, fewer than 32, from the second's address to the third's.
     fn copy_routine(&mut self) {
-        for bit in [3, 2, 1, 0] {
+        // Only pairs take more than a register.
+        let has_pairs = self.source.streams.iter().any(|stream| stream.step == Step::Pair);
+        for bit in (0..if has_pairs { 5 } else { 4 }).rev() {
             let skip = self.asm.label();
             self.asm.branch_if_clear(SCRATCH, bit, skip);
-            let data = Data::General(FOURTH, 1 << bit);
-            self.asm.load_next(data, SECOND);
-            self.asm.store_next(data, THIRD);
+            let bytes = (1 << bit).min(8);
+            for _ in 0..(1 << bit) / bytes {
+                let data = Data::General(FOURTH, bytes);
+                self.asm.load_next(data, SECOND);
+                self.asm.store_next(data, THIRD);
+            }
             self.asm.place(skip);
         }
         self.asm.ret();

@@ -8,6 +8,7 @@
 mod convert;
 mod integers;
 mod masks;
+mod pairs;
 mod parts;
 mod reduce;
 
@@ -19,7 +20,7 @@ use super::machine::{Block, Form, Inst, MachineProgram, Target, VECTOR};
 use super::opcode::{self, Opcode};
 use crate::codegen::machine::{Args, Class, Home, Info, Place, Unsupported, Value};
 use crate::codegen::vector::{
-    Conversion, Fma, Rounding, Shift, Step, Type, VectorId, VectorInst, VectorOp, VectorProgram,
+    Conversion, Fma, Rounding, Shift, Step, StreamId, Type, VectorId, VectorInst, VectorOp, VectorProgram,
 };
 
 /// More values, or bytes of constants, would not have numbers of 16 bits.
@@ -46,6 +47,8 @@ struct Lowerer<'a> {
     lowered: Vec<Option<Lowered>>,
     /// What was computed for an index or a float that others may need.
     parts: parts::Known,
+    /// Both vectors of a stream of pairs in memory.
+    halves: SmallVec<[(StreamId, [Value; 2]); 4]>,
 }
 
 /// An op of a type that it is not defined for.
@@ -65,6 +68,7 @@ pub(super) fn lower(program: &VectorProgram) -> Result<MachineProgram, Unsupport
         known: SmallVec::new(),
         lowered: vec![None; program.insts.len()],
         parts: parts::Known::default(),
+        halves: SmallVec::new(),
     };
     let is_needed = program.needed();
     for (n, inst) in program.insts.iter().enumerate() {
@@ -95,20 +99,28 @@ impl Lowerer<'_> {
     /// Everything that is read is read before anything is written.
     fn stores(&mut self) -> Result<(), Unsupported> {
         let program = self.program;
-        let mut values: SmallVec<[Value; 4]> = SmallVec::new();
+        let mut stored: SmallVec<[(Value, Place, Type); 4]> = SmallVec::new();
+        let is_one = program.stores.len() + program.pairs.len() == 1;
         for &(value, stream) in &program.stores {
             let ty = program.ty(value);
             if ty == Type::Mask || program.streams[stream.index()].step != Step::Unit {
                 return Err(unsupported("store", ty));
             }
             let value = self.value(value);
-            let is_in_memory = self.values[value.index()].home.is_some() && program.stores.len() > 1;
-            values.push(if is_in_memory { self.op(Form::Copy, opcode::ORR, &[value]) } else { value });
+            let is_in_memory = self.values[value.index()].home.is_some() && !is_one;
+            let value = if is_in_memory { self.op(Form::Copy, opcode::ORR, &[value]) } else { value };
+            stored.push((value, Place::Unit(stream), ty));
         }
-        for (&(value, stream), stored) in program.stores.iter().zip(values) {
-            let ty = program.ty(value);
-            let form = Form::Store(Place::Unit(stream), self.bytes(ty) as u8, ty.size() as u8);
-            self.push(form, opcode::ORR, None, &[stored]);
+        for &(parts, stream) in &program.pairs {
+            let ty = program.ty(parts[0]);
+            let parts = parts.map(|part| self.value(part));
+            for (half, value) in (0..).zip(self.paired(ty, parts)?) {
+                stored.push((value, Place::Pair(stream, half), ty));
+            }
+        }
+        for (value, place, ty) in stored {
+            let form = Form::Store(place, self.bytes(ty) as u8, ty.size() as u8);
+            self.push(form, opcode::ORR, None, &[value]);
         }
         Ok(())
     }
@@ -199,9 +211,11 @@ impl Lowerer<'_> {
                 let (place, element) = match self.program.streams[stream.index()].step {
                     Step::Unit => (Place::Unit(stream), 0),
                     Step::Row => (Place::Row(stream), ty.size() as u8),
+                    Step::Pair => return Err(unsupported("load", ty)),
                 };
                 self.new_value(bytes, Some(Home { place, element }), ty.size())
             }
+            (VectorOp::LoadPart(stream, part), _) => self.part(stream, part, ty)?,
             (VectorOp::Splat(entry), _) => {
                 let home = Home { place: Place::Pool(entry), element: ty.size() as u8 };
                 self.new_value(VECTOR, Some(home), 0)

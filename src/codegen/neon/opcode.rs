@@ -185,6 +185,18 @@ opcodes! {
     TBL1 = 0x4e00_0000;
     TBL4 = 0x4e00_6000;
     EXT = 0x6e00_0000;
+    UZP1_S2 = 0x0e80_1800;
+    UZP1_S = 0x4e80_1800;
+    UZP1_D = 0x4ec0_1800;
+    UZP2_S2 = 0x0e80_5800;
+    UZP2_S = 0x4e80_5800;
+    UZP2_D = 0x4ec0_5800;
+    ZIP1_S2 = 0x0e80_3800;
+    ZIP1_S = 0x4e80_3800;
+    ZIP1_D = 0x4ec0_3800;
+    ZIP2_S2 = 0x0e80_7800;
+    ZIP2_S = 0x4e80_7800;
+    ZIP2_D = 0x4ec0_7800;
     // Values from elsewhere.
     DUP_X = 0x4e08_0c00;
     MOVI_ZEROS = 0x6f00_e400;

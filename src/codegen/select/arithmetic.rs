@@ -76,7 +76,8 @@ impl Builder {
             (ElementwiseOp::FloorDivide | ElementwiseOp::Remainder, &[x, y]) => {
                 return self.integer_division(op, dtype, x, y);
             }
-            // A power is a loop of as many steps as its exponent has bits; floats alone have the rest.
+            (ElementwiseOp::Pow, &[x, y]) => return self.integer_power(dtype, x, y),
+            // Floats alone have the rest.
             _ => return None,
         })
     }

@@ -4,6 +4,7 @@
 //! sign, so that "not" costs nothing where what follows can be turned round: a select's arms, an "and" of one
 //! inverted operand.
 
+use raptors_ir::Part;
 use raptors_ir::lanes::Rare;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -196,6 +197,12 @@ impl Builder {
         self.push(VectorOp::Load(stream), &[], ty)
     }
 
+    /// Reads one element of each pair of a stream.
+    pub(super) fn load_part(&mut self, used: StreamUse, part: Part, ty: Type) -> VectorId {
+        let stream = self.stream(used, ty, Step::Pair);
+        self.push(VectorOp::LoadPart(stream, part), &[], ty)
+    }
+
     fn stream(&mut self, used: StreamUse, ty: Type, step: Step) -> StreamId {
         let known = self.streams.iter().position(|&other| other == used);
         let number = known.unwrap_or_else(|| {
@@ -210,6 +217,12 @@ impl Builder {
     pub(super) fn store(&mut self, value: VectorId, used: StreamUse) {
         let stream = self.stream(used, self.program.ty(value), Step::Unit);
         self.program.stores.push((value, stream));
+    }
+
+    /// Writes both elements of each pair of a stream.
+    pub(super) fn store_pair(&mut self, parts: [VectorId; 2], used: StreamUse) {
+        let stream = self.stream(used, self.program.ty(parts[0]), Step::Pair);
+        self.program.pairs.push((parts, stream));
     }
 
     /// Combines a value over each row.
@@ -336,18 +349,7 @@ impl Builder {
     /// The program without what nothing needs.
     pub(super) fn finish(self) -> Selected {
         let Builder { program, pool, streams, .. } = self;
-        let mut needed = vec![false; program.insts.len()];
-        for &(value, _) in &program.stores {
-            needed[value.index()] = true;
-        }
-        for accumulation in &program.accumulations {
-            needed[accumulation.value.index()] = true;
-        }
-        for (position, inst) in program.insts.iter().enumerate().rev() {
-            if needed[position] {
-                inst.args.iter().for_each(|arg| needed[arg.index()] = true);
-            }
-        }
+        let needed = program.needed();
         let mut new = Selected::default();
         new.program.insts.reserve_exact(needed.iter().filter(|&&needed| needed).count());
         let mut values = vec![VectorId(0); program.insts.len()];
@@ -358,6 +360,9 @@ impl Builder {
         for (position, inst) in program.insts.iter().enumerate().filter(|&(position, _)| needed[position]) {
             let op = match inst.op {
                 VectorOp::Load(stream) => VectorOp::Load(StreamId(used_streams.number(stream.0))),
+                VectorOp::LoadPart(stream, part) => {
+                    VectorOp::LoadPart(StreamId(used_streams.number(stream.0)), part)
+                }
                 VectorOp::Splat(entry) => VectorOp::Splat(entries.number(entry)),
                 VectorOp::Rare(number) => VectorOp::Rare(rares.number(number)),
                 VectorOp::Lookup(number) => VectorOp::Lookup(tables.number(number)),
@@ -370,6 +375,10 @@ impl Builder {
         for &(value, stream) in &program.stores {
             let stream = StreamId(used_streams.number(stream.0));
             new.program.stores.push((values[value.index()], stream));
+        }
+        for &(parts, stream) in &program.pairs {
+            let stream = StreamId(used_streams.number(stream.0));
+            new.program.pairs.push((parts.map(|part| values[part.index()]), stream));
         }
         for &Accumulation { combine, value, target } in &program.accumulations {
             let (value, target) = (values[value.index()], StreamId(used_streams.number(target.0)));
@@ -432,6 +441,7 @@ fn is_commutative(op: VectorOp) -> bool {
         | VectorOp::MaxUnsigned
         | VectorOp::Compare(Predicate::Eq | Predicate::Ne | Predicate::Unordered) => true,
         VectorOp::Load(_)
+        | VectorOp::LoadPart(..)
         | VectorOp::Splat(_)
         | VectorOp::Position
         | VectorOp::Sub

@@ -3,6 +3,7 @@
 //! The payloads of NaN are no one's promise, so that bits of a float that was computed are not looked at:
 //! such values are kept apart (`is_computed`).
 
+use raptors_ir::Part;
 use raptors_ir::lanes::Rare;
 
 use crate::codegen::vector::{
@@ -136,6 +137,8 @@ struct Builder<'r> {
     types: Vec<Type>,
     /// Whether a float's payload may have come from arithmetic.
     is_computed: Vec<bool>,
+    /// Whether all that follows the lanes is pairs.
+    has_only_pairs: bool,
 }
 
 const INTEGERS: [Type; 4] = [Type::I8, Type::I16, Type::I32, Type::I64];
@@ -147,7 +150,7 @@ impl Builder<'_> {
                 args.iter().any(|arg| self.is_computed[arg.index()])
             }
             VectorOp::Convert(Conversion::Bitcast) => self.is_computed[args[0].index()],
-            VectorOp::Load(_) | VectorOp::Splat(_) => false,
+            VectorOp::Load(_) | VectorOp::LoadPart(..) | VectorOp::Splat(_) => false,
             _ => ty.is_float(),
         };
         self.is_computed.push(computed);
@@ -161,10 +164,25 @@ impl Builder<'_> {
     }
 
     fn load(&mut self, ty: Type) -> VectorId {
+        if ty.is_float() && (self.has_only_pairs || self.rng.one_in(4)) {
+            return self.load_part(ty);
+        }
         let step = if self.rng.one_in(5) { Step::Row } else { Step::Unit };
         self.program.streams.push(Stream { ty, step });
         let stream = StreamId(self.program.streams.len() as u16 - 1);
         self.push(VectorOp::Load(stream), &[], ty)
+    }
+
+    /// A part of a stream of pairs, one that there is or a new one.
+    fn load_part(&mut self, ty: Type) -> VectorId {
+        let part = self.rng.pick(&Part::ALL);
+        let pair = Stream { ty, step: Step::Pair };
+        let known = self.program.streams.iter().position(|&stream| stream == pair);
+        let stream = known.filter(|_| !self.rng.one_in(3)).unwrap_or_else(|| {
+            self.program.streams.push(pair);
+            self.program.streams.len() - 1
+        });
+        self.push(VectorOp::LoadPart(StreamId(stream as u16), part), &[], ty)
     }
 
     /// A value of a type, one that there is or a new one.
@@ -233,7 +251,7 @@ impl Builder<'_> {
                 let mask = self.value(Type::Mask);
                 self.push(VectorOp::Convert(Conversion::MaskToInt), &[mask], Type::I8);
             }
-            5 if self.types.contains(&Type::I64) && self.rng.one_in(3) => {
+            5 if self.types.contains(&Type::I64) && !self.has_only_pairs && self.rng.one_in(3) => {
                 self.push(VectorOp::Position, &[], Type::I64);
             }
             6 if ty.is_float() && self.rng.one_in(4) => self.rare(ty),
@@ -350,6 +368,14 @@ impl Builder<'_> {
         for n in 0..results {
             let ty = self.rng.pick(&self.types.clone());
             let value = self.value(ty);
+            let is_pair = ty.is_float() && (self.has_only_pairs || self.rng.one_in(4));
+            if is_pair {
+                let parts = [value, self.value(ty)];
+                self.program.streams.push(Stream { ty, step: Step::Pair });
+                let stream = StreamId(self.program.streams.len() as u16 - 1);
+                self.program.pairs.push((parts, stream));
+                continue;
+            }
             if n > 0 && self.rng.one_in(3) || n == 0 && self.rng.one_in(5) {
                 self.accumulate(ty, value);
                 continue;
@@ -393,8 +419,12 @@ pub(in crate::codegen) fn random_program(rng: &mut Rng) -> VectorProgram {
         1 => 5 + rng.below(20),
         _ => 10 + rng.below(70),
     };
+    let has_only_pairs = rng.one_in(5);
+    if has_only_pairs {
+        types = vec![rng.pick(&[Type::F32, Type::F64])];
+    }
     let program = VectorProgram::default();
-    let mut builder = Builder { rng, program, types, is_computed: Vec::new() };
+    let mut builder = Builder { rng, program, types, is_computed: Vec::new(), has_only_pairs };
     for _ in 0..steps {
         builder.step();
     }

@@ -1,6 +1,7 @@
 //! Runs a program as machine code and by definition, and compares.
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter};
+use raptors_ir::Part;
 
 use super::guarded::Guarded;
 use super::programs::{Rng, element};
@@ -171,9 +172,8 @@ fn run(program: &VectorProgram, code: &Code, rng: &mut Rng) -> Result<(), String
 
 /// Whether a program writes a stream.
 fn is_written(program: &VectorProgram, stream: usize) -> bool {
-    let mut stores = program.stores.iter().map(|&(_, stored)| stored);
     let mut targets = program.accumulations.iter().map(|one| one.target);
-    stores.any(|stored| stored.index() == stream) || targets.any(|target| target.index() == stream)
+    program.directions()[stream].1 || targets.any(|target| target.index() == stream)
 }
 
 /// Bytes beside the elements are as they were.
@@ -225,18 +225,19 @@ fn write(memory: &mut [u8], at: usize, ty: Type, bits: u64) {
 fn place(program: &VectorProgram, rows: usize, lanes: usize, rng: &mut Rng) -> (Vec<Guarded>, Vec<Placed>) {
     let mut memories: Vec<Guarded> = Vec::new();
     let mut placed: Vec<Placed> = Vec::new();
-    let is_written = |n: usize| program.stores.iter().any(|(_, stream)| stream.index() == n);
+    let directions = program.directions();
+    let is_written = |n: usize| directions[n].1;
     let mut is_taken = vec![false; program.streams.len()];
     for (n, stream) in program.streams.iter().enumerate() {
         let size = stream.ty.size();
-        // A result may be written over an operand with elements of its size, once.
+        // A result may be written over an operand with lanes of its size, once.
         let partner = (0..n).find(|&other| {
             is_written(n)
                 && !is_written(other)
                 && !is_taken[other]
-                && stream.step == Step::Unit
-                && program.streams[other].step == Step::Unit
-                && program.streams[other].ty.size() == size
+                && stream.step != Step::Row
+                && program.streams[other].step != Step::Row
+                && program.streams[other].lane_bytes() == stream.lane_bytes()
         });
         if let Some(other) = partner
             && rng.one_in(2)
@@ -246,7 +247,7 @@ fn place(program: &VectorProgram, rows: usize, lanes: usize, rng: &mut Rng) -> (
             placed.push(Placed { memory, first, stride, row_bytes });
             continue;
         }
-        let row_bytes = if stream.step == Step::Unit { lanes * size } else { size };
+        let row_bytes = if stream.step == Step::Row { size } else { lanes * stream.lane_bytes() };
         let gap = if rng.one_in(2) { 0 } else { rng.below(70) };
         let is_target = program.accumulations.iter().any(|one| one.target.index() == n);
         let is_fixed = stream.step == Step::Row && !is_target && rng.one_in(2);
@@ -298,10 +299,14 @@ fn by_definition(
             let mask =
                 |bits: u64| if inst.ty.size() == 8 { bits } else { bits & ((1 << (8 * inst.ty.size())) - 1) };
             values[n] = match inst.op {
-                VectorOp::Load(stream) => {
+                VectorOp::Load(stream) | VectorOp::LoadPart(stream, _) => {
                     let stream = stream.index();
+                    let part = match inst.op {
+                        VectorOp::LoadPart(_, Part::Imag) => inst.ty.size(),
+                        _ => 0,
+                    };
                     let offset = match program.streams[stream].step {
-                        Step::Unit => lane * inst.ty.size(),
+                        Step::Unit | Step::Pair => lane * program.streams[stream].lane_bytes() + part,
                         Step::Row => 0,
                     };
                     read(&before[placed[stream].memory], start(stream) + offset, inst.ty)
@@ -319,6 +324,13 @@ fn by_definition(
             let ty = program.ty(*value);
             let at = start(stream.index()) + lane * ty.size();
             write(&mut after[placed[stream.index()].memory], at, ty, values[value.index()]);
+        }
+        for ([re, im], stream) in &program.pairs {
+            let ty = program.ty(*re);
+            let at = start(stream.index()) + 2 * lane * ty.size();
+            let memory = &mut after[placed[stream.index()].memory];
+            write(memory, at, ty, values[re.index()]);
+            write(memory, at + ty.size(), ty, values[im.index()]);
         }
         for (sequence, accumulation) in sequences.iter_mut().zip(&program.accumulations) {
             sequence.push(values[accumulation.value.index()]);

@@ -45,7 +45,7 @@ impl TileProgram {
             Some(source) => source,
             None => unreachable!("{value} is neither loaded nor an index"),
         };
-        let outputs = Outputs { stores, accumulates: false };
+        let outputs = Outputs { stores, ..Outputs::default() };
         program.kernel = Some(Compiled::new(body, source, &outputs, level)?);
         program.len = program.tile_len(dims);
         Ok(program)

@@ -47,8 +47,8 @@ fn signed(ty: Type, bits: u64) -> i64 {
     (bits << unused).cast_signed() >> unused
 }
 
-/// The value of an op of a program other than `Load`, `Splat` and `Position`, for operands of type `from`, that of the
-/// last of them.
+/// The value of an op of a program other than `Load`, `LoadPart`, `Splat` and `Position`, for operands of type `from`,
+/// that of the last of them.
 ///
 /// # Panics
 ///

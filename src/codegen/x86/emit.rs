@@ -154,6 +154,7 @@ impl Emitter<'_> {
                 let size = self.source.streams[stream.index()].ty.size();
                 Memory::indexed(base, INDEX, size, (usize::from(copy) * lanes * size) as i32)
             }
+            Place::Pair(stream, half) => self.pair_address(stream.index(), copy, half),
             Place::Row(stream) => Memory::at(self.base(stream.index()), 0),
             Place::Pool(entry) => Memory::at(POOL, 8 * i32::from(entry)),
             Place::Constant(offset) => Memory::constant(i32::from(offset)),
@@ -179,7 +180,7 @@ impl Emitter<'_> {
     }
 
     /// The register that has a stream's address, or the scratch register with it.
-    fn base(&mut self, stream: usize) -> Gpr {
+    pub(super) fn base(&mut self, stream: usize) -> Gpr {
         match self.frame.stream_register(stream) {
             Some(register) => register,
             None => {
@@ -246,7 +247,7 @@ impl Emitter<'_> {
         let from = self.address(home.place, copy, lane);
         if home.element > 0 {
             self.broadcast(usize::from(home.element), bytes, register, Operand::Memory(from));
-        } else if self.extent == Extent::Masked && matches!(home.place, Place::Unit(_)) {
+        } else if self.extent == Extent::Masked && matches!(home.place, Place::Unit(_) | Place::Pair(..)) {
             let opcode = match lane {
                 1 => opcode::VMOVDQU8_LOAD,
                 2 => opcode::VMOVDQU16_LOAD,
@@ -254,7 +255,9 @@ impl Emitter<'_> {
                 _ => opcode::VMOVDQU64_LOAD,
             };
             let masking = Masking::Zero(TAIL_MASK);
+            self.mask_half(home.place);
             self.encode(opcode, bytes, register, 0, Operand::Memory(from), masking, None);
+            self.mask_lanes(home.place);
         } else {
             self.load(bytes, register, from);
         }
@@ -289,7 +292,8 @@ impl Emitter<'_> {
             let is_better = now.uses.next[arg] == NEVER || !now.registers.has_free_vector();
             return (fits && is_better).then_some((None, true));
         }
-        let is_masked = self.extent == Extent::Masked && matches!(home.place, Place::Unit(_));
+        let is_masked =
+            self.extent == Extent::Masked && matches!(home.place, Place::Unit(_) | Place::Pair(..));
         let is_single =
             now.uses.next[arg] == NEVER && inst.args.iter().filter(|&&x| x == inst.args[arg]).count() == 1;
         (is_single && !is_masked && needs <= usize::from(info.bytes)).then_some((None, false))
@@ -447,8 +451,8 @@ impl Emitter<'_> {
             Form::Store(place, lane) => {
                 let x = self.register(inst, 0, now);
                 let to = self.address(place, now.copy, usize::from(lane));
-                let is_masked =
-                    self.extent == Extent::Masked && matches!(place, Place::Unit(_) | Place::Accumulator(_));
+                let is_masked = self.extent == Extent::Masked
+                    && matches!(place, Place::Unit(_) | Place::Pair(..) | Place::Accumulator(_));
                 if is_masked {
                     let opcode = match lane {
                         1 => opcode::VMOVDQU8_STORE,
@@ -457,7 +461,9 @@ impl Emitter<'_> {
                         _ => opcode::VMOVDQU64_STORE,
                     };
                     let masking = Masking::Merge(TAIL_MASK);
+                    self.mask_half(place);
                     self.encode(opcode, bytes, x, 0, Operand::Memory(to), masking, None);
+                    self.mask_lanes(place);
                 } else {
                     self.store(bytes, x, to);
                 }

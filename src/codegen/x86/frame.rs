@@ -8,7 +8,7 @@
 use super::encoder::{Gpr, Memory};
 use super::lower::lane_bytes;
 use super::machine::MachineProgram;
-use crate::codegen::vector::VectorProgram;
+use crate::codegen::vector::{Step, VectorProgram};
 
 pub(super) const LANES: Gpr = Gpr::RDX;
 pub(super) const POOL: Gpr = Gpr::RDI;
@@ -30,6 +30,8 @@ pub(super) struct Frame {
     /// Addresses of streams, while those of a tail stand in for them.
     saved_streams: i32,
     bounce: i32,
+    /// Bytes of the copies of one stream.
+    bounce_bytes: i32,
     rare: i32,
     spills: i32,
     vector_bytes: i32,
@@ -41,7 +43,9 @@ const POSITION: i32 = 16;
 const STREAMS: i32 = 24;
 const TAIL: i32 = 32;
 const IN_PLACE: i32 = 40;
-const FIXED: i32 = 64;
+const LANE_MASK: i32 = 48;
+const PAIR_MASKS: i32 = 56;
+const FIXED: i32 = 128;
 
 /// Bytes of what a rare call keeps: general registers and mask, operands, vectors, mask registers.
 const RARE_OPERANDS: i32 = 128;
@@ -65,9 +69,21 @@ impl Frame {
         let stream_slots = take(8 * streams);
         let saved_streams = take(8 * streams);
         let bounces = if program.target.is_evex() { 0 } else { streams };
-        let bounce = take(vector_bytes * bounces);
+        let has_pairs = source.streams.iter().any(|stream| stream.step == Step::Pair);
+        let bounce_bytes = if has_pairs { 2 * vector_bytes } else { vector_bytes };
+        let bounce = take(bounce_bytes * bounces);
         let rare = take(if source.rares.is_empty() { 0 } else { RARE_BYTES });
-        Frame { accumulators, kept, stream_slots, saved_streams, bounce, rare, spills: end, vector_bytes }
+        Frame {
+            accumulators,
+            kept,
+            stream_slots,
+            saved_streams,
+            bounce,
+            bounce_bytes,
+            rare,
+            spills: end,
+            vector_bytes,
+        }
     }
 
     /// Bytes of a frame with so many spilled vectors.
@@ -96,7 +112,7 @@ impl Frame {
     }
 
     pub(super) fn bounce(&self, stream: usize) -> Memory {
-        Memory::at(Gpr::RSP, self.bounce + stream as i32 * self.vector_bytes)
+        Memory::at(Gpr::RSP, self.bounce + stream as i32 * self.bounce_bytes)
     }
 
     pub(super) fn spill(&self, place: u32) -> Memory {
@@ -126,6 +142,16 @@ impl Frame {
 
     pub(super) fn in_place(&self) -> Memory {
         Memory::at(Gpr::RSP, IN_PLACE)
+    }
+
+    /// The mask of a tail's lanes.
+    pub(super) fn lane_mask(&self) -> Memory {
+        Memory::at(Gpr::RSP, LANE_MASK)
+    }
+
+    /// The mask of half the pairs of a tail.
+    pub(super) fn pair_mask(&self, half: u8) -> Memory {
+        Memory::at(Gpr::RSP, PAIR_MASKS + 8 * i32::from(half))
     }
 
     pub(super) fn rare_register(&self, n: usize) -> Memory {

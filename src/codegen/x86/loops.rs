@@ -318,6 +318,9 @@ impl Emitter<'_> {
         self.asm.shift_right_by_cl(Gpr::RSI);
         let ones = Operand::Register(Gpr::RSI.0);
         self.mask_op(opcode::KMOV_FROM_GPR, false, TAIL_MASK, 0, ones);
+        if self.has_pairs() {
+            self.keep_masks();
+        }
         self.block(&program.body, single, 1, Extent::Masked);
         self.asm.arithmetic_immediate(Arithmetic::Add, INDEX, program.lanes as i32);
         self.asm.arithmetic(Arithmetic::Cmp, INDEX, LANES);
@@ -383,11 +386,12 @@ impl Emitter<'_> {
             if !is_read && !is_written {
                 continue;
             }
-            let size = self.source.streams[stream].ty.size();
+            let size = self.source.streams[stream].lane_bytes();
             self.stream_address(Gpr::RSI, stream);
             self.asm.store(self.frame.saved_stream(stream), Gpr::RSI);
             if is_read {
-                self.asm.lea(Gpr::RSI, Memory::indexed(Gpr::RSI, INDEX, size, 0));
+                let from = self.lane_address(Gpr::RSI, size);
+                self.asm.lea(Gpr::RSI, from);
                 self.bytes_left(size);
                 self.asm.lea(Gpr::RDI, self.frame.bounce(stream));
                 self.asm.call_label(copy);
@@ -431,10 +435,11 @@ impl Emitter<'_> {
             if !is_read && !is_written {
                 continue;
             }
-            let size = self.source.streams[stream].ty.size();
+            let size = self.source.streams[stream].lane_bytes();
             if is_written {
                 self.asm.load(Gpr::RSI, self.frame.saved_stream(stream));
-                self.asm.lea(Gpr::RDI, Memory::indexed(Gpr::RSI, INDEX, size, 0));
+                let to = self.lane_address(Gpr::RSI, size);
+                self.asm.lea(Gpr::RDI, to);
                 self.bytes_left(size);
                 self.asm.lea(Gpr::RSI, self.frame.bounce(stream));
                 self.asm.call_label(copy);
@@ -445,9 +450,14 @@ impl Emitter<'_> {
         }
     }
 
-    /// Copies `rcx` bytes, fewer than 32, from `rsi` to `rdi`; `rdx` is lost.
+    /// Copies `rcx` bytes, fewer than 64, from `rsi` to `rdi`; `rdx` is lost.
     fn copy_routine(&mut self) {
-        for (bytes, times) in [(16, 2), (8, 1), (4, 1), (2, 1), (1, 1)] {
+        // Only pairs take more than a register.
+        let most = if self.has_pairs() { 32 } else { 16 };
+        for (bytes, times) in [(32, 4), (16, 2), (8, 1), (4, 1), (2, 1), (1, 1)] {
+            if bytes > most {
+                continue;
+            }
             let skip = self.asm.label();
             self.asm.test_immediate(SCRATCH, bytes);
             self.asm.jump_if(Condition::Equal, skip);

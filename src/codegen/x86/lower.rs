@@ -9,6 +9,7 @@
 mod convert;
 mod integers;
 mod masks;
+mod pairs;
 mod parts;
 mod reduce;
 
@@ -48,6 +49,7 @@ struct Lowerer<'a> {
     lowered: Vec<Option<Lowered>>,
     /// What was computed for a table, an index or a float that others may need.
     parts: parts::Known,
+    pairs: pairs::Known,
 }
 
 /// The machine program of a vector program.
@@ -63,6 +65,7 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
         splats: SmallVec::new(),
         lowered: vec![None; program.insts.len()],
         parts: parts::Known::default(),
+        pairs: pairs::Known::new(program),
     };
     let is_needed = program.needed();
     for (n, inst) in program.insts.iter().enumerate() {
@@ -93,21 +96,29 @@ impl Lowerer<'_> {
     /// Everything that is read is read before anything is written.
     fn stores(&mut self) -> Result<(), Unsupported> {
         let program = self.program;
-        let mut values: SmallVec<[Value; 4]> = SmallVec::new();
+        let mut stored: SmallVec<[(Value, Place, Type); 4]> = SmallVec::new();
+        let is_one = program.stores.len() + program.pairs.len() == 1;
         for &(value, stream) in &program.stores {
             let ty = program.ty(value);
             if ty == Type::Mask || program.streams[stream.index()].step != Step::Unit {
                 return Err(Unsupported { op: "store", ty, target: self.target.name() });
             }
             let value = self.value(value);
-            let is_in_memory = self.values[value.index()].home.is_some() && program.stores.len() > 1;
+            let is_in_memory = self.values[value.index()].home.is_some() && !is_one;
             let bytes = self.bytes(ty);
-            values.push(if is_in_memory { self.one(opcode::VMOVUPS_LOAD, bytes, value) } else { value });
+            let value = if is_in_memory { self.one(opcode::VMOVUPS_LOAD, bytes, value) } else { value };
+            stored.push((value, Place::Unit(stream), ty));
         }
-        for (&(value, stream), stored) in program.stores.iter().zip(values) {
-            let ty = program.ty(value);
-            let form = Form::Store(Place::Unit(stream), ty.size() as u8);
-            self.push(form, opcode::VMOVUPS_STORE, self.bytes(ty), None, &[stored]);
+        for &(parts, stream) in &program.pairs {
+            let ty = program.ty(parts[0]);
+            let parts = parts.map(|part| self.value(part));
+            for (half, value) in (0..).zip(self.paired(ty, parts)?) {
+                stored.push((value, Place::Pair(stream, half), ty));
+            }
+        }
+        for (value, place, ty) in stored {
+            let form = Form::Store(place, ty.size() as u8);
+            self.push(form, opcode::VMOVUPS_STORE, self.bytes(ty), None, &[value]);
         }
         Ok(())
     }
@@ -218,9 +229,11 @@ impl Lowerer<'_> {
                 let (place, element) = match self.program.streams[stream.index()].step {
                     Step::Unit => (Place::Unit(stream), 0),
                     Step::Row => (Place::Row(stream), ty.size() as u8),
+                    Step::Pair => return Err(self.unsupported(inst.op, ty)),
                 };
                 self.new_value(Class::Vector, bytes, Some(Home { place, element }), ty.size())
             }
+            (VectorOp::LoadPart(stream, part), _) => self.part(stream, part, ty)?,
             (VectorOp::Splat(entry), _) => {
                 let home = Home { place: Place::Pool(entry), element: ty.size() as u8 };
                 self.new_value(Class::Vector, bytes, Some(home), 0)
@@ -248,7 +261,7 @@ impl Lowerer<'_> {
 
     fn unsupported(&self, op: VectorOp, ty: Type) -> Unsupported {
         let op = match op {
-            VectorOp::Load(_) => "load",
+            VectorOp::Load(_) | VectorOp::LoadPart(..) => "load",
             VectorOp::Splat(_) => "splat",
             VectorOp::Convert(_) => "convert",
             VectorOp::Compare(_) => "compare",

@@ -11,6 +11,7 @@ mod machine;
 mod lower;
 mod frame;
 mod emit;
+mod pairs;
 mod rare;
 mod loops;
 #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]

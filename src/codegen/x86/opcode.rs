@@ -285,6 +285,11 @@ opcodes! {
     VPERMPS = row(1, 2, 0x16);
     VPERMPD = row(1, 2, 0x16).evex_wide();
     VPERMQ = row(1, 3, 0x00).wide();
+    VSHUFPS = row(0, 1, 0xc6);
+    VUNPCKLPS = row(0, 1, 0x14);
+    VUNPCKHPS = row(0, 1, 0x15);
+    VUNPCKLPD = row(1, 1, 0x14).evex_wide();
+    VUNPCKHPD = row(1, 1, 0x15).evex_wide();
     VPUNPCKLWD = row(1, 1, 0x61).whole();
     VPUNPCKLDQ = row(1, 1, 0x62);
     // To 16 bytes from 32, and to 32 from 64.

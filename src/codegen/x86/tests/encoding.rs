@@ -38,7 +38,7 @@ fn expected(name: &str, evex: bool) -> Option<(String, &'static [usize])> {
         "VFNMADDPD" => (Some("vfnmadd132pd"), Some("vfnmadd132pd"), ANY),
         "VFNMSUBPS" => (Some("vfnmsub132ps"), Some("vfnmsub132ps"), ANY),
         "VFNMSUBPD" => (Some("vfnmsub132pd"), Some("vfnmsub132pd"), ANY),
-        "VPERMQ" => (Some("vpermq"), None, &[32]),
+        "VPERMQ" => (Some("vpermq"), Some("vpermq"), &[32]),
         "VPERMPS" => (Some("vpermps"), Some("vpermps"), &[32]),
         "VPERMPD" => (None, Some("vpermpd"), &[32, 64]),
         "VEXTRACT128" => (Some("vextracti128"), Some("vextracti32x4"), &[32]),
@@ -126,6 +126,7 @@ fn takes_immediate(name: &str) -> bool {
                 | "VGETMANTPS"
                 | "VGETMANTPD"
                 | "VPSHUFD"
+                | "VSHUFPS"
                 | "VPERMQ"
                 | "VEXTRACT128"
                 | "VEXTRACT256"
