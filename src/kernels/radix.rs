@@ -21,13 +21,18 @@ const DIGIT_BITS: u32 = 11;
 
 /// Sorts by all bits, in vectors where `level` has some. `scratch` is at least as long as `keys`.
 pub(crate) fn sort<W: Word>(keys: &mut [W], scratch: &mut [W], level: Level) {
+    /// Keys of 16 bits that are counted faster than sorted in vectors.
+    const FAST_TO_COUNT: usize = 1 << 21;
     let scratch = &mut scratch[..keys.len()];
+    if keys.len() >= FAST_TO_COUNT && sort_by_counts(keys, scratch) {
+        return;
+    }
     if !W::sort_in_vectors(keys, scratch, level, sort_by_digits) {
         sort_by_digits(keys, scratch);
     }
 }
 
-fn sort_by_digits<W: Word>(keys: &mut [W], scratch: &mut [W]) {
+pub(crate) fn sort_by_digits<W: Word>(keys: &mut [W], scratch: &mut [W]) {
     if sort_by_counts(keys, scratch) {
         return;
     }
@@ -69,12 +74,8 @@ fn sort_by_counts<W: Word>(keys: &mut [W], scratch: &mut [W]) -> bool {
 /// as long as `keys`.
 pub(crate) fn sort_stable<W: Word>(keys: &mut [W], scratch: &mut [W], bits: Range<u32>, level: Level) {
     const FEW: usize = 512;
-    /// Keys that are sorted faster in vectors than by the digits of some of their bits.
-    const FAST_IN_VECTORS: usize = 1 << 17;
     let scratch = &mut scratch[..keys.len()];
-    if bits.is_empty()
-        || keys.len() <= FAST_IN_VECTORS && W::sort_in_vectors(keys, scratch, level, sort_by_digits)
-    {
+    if bits.is_empty() || W::sort_in_vectors(keys, scratch, level, sort_by_digits) {
         return;
     }
     if keys.len() <= FEW {

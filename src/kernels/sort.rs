@@ -1,19 +1,25 @@
 //! Rows put in order, and partly in order.
 //!
-//! A row becomes integers in place, is sorted as these, and becomes elements again. NaNs are set apart first, in the
-//! order they have. A float's key tells -0.0 from 0.0, which are equal: where there are both, they are put back in the
+//! A row becomes integers in place, is sorted as these, and becomes elements again. NaNs are set apart, in the order they
+//! have. A float's key tells -0.0 from 0.0, which are equal: where there are both, they are put back in the
 //! order they had, so that sorting is stable to the last bit. Positions are sorted in one word with the rank of the
 //! element there, which is the same for equal elements.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use raptors_ir::Order;
 
+use super::radix;
 use super::sort_key::{Sortable, Word};
 use crate::runtime::buffer::{Buffer, OutOfMemory};
 use crate::runtime::level::Level;
 
-/// Puts a row in order by `sort_words`, which gets the integers and as many for scratch.
+/// Does some work for each range of `0..len`, perhaps on many threads.
+pub(crate) type Share<'a> = &'a dyn Fn(usize, &(dyn Fn(Range<usize>) + Sync));
+
+/// Puts a row in order by `sort_words`, which gets the integers and as many for scratch; `share` cuts what goes over all
+/// elements.
 ///
 /// # Errors
 ///
@@ -22,36 +28,37 @@ pub(crate) fn sort<T: Sortable>(
     row: &mut [T],
     order: Order,
     scratch: &mut [T::Key],
+    level: Level,
+    share: Share<'_>,
     sort_words: impl FnOnce(&mut [T::Key], &mut [T::Key]),
 ) -> Result<(), OutOfMemory> {
-    let special = Special::of(row);
-    let numbers = set_nans_apart(row, special.nans, order, scratch);
-    let row = &mut row[numbers];
-    let mut zeros = signs_of_zeros(row, special.negative_zeros)?;
-    let keys = to_keys(row, order);
-    sort_words(keys, scratch);
-    of_keys(row, order);
-    if let Some(signs) = &mut zeros {
-        let first = row.partition_point(|&x| match order {
-            Order::Ascending => x.rank() < T::default().rank(),
-            Order::Descending => x.rank() > T::default().rank(),
-        });
-        let zero = T::default();
-        let negative = T::of_key(before(zero));
-        for (x, sign) in row[first..].iter_mut().zip(signs.iter()) {
-            *x = if sign { negative } else { zero };
+    let mut keys = Keys::of(row, order, level, share);
+    let numbers = keys.set_nans_apart(scratch);
+    let zeros = keys.signs_of_zeros(numbers.clone())?;
+    sort_words(&mut keys.row[numbers.clone()], scratch);
+    if let Some(mut signs) = zeros {
+        let (zero, negative) = keys.zeros();
+        let first = numbers.start + keys.row[numbers].partition_point(|&key| key < zero.min(negative));
+        for (key, sign) in keys.row[first..].iter_mut().zip(signs.iter()) {
+            *key = if sign { negative } else { zero };
         }
     }
+    keys.into_elements(level, share);
     Ok(())
 }
 
-/// Rearranges a row so that its elements at the positions `kth`, which ascend, are those of the sorted row.
-pub(crate) fn partition<T: Sortable>(row: &mut [T], kth: &[usize], scratch: &mut [T::Key], level: Level) {
-    let nans = Special::of(row).nans;
-    let numbers = set_nans_apart(row, nans, Order::Ascending, scratch);
-    let row = &mut row[numbers];
-    select(to_keys(row, Order::Ascending), kth, scratch, level);
-    of_keys(row, Order::Ascending);
+/// Rearranges a row by `select`, which gets its numbers as integers, and scratch memory for as many.
+pub(crate) fn partition<T: Sortable>(
+    row: &mut [T],
+    scratch: &mut [T::Key],
+    level: Level,
+    share: Share<'_>,
+    select: impl FnOnce(&mut [T::Key], &mut [T::Key]),
+) {
+    let mut keys = Keys::of(row, Order::Ascending, level, share);
+    let numbers = keys.set_nans_apart(scratch);
+    select(&mut keys.row[numbers], scratch);
+    keys.into_elements(level, share);
 }
 
 /// Positions packed with the ranks of their elements, as words that sort as the elements do.
@@ -136,7 +143,7 @@ pub(crate) fn select<W: Word>(words: &mut [W], kth: &[usize], scratch: &mut [W],
         if at >= rest.len() {
             return;
         }
-        if !W::select_in_vectors(rest, scratch, at, level) {
+        if !W::select_in_vectors(rest, scratch, at, level, radix::sort_by_digits) {
             rest.select_nth_unstable(at);
         }
         rest = &mut rest[at + 1..];
@@ -144,75 +151,125 @@ pub(crate) fn select<W: Word>(words: &mut [W], kth: &[usize], scratch: &mut [W],
     }
 }
 
-/// How many elements of a row need more than their key.
-struct Special {
-    nans: usize,
-    negative_zeros: usize,
-}
-
-impl Special {
-    fn of<T: Sortable>(row: &[T]) -> Special {
-        /// Elements that are counted in few bits, so that a vector holds many counts.
-        const CHUNK: usize = 1 << 15;
-        let mut special = Special { nans: 0, negative_zeros: 0 };
-        if !T::IS_FLOAT {
-            return special;
-        }
-        let negative_zero = before(T::default());
-        for chunk in row.chunks(CHUNK) {
-            let (mut nans, mut negative_zeros) = (0u32, 0u32);
-            for &x in chunk {
-                nans += u32::from(is_nan(x));
-                negative_zeros += u32::from(x.key() == negative_zero);
-            }
-            special.nans += nans as usize;
-            special.negative_zeros += negative_zeros as usize;
-        }
-        special
-    }
-}
-
-#[inline(always)]
-#[expect(clippy::eq_op, reason = "the comparison is the test for NaN of a generic element")]
-fn is_nan<T: Sortable>(x: T) -> bool {
-    x != x
-}
-
-/// Moves NaNs, of which there are `count`, to the end, or for a descending order to the start; where the numbers are
-/// then. `scratch` is as long as the row.
-fn set_nans_apart<T: Sortable>(
-    row: &mut [T],
-    count: usize,
+/// A row as keys, which are the elements again in the end.
+struct Keys<'a, T: Sortable> {
+    row: &'a mut [T::Key],
     order: Order,
-    scratch: &mut [T::Key],
-) -> Range<usize> {
-    let len = row.len();
-    if count == 0 {
-        return 0..len;
+    has_nans: bool,
+    has_negative_zeros: bool,
+}
+
+/// The address of keys that threads share.
+struct Base<K>(*mut K);
+
+// SAFETY: the address is only a number here; whoever dereferences it argues why.
+unsafe impl<K> Sync for Base<K> {}
+
+impl<K> Base<K> {
+    fn at(&self, i: usize) -> *mut K {
+        self.0.wrapping_add(i)
     }
-    // SAFETY: keys have the size and alignment of their elements, and both take any bits.
-    let nans = unsafe { &mut *(std::ptr::from_mut(&mut scratch[..count]) as *mut [T]) };
-    let (mut numbers, mut found) = (0, 0);
-    for i in 0..len {
-        let x = row[i];
-        if is_nan(x) {
-            nans[found] = x;
-            found += 1;
-        } else {
-            row[numbers] = x;
-            numbers += 1;
+}
+
+impl<'a, T: Sortable> Keys<'a, T> {
+    fn of(row: &'a mut [T], order: Order, level: Level, share: Share<'_>) -> Keys<'a, T> {
+        // SAFETY: keys have the size and alignment of their elements, and both take any bits.
+        let row = unsafe { &mut *(std::ptr::from_mut(row) as *mut [T::Key]) };
+        let mut keys = Keys { row, order, has_nans: false, has_negative_zeros: false };
+        if keys.are_elements() {
+            return keys;
+        }
+        let (has_nans, has_negative_zeros) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (len, base, mask) = (keys.row.len(), Base(keys.row.as_mut_ptr()), keys.mask());
+        share(len, &|range| {
+            let mut special = [T::Key::mask(false); 2];
+            // SAFETY: the range is within the row, and nobody else's.
+            unsafe { to_keys::<T>(level)(base.at(range.start), range.len(), mask, &mut special) };
+            let found = special.map(|bits| bits != T::Key::mask(false));
+            has_nans.fetch_or(found[0], Relaxed);
+            has_negative_zeros.fetch_or(found[1], Relaxed);
+        });
+        keys.has_nans = has_nans.into_inner();
+        keys.has_negative_zeros = has_negative_zeros.into_inner();
+        keys
+    }
+
+    fn into_elements(self, level: Level, share: Share<'_>) {
+        if self.are_elements() {
+            return;
+        }
+        let (len, base, mask) = (self.row.len(), Base(self.row.as_mut_ptr()), self.mask());
+        // SAFETY: the range is within the row, and nobody else's.
+        share(len, &|range| unsafe { of_keys::<T>(level)(base.at(range.start), range.len(), mask) });
+    }
+
+    fn are_elements(&self) -> bool {
+        T::IS_KEY && self.order == Order::Ascending
+    }
+
+    /// What makes keys of an order of those of the ascending one.
+    fn mask(&self) -> T::Key {
+        T::Key::mask(self.order == Order::Descending)
+    }
+
+    /// The keys of 0.0 and -0.0.
+    fn zeros(&self) -> (T::Key, T::Key) {
+        let zero = T::default().key();
+        // Those of both signs are each other's complement.
+        (zero.xor(self.mask()), zero.xor(T::Key::mask(true)).xor(self.mask()))
+    }
+
+    /// Moves NaNs to the end, or for a descending order to the start, in the order they have; where the numbers are then.
+    /// `scratch` is as long as the row.
+    fn set_nans_apart(&mut self, scratch: &mut [T::Key]) -> Range<usize> {
+        let len = self.row.len();
+        if !self.has_nans {
+            return 0..len;
+        }
+        let (mut numbers, mut found) = (0, 0);
+        for i in 0..len {
+            let key = self.row[i];
+            if T::of_key(key.xor(self.mask())).is_nan() {
+                scratch[found] = key;
+                found += 1;
+            } else {
+                self.row[numbers] = key;
+                numbers += 1;
+            }
+        }
+        let nans = &scratch[..found];
+        match self.order {
+            Order::Ascending => {
+                self.row[numbers..].copy_from_slice(nans);
+                0..numbers
+            }
+            Order::Descending => {
+                self.row.copy_within(..numbers, found);
+                self.row[..found].copy_from_slice(nans);
+                found..len
+            }
         }
     }
-    match order {
-        Order::Ascending => {
-            row[numbers..].copy_from_slice(nans);
-            0..numbers
+
+    /// The signs of the zeros among these keys, if there are zeros of both.
+    fn signs_of_zeros(&self, numbers: Range<usize>) -> Result<Option<Signs>, OutOfMemory> {
+        if !self.has_negative_zeros {
+            return Ok(None);
         }
-        Order::Descending => {
-            row.copy_within(..numbers, count);
-            row[..count].copy_from_slice(nans);
-            count..len
+        let (zero, negative) = self.zeros();
+        let row = &self.row[numbers];
+        let count = |wanted: T::Key| row.iter().map(|&key| usize::from(key == wanted)).sum::<usize>();
+        let (zeros, negatives) = (count(zero), count(negative));
+        if zeros == 0 {
+            return Ok(None);
         }
+        let len = zeros + negatives;
+        let mut bytes = Buffer::allocate(len)?;
+        for (i, &key) in row.iter().filter(|&&key| key == zero || key == negative).enumerate() {
+            // SAFETY: there are `len` zeros, and as many bytes.
+            unsafe { *bytes.as_mut_ptr().add(i) = u8::from(key == negative) };
+        }
+        Ok(Some(Signs { bytes, len }))
     }
 }
 
@@ -230,49 +287,61 @@ impl Signs {
     }
 }
 
-/// The signs of the zeros of a row, so many of them negative, if it has zeros of both.
-fn signs_of_zeros<T: Sortable>(row: &[T], negatives: usize) -> Result<Option<Signs>, OutOfMemory> {
-    if negatives == 0 {
-        return Ok(None);
-    }
-    let (zero, negative) = (T::default().key(), before(T::default()));
-    let zeros = row.iter().map(|&x| usize::from(x.key() == zero)).sum::<usize>();
-    if zeros == 0 {
-        return Ok(None);
-    }
-    let len = zeros + negatives;
-    let mut bytes = Buffer::allocate(len)?;
-    let is_zero = |x: &&T| x.key() == zero || x.key() == negative;
-    for (i, x) in row.iter().filter(is_zero).enumerate() {
-        // SAFETY: there are `len` zeros, and as many bytes.
-        unsafe { *bytes.as_mut_ptr().add(i) = u8::from(x.key() == negative) };
-    }
-    Ok(Some(Signs { bytes, len }))
+/// Bits of which some are set if there was a NaN, and if there was a negative zero.
+type Special<K> = [K; 2];
+
+leveled! {
+    fn to_keys<T: Sortable>(
+        row: *mut T::Key, len: usize, mask: T::Key, special: &mut Special<T::Key>,
+    ) = to_keys_body
 }
 
-/// The key of -0.0, given 0.0.
-fn before<T: Sortable>(zero: T) -> T::Key {
-    // The keys of both signs are each other's complement.
-    zero.key().xor(T::Key::mask(true))
-}
-
-fn to_keys<T: Sortable>(row: &mut [T], order: Order) -> &mut [T::Key] {
-    let mask = T::Key::mask(order == Order::Descending);
-    // SAFETY: keys have the size and alignment of their elements, and both take any bits.
-    let keys = unsafe { &mut *(std::ptr::from_mut(row) as *mut [T::Key]) };
-    let start = keys.as_mut_ptr();
-    for i in 0..keys.len() {
-        // SAFETY: the index is within the row.
-        unsafe { *start.add(i) = start.cast::<T>().add(i).read().key().xor(mask) };
+/// Makes keys of elements.
+///
+/// # Safety
+///
+/// There are `len` elements in the row, in place of keys.
+#[inline(always)]
+unsafe fn to_keys_body<T: Sortable>(
+    row: *mut T::Key,
+    len: usize,
+    mask: T::Key,
+    special: &mut Special<T::Key>,
+) {
+    let negative_zero = T::default().key().xor(T::Key::mask(true));
+    let [mut nans, mut negative_zeros] = *special;
+    for i in 0..len {
+        // SAFETY: the index is within the row; keys have the size of their elements, and both take any bits.
+        unsafe {
+            let x = row.add(i).cast::<T>().read();
+            let key = x.key();
+            if T::IS_FLOAT {
+                nans = nans.or(T::Key::mask(x.is_nan()));
+                negative_zeros = negative_zeros.or(T::Key::mask(key == negative_zero));
+            }
+            row.add(i).write(key.xor(mask));
+        }
     }
-    keys
+    *special = [nans, negative_zeros];
 }
 
-fn of_keys<T: Sortable>(row: &mut [T], order: Order) {
-    let mask = T::Key::mask(order == Order::Descending);
-    for x in row {
-        // SAFETY: a key has the size of its element, and takes any bits.
-        let key = unsafe { std::mem::transmute_copy::<T, T::Key>(x) };
-        *x = T::of_key(key.xor(mask));
+leveled! {
+    fn of_keys<T: Sortable>(row: *mut T::Key, len: usize, mask: T::Key) = of_keys_body
+}
+
+/// Makes elements of keys.
+///
+/// # Safety
+///
+/// There are `len` keys in the row.
+#[inline(always)]
+unsafe fn of_keys_body<T: Sortable>(row: *mut T::Key, len: usize, mask: T::Key) {
+    for i in 0..len {
+        // SAFETY: the index is within the row; keys have the size of their elements, and both take any bits.
+        unsafe {
+            let key = row.add(i);
+            let x = T::of_key(key.read().xor(mask));
+            key.cast::<T>().write(x);
+        }
     }
 }

@@ -27,15 +27,28 @@ pub(crate) trait Word: Copy + Ord + Send + Sync + Sized + 'static {
     fn widen(self) -> u64;
     /// The low bits of a number.
     fn narrowed(number: usize) -> Self;
+    /// The bits that are set in either.
+    fn or(self, other: Self) -> Self;
     /// Sorts keys in vectors, where `level` has some for them; whether it has. `scratch` is as long as the keys, and `deep`
     /// sorts what vectors do not divide well.
     fn sort_in_vectors(keys: &mut [Self], scratch: &mut [Self], level: Level, deep: SortWords<Self>) -> bool {
         let _ = (keys, scratch, level, deep);
         false
     }
+    /// Puts the keys that are not above a bound first, in vectors; how many they are, if `level` has some for them.
+    fn partition_in_vectors(keys: &mut [Self], bound: Self, level: Level) -> Option<usize> {
+        let _ = (keys, bound, level);
+        None
+    }
     /// Rearranges keys in vectors so that the one at `k` is that of the sorted keys; whether `level` has some for them.
-    fn select_in_vectors(keys: &mut [Self], scratch: &mut [Self], k: usize, level: Level) -> bool {
-        let _ = (keys, scratch, k, level);
+    fn select_in_vectors(
+        keys: &mut [Self],
+        scratch: &mut [Self],
+        k: usize,
+        level: Level,
+        deep: SortWords<Self>,
+    ) -> bool {
+        let _ = (keys, scratch, k, level, deep);
         false
     }
 }
@@ -46,7 +59,7 @@ pub(crate) trait Word: Copy + Ord + Send + Sync + Sized + 'static {
 const MOST_IN_AVX2: [usize; 2] = [2048, 0];
 
 macro_rules! words {
-    ($($t:ident $($sort:ident $select:ident)?;)*) => {
+    ($($t:ident $($sort:ident $select:ident $partition:ident $kind:ident)?;)*) => {
         $(impl Word for $t {
             const BITS: u32 = $t::BITS;
             #[inline(always)]
@@ -59,35 +72,53 @@ macro_rules! words {
             fn widen(self) -> u64 { self as u64 }
             #[inline(always)]
             fn narrowed(number: usize) -> $t { number as $t }
+            #[inline(always)]
+            fn or(self, other: $t) -> $t { self | other }
             $(
                 #[cfg(target_arch = "x86_64")]
-                fn sort_in_vectors(keys: &mut [$t], scratch: &mut [$t], level: Level, deep: SortWords<$t>) -> bool {
-                    let most_in_avx2 = MOST_IN_AVX2[usize::from($t::BITS == 64)];
-                    match level {
-                        // SAFETY: the level says that the CPU has the features.
-                        Level::Avx512 => unsafe { avx512::$sort(keys, scratch, deep) },
-                        // SAFETY: as above; every CPU with AVX2 has `popcnt`.
-                        Level::Avx2 if keys.len() <= most_in_avx2 => unsafe { avx2::$sort(keys, scratch, deep) },
-                        Level::Avx2 | Level::Baseline => return false,
-                    }
-                    true
+                fn sort_in_vectors(
+                    keys: &mut [$t], scratch: &mut [$t], level: Level, deep: SortWords<$t>,
+                ) -> bool {
+                    let pays_in_avx2 = keys.len() <= MOST_IN_AVX2[usize::from($t::BITS == 64)];
+                    words!(@$kind level, pays_in_avx2, $sort(keys, scratch, deep)).is_some()
                 }
                 #[cfg(target_arch = "x86_64")]
-                fn select_in_vectors(keys: &mut [$t], scratch: &mut [$t], k: usize, level: Level) -> bool {
-                    match level {
-                        // SAFETY: the level says that the CPU has the features.
-                        Level::Avx512 => unsafe { avx512::$select(keys, scratch, k) },
-                        // SAFETY: as above; every CPU with AVX2 has `popcnt`.
-                        Level::Avx2 => unsafe { avx2::$select(keys, scratch, k) },
-                        Level::Baseline => return false,
-                    }
-                    true
+                fn select_in_vectors(
+                    keys: &mut [$t], scratch: &mut [$t], k: usize, level: Level, deep: SortWords<$t>,
+                ) -> bool {
+                    words!(@$kind level, true, $select(keys, scratch, k, deep)).is_some()
+                }
+                #[cfg(target_arch = "x86_64")]
+                fn partition_in_vectors(keys: &mut [$t], bound: $t, level: Level) -> Option<usize> {
+                    words!(@$kind level, true, $partition(keys, bound))
                 }
             )?
         })*
     };
+    (@both $level:ident, $pays_in_avx2:expr, $f:ident($($argument:ident),*)) => {
+        match $level {
+            // SAFETY: the level says that the CPU has the features.
+            Level::Avx512 => Some(unsafe { avx512::$f($($argument),*) }),
+            // SAFETY: as above; every CPU with AVX2 has `popcnt`.
+            Level::Avx2 if $pays_in_avx2 => Some(unsafe { avx2::$f($($argument),*) }),
+            Level::Avx2 | Level::Baseline => None,
+        }
+    };
+    (@avx512 $level:ident, $pays_in_avx2:expr, $f:ident($($argument:ident),*)) => {{
+        let _ = $pays_in_avx2;
+        let is_there = $level == Level::Avx512
+            && std::arch::is_x86_feature_detected!("avx512vbmi")
+            && std::arch::is_x86_feature_detected!("avx512vbmi2");
+        // SAFETY: the CPU has the features.
+        is_there.then(|| unsafe { avx512::$f($($argument),*) })
+    }};
 }
-words!(u8; u16; u32 sort_narrow select_narrow; u64 sort_wide select_wide;);
+words! {
+    u8;
+    u16 sort_narrowest select_narrowest partition_narrowest avx512;
+    u32 sort_narrow select_narrow partition_narrow both;
+    u64 sort_wide select_wide partition_wide both;
+}
 
 /// An element that can be put in order.
 pub(crate) trait Sortable: Element {
@@ -95,6 +126,10 @@ pub(crate) trait Sortable: Element {
     type Key: Word;
     /// Whether there are elements that are equal and not the same, and NaN.
     const IS_FLOAT: bool;
+    /// Whether keys have the bits of their elements.
+    const IS_KEY: bool;
+    /// Whether it is not a number.
+    fn is_nan(self) -> bool;
     /// The order of numbers, -0.0 just before 0.0.
     fn key(self) -> Self::Key;
     /// The number that has this key.
@@ -108,6 +143,9 @@ macro_rules! integers {
         $(impl Sortable for $t {
             type Key = $key;
             const IS_FLOAT: bool = false;
+            const IS_KEY: bool = { let flip: $key = $flip; flip == 0 };
+            #[inline(always)]
+            fn is_nan(self) -> bool { false }
             #[inline(always)]
             fn key(self) -> $key { self as $key ^ $flip }
             #[inline(always)]
@@ -125,6 +163,11 @@ integers! {
 impl Sortable for Bool {
     type Key = u8;
     const IS_FLOAT: bool = false;
+    const IS_KEY: bool = false;
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        false
+    }
     #[inline(always)]
     fn key(self) -> u8 {
         u8::from(self.get())
@@ -140,10 +183,13 @@ impl Sortable for Bool {
 }
 
 macro_rules! floats {
-    ($($t:ident: $key:ident, $signed:ident, $unsigned_zero:expr;)*) => {
+    ($($t:ident: $key:ident, $signed:ident, $infinity:expr;)*) => {
         $(impl Sortable for $t {
             type Key = $key;
             const IS_FLOAT: bool = true;
+            const IS_KEY: bool = false;
+            #[inline(always)]
+            fn is_nan(self) -> bool { self.to_bits() & ($key::MAX >> 1) > $infinity }
             #[inline(always)]
             fn key(self) -> $key {
                 let bits = self.to_bits();
@@ -156,15 +202,16 @@ macro_rules! floats {
             }
             #[inline(always)]
             fn rank(self) -> $key {
-                if self.is_nan() { $key::MAX } else { $unsigned_zero(self).key() }
+                let zero = 1 << ($key::BITS - 1);
+                let key = if self.to_bits() == zero { zero } else { self.key() };
+                if Sortable::is_nan(self) { $key::MAX } else { key }
             }
         })*
     };
 }
-// Adding 0.0 makes 0.0 of -0.0.
 floats! {
-    f32: u32, i32, |x| x + 0.0;
-    f64: u64, i64, |x| x + 0.0;
-    F16: u16, i16, |x: F16| if x.to_bits() == 1 << 15 { F16::default() } else { x };
-    BF16: u16, i16, |x: BF16| if x.to_bits() == 1 << 15 { BF16::default() } else { x };
+    f32: u32, i32, f32::INFINITY.to_bits();
+    f64: u64, i64, f64::INFINITY.to_bits();
+    F16: u16, i16, 0x7c00;
+    BF16: u16, i16, 0x7f80;
 }

@@ -10,6 +10,7 @@
 
 pub(crate) mod avx2;
 pub(crate) mod avx512;
+mod network;
 
 use super::sort_key::SortWords;
 use crate::runtime::watch;
@@ -25,6 +26,8 @@ trait Keys: Copy {
     /// Keys that have to follow a vector which is [`spread`](Keys::spread).
     const BEHIND: usize;
     const LARGEST: Self::Key;
+    /// The key before this one, if it is not the first.
+    fn before(key: Self::Key) -> Option<Self::Key>;
     unsafe fn splat(key: Self::Key) -> Self;
     unsafe fn load(from: *const Self::Key) -> Self;
     /// `count` keys, and the largest in other lanes.
@@ -44,145 +47,33 @@ trait Keys: Copy {
     /// There is room for the lanes and for [`BEHIND`](Keys::BEHIND) more keys between `front` and `back`, which may be
     /// overwritten.
     unsafe fn spread(self, above: u32, count: usize, front: *mut Self::Key, back: *mut Self::Key);
-}
-
-/// Lanes compared with those whose number differs in these bits; the larger goes to where the highest of them is set.
-#[inline(always)]
-unsafe fn compared<V: Keys>(x: V, distance: usize) -> V {
-    // SAFETY: the caller's contract.
-    unsafe {
-        let other = x.exchanged(distance);
-        x.min(other).mixed(x.max(other), distance.ilog2() as usize)
-    }
-}
-
-/// Sorts the lanes of a bitonic vector.
-#[inline(always)]
-unsafe fn merged<V: Keys>(mut x: V) -> V {
-    let mut distance = V::LANES / 2;
-    while distance > 0 {
-        // SAFETY: the caller's contract.
-        x = unsafe { compared(x, distance) };
-        distance /= 2;
-    }
-    x
-}
-
-/// Sorts the lanes of a vector.
-#[inline(always)]
-unsafe fn sorted<V: Keys>(mut x: V) -> V {
-    let mut size = 2;
-    while size <= V::LANES {
-        // SAFETY: the caller's contract.
+    /// Writes the last keys, fewer than a vector and those that follow one, as [`spread`](Keys::spread) does; how many are
+    /// not above the lanes of `bounds`, which are the same. There is room for these keys and no more.
+    #[inline(always)]
+    unsafe fn spread_few(
+        from: *const Self::Key,
+        count: usize,
+        bounds: Self,
+        front: *mut Self::Key,
+        back: *mut Self::Key,
+    ) -> usize {
+        // SAFETY: one of the two places is overwritten by another key, or is where this one belongs.
         unsafe {
-            x = compared(x, size - 1);
-            let mut distance = size / 4;
-            while distance > 0 {
-                x = compared(x, distance);
-                distance /= 2;
+            let bound = bounds.lowest();
+            let (mut low, mut high) = (0, 0);
+            for i in 0..count {
+                let key = *from.add(i);
+                let above = usize::from(key > bound);
+                *front.add(low) = key;
+                *back.sub(high + 1) = key;
+                low += 1 - above;
+                high += above;
             }
-        }
-        size *= 2;
-    }
-    x
-}
-
-/// Sorts `count` keys at `from` into `to`, which may be the same; there are at most `N` vectors of them.
-#[inline(always)]
-unsafe fn leaf<V: Keys, const N: usize>(from: *const V::Key, to: *mut V::Key, count: usize) {
-    // SAFETY: the caller's contract; keys beyond `count` are neither read nor written.
-    unsafe {
-        let in_vector = |n: usize| count.saturating_sub(n * V::LANES).min(V::LANES);
-        let mut vectors = [V::splat(V::LARGEST); N];
-        for (n, vector) in vectors.iter_mut().enumerate() {
-            if in_vector(n) > 0 {
-                *vector = sorted(V::load_some(from.add(n * V::LANES), in_vector(n)));
-            }
-        }
-        let mut half = 1;
-        while half < N {
-            let mut start = 0;
-            while start < N {
-                let mut i = 0;
-                while i < half {
-                    let (low, high) = (start + i, start + 2 * half - 1 - i);
-                    let other = vectors[high].exchanged(V::LANES - 1);
-                    let (smaller, larger) = (vectors[low].min(other), vectors[low].max(other));
-                    vectors[low] = smaller;
-                    vectors[high] = larger.exchanged(V::LANES - 1);
-                    i += 1;
-                }
-                start += 2 * half;
-            }
-            let mut distance = half / 2;
-            while distance > 0 {
-                let mut i = 0;
-                while i < N {
-                    if i & distance == 0 {
-                        let (low, high) = (vectors[i], vectors[i + distance]);
-                        vectors[i] = low.min(high);
-                        vectors[i + distance] = low.max(high);
-                    }
-                    i += 1;
-                }
-                distance /= 2;
-            }
-            for vector in &mut vectors {
-                *vector = merged(*vector);
-            }
-            half *= 2;
-        }
-        for (n, vector) in vectors.into_iter().enumerate() {
-            if in_vector(n) > 0 {
-                vector.store_some(to.add(n * V::LANES), in_vector(n));
-            }
+            low
         }
     }
-}
-
-/// A key about the middle of `count` keys, at least as many as lanes.
-#[inline(always)]
-unsafe fn pivot<V: Keys>(keys: *const V::Key, count: usize) -> V::Key {
-    let mut sample = [V::LARGEST; 16];
-    for (n, key) in sample[..V::LANES].iter_mut().enumerate() {
-        // SAFETY: the index is below `count`.
-        *key = unsafe { *keys.add((2 * n + 1) * (count / (2 * V::LANES))) };
-    }
-    // SAFETY: there are so many keys.
-    unsafe { sorted(V::load(sample.as_ptr())).store(sample.as_mut_ptr()) };
-    sample[V::LANES / 2]
-}
-
-/// Writes the keys that are not above the pivot to the front of `to`, the others to its end; how many are not.
-#[inline(always)]
-unsafe fn partition<V: Keys>(from: *const V::Key, to: *mut V::Key, count: usize, pivot: V::Key) -> usize {
-    // SAFETY: what is not written yet has room for as many keys as are not read yet, a whole vector among them.
-    unsafe {
-        let pivots = V::splat(pivot);
-        let (mut front, mut back) = (to, to.add(count));
-        let mut i = 0;
-        while i + V::LANES + V::BEHIND <= count {
-            let keys = V::load(from.add(i));
-            let above = keys.above(pivots);
-            let count_above = above.count_ones() as usize;
-            keys.spread(above, count_above, front, back);
-            front = front.add(V::LANES - count_above);
-            back = back.sub(count_above);
-            i += V::LANES;
-        }
-        while i < count {
-            let key = *from.add(i);
-            if key > pivot {
-                back = back.sub(1);
-                *back = key;
-            } else {
-                *front = key;
-                front = front.add(1);
-            }
-            i += 1;
-        }
-        front.offset_from(to) as usize
-    }
+    /// The key in the first lane.
+    unsafe fn lowest(self) -> Self::Key;
 }
 
 /// A place where a sort may stop, before a partition of `count` keys.
@@ -195,6 +86,220 @@ fn may_stop(count: usize) {
     }
 }
 
+/// The pivot of keys, and what a few of them say about the others.
+struct Pivot<K> {
+    key: K,
+    is_largest: bool,
+    is_only: bool,
+}
+
+/// The vector of this number, of so many that are spread over `count` keys.
+#[inline(always)]
+unsafe fn sampled_vector<V: Keys>(keys: *const V::Key, count: usize, n: usize, of: usize) -> V {
+    // SAFETY: the vector is within the keys.
+    unsafe { V::load(keys.add((2 * n + 1) * (count - V::LANES) / (2 * of))) }
+}
+
+/// A key about the middle of `count` keys, which are more than a leaf.
+#[inline(always)]
+unsafe fn pivot<V: Keys>(keys: *const V::Key, count: usize) -> Pivot<V::Key> {
+    /// Vectors of keys from which on four of them are sorted for a pivot.
+    const MANY: usize = 128;
+    // SAFETY: each vector is within the keys, and the sample has room for four.
+    unsafe {
+        let mut sample = [V::splat(V::LARGEST); 4];
+        let used = if count >= MANY * V::LANES {
+            for (n, sampled) in sample.iter_mut().enumerate() {
+                *sampled = sampled_vector(keys, count, n, 4);
+            }
+            network::sort::<V, 4>(&mut sample);
+            4 * V::LANES
+        } else {
+            let x = sampled_vector::<V>(keys, count, 0, 3);
+            let y = sampled_vector::<V>(keys, count, 1, 3);
+            let z = sampled_vector::<V>(keys, count, 2, 3);
+            let middle = x.min(y).max(x.max(y).min(z));
+            let mut row = [middle];
+            network::sort::<V, 1>(&mut row);
+            sample[0] = row[0];
+            V::LANES
+        };
+        let at = |i: usize| *sample.as_ptr().cast::<V::Key>().add(i);
+        let key = at(used / 2);
+        Pivot { key, is_largest: key == at(used - 1), is_only: key == at(used - 1) && key == at(0) }
+    }
+}
+
+/// Whether all of `count` keys, at least a vector, are `key`.
+#[inline(always)]
+unsafe fn all_are<V: Keys>(keys: *const V::Key, count: usize, key: V::Key) -> bool {
+    // SAFETY: every vector is within the keys.
+    unsafe {
+        let wanted = V::splat(key);
+        let mut i = 0;
+        loop {
+            let keys = V::load(keys.add(i.min(count - V::LANES)));
+            if keys.above(wanted) | wanted.above(keys) != 0 {
+                return false;
+            }
+            i += V::LANES;
+            if i >= count {
+                return true;
+            }
+        }
+    }
+}
+
+/// Writes the key to `count` places.
+#[inline(always)]
+unsafe fn fill<V: Keys>(to: *mut V::Key, count: usize, key: V::Key) {
+    // SAFETY: every vector is within the places.
+    unsafe {
+        let keys = V::splat(key);
+        let mut i = 0;
+        while i + V::LANES <= count {
+            keys.store(to.add(i));
+            i += V::LANES;
+        }
+        if i < count {
+            keys.store_some(to.add(i), count - i);
+        }
+    }
+}
+
+/// Writes the keys that are not above the bound to the front of `to`, the others to its end; how many are not.
+#[inline(always)]
+unsafe fn partition<V: Keys>(from: *const V::Key, to: *mut V::Key, count: usize, bound: V::Key) -> usize {
+    // SAFETY: what is not written yet has room for as many keys as are not read yet, a whole vector among them.
+    unsafe {
+        let bounds = V::splat(bound);
+        let (mut front, mut back) = (to, to.add(count));
+        let mut i = 0;
+        while i + V::LANES + V::BEHIND <= count {
+            let keys = V::load(from.add(i));
+            let above = keys.above(bounds);
+            let count_above = above.count_ones() as usize;
+            keys.spread(above, count_above, front, back);
+            front = front.add(V::LANES - count_above);
+            back = back.sub(count_above);
+            i += V::LANES;
+        }
+        let rest = V::spread_few(from.add(i), count - i, bounds, front, back);
+        front.add(rest).offset_from(to) as usize
+    }
+}
+
+/// As [`partition`], of keys where they are, at least four batches of vectors.
+///
+/// Batches are read at the end that has less room for what is written. That is known before the batch that precedes is
+/// written, so that nothing waits for it; what was set aside of both ends is room for that.
+#[inline(always)]
+unsafe fn partition_in_place<V: Keys>(keys: *mut V::Key, count: usize, bound: V::Key) -> usize {
+    // SAFETY: there is room for four batches, that of the one that is written included, and for one at each end: one end is
+    // given what was read there, and the other, which had more, had room for two. A vector is written whole, where there is
+    // room for as many as are left of the batch.
+    unsafe {
+        let batch = BATCH * V::LANES;
+        let mut aside = [V::splat(V::LARGEST); 4 * BATCH];
+        let (mut unread, mut end) = (keys.add(2 * batch), keys.add(count - batch));
+        for n in 0..BATCH {
+            aside[n] = V::load(keys.add(n * V::LANES));
+            aside[BATCH + n] = V::load(keys.add(batch + n * V::LANES));
+            aside[2 * BATCH + n] = V::load(end.add(n * V::LANES));
+        }
+        let bounds = V::splat(bound);
+        let (mut front, mut back) = (keys, keys.add(count));
+        let mut from_front = false;
+        while end.offset_from(unread) as usize >= batch {
+            let (next_unread, next_end) = (unread.add(batch), end.sub(batch));
+            let from = if from_front { unread } else { next_end };
+            unread = if from_front { next_unread } else { unread };
+            end = if from_front { end } else { next_end };
+            from_front = unread.offset_from(front) <= back.offset_from(end);
+            let mut vectors = [V::splat(bound); BATCH];
+            for (n, keys) in vectors.iter_mut().enumerate() {
+                *keys = V::load(from.add(n * V::LANES));
+            }
+            for keys in vectors {
+                let above = keys.above(bounds);
+                let count_above = above.count_ones() as usize;
+                keys.spread(above, count_above, front, back);
+                front = front.add(V::LANES - count_above);
+                back = back.sub(count_above);
+            }
+        }
+        let rest = end.offset_from(unread) as usize;
+        let aside = aside.as_mut_ptr().cast::<V::Key>();
+        aside.add(3 * batch).copy_from_nonoverlapping(unread, rest);
+        let low = partition::<V>(aside, front, 3 * batch + rest, bound);
+        front.add(low).offset_from(keys) as usize
+    }
+}
+
+/// As [`partition_in_place`], one key after the other.
+fn partition_few<K: Copy + Ord>(keys: &mut [K], bound: K) -> usize {
+    let mut low = 0;
+    for i in 0..keys.len() {
+        if keys[i] <= bound {
+            keys.swap(low, i);
+            low += 1;
+        }
+    }
+    low
+}
+
+/// Vectors that are read together, where keys are partitioned where they are.
+const BATCH: usize = 8;
+/// Vectors from which on keys are partitioned where they are.
+const IN_PLACE: usize = 1 << 7;
+
+/// Divides keys into lower and higher ones: some of each, unless all are equal. What was written where.
+enum Division<K> {
+    /// So many lower ones, and the others.
+    Parts(usize),
+    /// So many lower ones, and the others are this key.
+    Above(usize, K),
+    /// So many of this key, and others, which are higher.
+    Below(usize, K),
+}
+
+/// Divides keys, more than a leaf, by `partition`, which puts those that are not above its argument first and says how many
+/// they are.
+#[inline(always)]
+unsafe fn divide<V: Keys>(
+    keys: *const V::Key,
+    count: usize,
+    partition: impl Fn(V::Key) -> usize,
+) -> Division<V::Key> {
+    // SAFETY: the caller's contract.
+    let Pivot { key, is_largest, is_only } = unsafe { pivot::<V>(keys, count) };
+    // SAFETY: as above.
+    if is_only && unsafe { all_are::<V>(keys, count, key) } {
+        return Division::Above(0, key);
+    }
+    let before = V::before(key);
+    // Of keys with a large share of the largest one, these go to the higher ones.
+    let mut bound = before.filter(|_| is_largest).unwrap_or(key);
+    let mut is_extreme = false;
+    loop {
+        let low = partition(bound);
+        match (bound == key, before) {
+            (true, _) if is_extreme => return Division::Below(low, key),
+            (false, _) if is_extreme => return Division::Above(low, key),
+            _ if low > 0 && low < count => return Division::Parts(low),
+            (true, None) => return Division::Above(0, key),
+            (true, Some(before)) => bound = before,
+            (false, _) => bound = key,
+        }
+        is_extreme = true;
+    }
+}
+
+/// Partitions after which so many keys are not divided well.
+fn most_depth(count: usize) -> u32 {
+    2 * (count.max(2).ilog2() + 1)
+}
+
 /// Where the keys are, and where they are to be in the end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Goal {
@@ -202,11 +307,17 @@ enum Goal {
     Other,
 }
 
-/// A quicksort of some part: where its keys are, the other buffer, how many, where they go, how deep it may go, and what
-/// sorts what is deeper.
-type Recurse<K> = unsafe fn(*mut K, *mut K, usize, Goal, u32, SortWords<K>);
+/// The functions of a kind of vectors, each compiled for CPUs that have it.
+struct Calls<K: 'static> {
+    /// [`quicksort`]
+    quicksort: unsafe fn(*mut K, *mut K, usize, Goal, u32, SortWords<K>),
+    /// [`partition`]
+    partition: unsafe fn(*const K, *mut K, usize, K) -> usize,
+    /// [`partition_in_place`]
+    partition_in_place: unsafe fn(*mut K, usize, K) -> usize,
+}
 
-/// Sorts the keys that are `here`, into it or into `other`.
+/// Sorts the keys that are `here`, into it or into `other`; what is deeper than `depth` partitions, `deep` does.
 #[inline(always)]
 unsafe fn quicksort<V: Keys>(
     mut here: *mut V::Key,
@@ -214,21 +325,20 @@ unsafe fn quicksort<V: Keys>(
     mut count: usize,
     mut goal: Goal,
     mut depth: u32,
-    recurse: Recurse<V::Key>,
     deep: SortWords<V::Key>,
+    calls: &Calls<V::Key>,
 ) {
     // SAFETY: both have room for `count` keys, and do not overlap.
     unsafe {
         loop {
             let target = if goal == Goal::Here { here } else { other };
-            let vectors = count.div_ceil(V::LANES);
-            match vectors {
+            match count.div_ceil(V::LANES) {
                 0 => return,
-                1 => return leaf::<V, 1>(here, target, count),
-                2 => return leaf::<V, 2>(here, target, count),
-                3..=4 => return leaf::<V, 4>(here, target, count),
-                5..=8 => return leaf::<V, 8>(here, target, count),
-                9..=16 if V::MOST_VECTORS == 16 => return leaf::<V, 16>(here, target, count),
+                1 => return network::leaf::<V, 1>(here, target, count),
+                2 => return network::leaf::<V, 2>(here, target, count),
+                3..=4 => return network::leaf::<V, 4>(here, target, count),
+                5..=8 => return network::leaf::<V, 8>(here, target, count),
+                9..=16 if V::MOST_VECTORS == 16 => return network::leaf::<V, 16>(here, target, count),
                 _ => {}
             }
             if depth == 0 {
@@ -241,141 +351,153 @@ unsafe fn quicksort<V: Keys>(
             }
             depth -= 1;
             may_stop(count);
-            let pivot = pivot::<V>(here, count);
-            let low = partition::<V>(here, other, count, pivot);
-            goal = if goal == Goal::Here { Goal::Other } else { Goal::Here };
-            (here, other) = (other, here);
-            if low < count {
-                recurse(here.add(low), other.add(low), count - low, goal, depth, deep);
-                count = low;
+            if goal == Goal::Here && count >= IN_PLACE * V::LANES {
+                // All parts use the same of the other buffer, which is in the cache then.
+                match divide::<V>(here, count, |bound| (calls.partition_in_place)(here, count, bound)) {
+                    Division::Parts(low) => {
+                        (calls.quicksort)(here.add(low), other, count - low, goal, depth, deep);
+                        count = low;
+                    }
+                    Division::Above(low, _) => count = low,
+                    Division::Below(low, _) => {
+                        here = here.add(low);
+                        count -= low;
+                    }
+                }
                 continue;
             }
-            // The pivot is the largest: what is below it is left to sort.
-            let (mut below, mut i) = (0, 0);
-            while i < count {
-                let key = *here.add(i);
-                if key < pivot {
-                    *here.add(below) = key;
-                    below += 1;
+            let division = divide::<V>(here, count, |bound| (calls.partition)(here, other, count, bound));
+            goal = if goal == Goal::Here { Goal::Other } else { Goal::Here };
+            (here, other) = (other, here);
+            match division {
+                Division::Parts(low) => {
+                    (calls.quicksort)(here.add(low), other.add(low), count - low, goal, depth, deep);
+                    count = low;
                 }
-                i += 1;
+                Division::Above(low, key) => {
+                    fill::<V>(target.add(low), count - low, key);
+                    count = low;
+                }
+                Division::Below(low, key) => {
+                    fill::<V>(target, low, key);
+                    (here, other) = (here.add(low), other.add(low));
+                    count -= low;
+                }
             }
-            let target = if goal == Goal::Here { here } else { other };
-            while i > below {
-                i -= 1;
-                *target.add(i) = pivot;
-            }
-            count = below;
         }
     }
 }
 
 /// Rearranges keys so that the one at `k` is that of the sorted keys.
 #[inline(always)]
-unsafe fn quickselect<V: Keys>(keys: *mut V::Key, scratch: *mut V::Key, count: usize, k: usize) {
+unsafe fn quickselect<V: Keys>(
+    keys: *mut V::Key,
+    scratch: *mut V::Key,
+    count: usize,
+    k: usize,
+    deep: SortWords<V::Key>,
+    calls: &Calls<V::Key>,
+) {
     // SAFETY: both have room for `count` keys, and do not overlap; every part is within them.
     unsafe {
         let (mut start, mut end) = (0, count);
-        let (mut here, mut other) = (keys, scratch);
-        let mut depth = 2 * (count.max(2).ilog2() + 1);
-        while end - start > V::MOST_VECTORS * V::LANES {
-            if depth == 0 {
-                break;
-            }
+        let mut depth = most_depth(count);
+        while end - start > 4 * BATCH * V::LANES && depth > 0 {
             depth -= 1;
             may_stop(end - start);
-            let pivot = pivot::<V>(here.add(start), end - start);
-            let low = start + partition::<V>(here.add(start), other.add(start), end - start, pivot);
-            (here, other) = (other, here);
-            let mut below = low;
-            if low == end {
-                // The pivot is the largest: all that are equal to it come last.
-                below = start;
-                let mut i = start;
-                while i < end {
-                    let key = *here.add(i);
-                    if key < pivot {
-                        *here.add(below) = key;
-                        below += 1;
-                    }
-                    i += 1;
-                }
-                let mut i = below;
-                while i < end {
-                    *here.add(i) = pivot;
-                    i += 1;
-                }
-            }
-            // What `k` is not in stays where it is, in the keys.
-            let (done_start, done_end) = if k < below { (below, end) } else { (start, below) };
-            if here != keys {
-                let done = done_end - done_start;
-                keys.add(done_start).copy_from_nonoverlapping(here.add(done_start), done);
-            }
-            if k < below {
-                end = below;
-            } else if low == end {
-                // The rest is the pivot, everywhere.
-                if here != keys {
-                    keys.add(below).copy_from_nonoverlapping(here.add(below), end - below);
-                }
+            let (part, len) = (keys.add(start), end - start);
+            let division = divide::<V>(part, len, |bound| (calls.partition_in_place)(part, len, bound));
+            let (low, is_settled) = match division {
+                Division::Parts(low) => (start + low, false),
+                Division::Above(low, _) => (start + low, k >= start + low),
+                Division::Below(low, _) => (start + low, k < start + low),
+            };
+            if is_settled {
                 return;
-            } else {
-                start = below;
             }
+            (start, end) = if k < low { (start, low) } else { (low, end) };
         }
-        let (count, k) = (end - start, k - start);
-        if here != keys {
-            keys.add(start).copy_from_nonoverlapping(here.add(start), count);
-        }
-        std::slice::from_raw_parts_mut(keys.add(start), count).select_nth_unstable(k);
+        (calls.quicksort)(keys.add(start), scratch, end - start, Goal::Here, depth, deep);
     }
 }
 
-/// The functions for vectors of 32-bit and of 64-bit keys, on CPUs with these features.
+/// The functions for vectors of keys, on CPUs with these features.
 macro_rules! entries {
-    ($narrow:ty, $wide:ty, $features:literal) => {
-        entries! { $narrow, u32, $features, sort_narrow, quicksort_narrow, select_narrow }
-        entries! { $wide, u64, $features, sort_wide, quicksort_wide, select_wide }
-    };
-    ($vector:ty, $key:ty, $features:literal, $sort:ident, $recurse:ident, $select:ident) => {
-        #[target_feature(enable = $features)]
-        unsafe fn $recurse(
-            here: *mut $key,
-            other: *mut $key,
-            count: usize,
-            goal: Goal,
-            depth: u32,
-            deep: SortWords<$key>,
-        ) {
-            // SAFETY: the CPU has the instructions; the rest is the caller's.
-            unsafe { quicksort::<$vector>(here, other, count, goal, depth, $recurse, deep) }
-        }
+    ($vector:ty, $key:ty, $features:literal, $sort:ident, $select:ident, $partition:ident, $calls:ident) => {
+        static $calls: Calls<$key> = {
+            #[target_feature(enable = $features)]
+            unsafe fn sort(
+                here: *mut $key,
+                other: *mut $key,
+                count: usize,
+                goal: Goal,
+                depth: u32,
+                deep: SortWords<$key>,
+            ) {
+                // SAFETY: the CPU has the instructions; the rest is the caller's.
+                unsafe { quicksort::<$vector>(here, other, count, goal, depth, deep, &$calls) }
+            }
+            #[target_feature(enable = $features)]
+            unsafe fn apart(from: *const $key, to: *mut $key, count: usize, bound: $key) -> usize {
+                // SAFETY: as above.
+                unsafe { partition::<$vector>(from, to, count, bound) }
+            }
+            #[target_feature(enable = $features)]
+            unsafe fn in_place(keys: *mut $key, count: usize, bound: $key) -> usize {
+                // SAFETY: as above.
+                unsafe { partition_in_place::<$vector>(keys, count, bound) }
+            }
+            Calls { quicksort: sort, partition: apart, partition_in_place: in_place }
+        };
 
         /// Sorts keys; `scratch` is as long as these, and `deep` sorts what is not divided well.
         ///
         /// # Safety
         ///
-        /// The CPU has the features of the level.
+        /// The CPU has the features of the vectors.
         pub(crate) unsafe fn $sort(keys: &mut [$key], scratch: &mut [$key], deep: SortWords<$key>) {
             let count = keys.len();
-            let scratch = &mut scratch[..count];
-            let depth = 2 * (count.max(2).ilog2() + 1);
+            let (depth, scratch) = (most_depth(count), &mut scratch[..count]);
             // SAFETY: both slices have `count` keys.
-            unsafe { $recurse(keys.as_mut_ptr(), scratch.as_mut_ptr(), count, Goal::Here, depth, deep) }
+            unsafe {
+                ($calls.quicksort)(keys.as_mut_ptr(), scratch.as_mut_ptr(), count, Goal::Here, depth, deep);
+            }
         }
 
-        /// Rearranges keys so that the one at `k`, which there is, is that of the sorted keys; `scratch` is as long.
+        /// Puts the keys that are not above a bound first; how many they are.
         ///
         /// # Safety
         ///
-        /// The CPU has the features of the level.
+        /// The CPU has the features of the vectors.
         #[target_feature(enable = $features)]
-        pub(crate) unsafe fn $select(keys: &mut [$key], scratch: &mut [$key], k: usize) {
+        pub(crate) unsafe fn $partition(keys: &mut [$key], bound: $key) -> usize {
+            let count = keys.len();
+            if count < 4 * BATCH * <$vector as Keys>::LANES {
+                return partition_few(keys, bound);
+            }
+            // SAFETY: the slice has `count` keys.
+            unsafe { partition_in_place::<$vector>(keys.as_mut_ptr(), count, bound) }
+        }
+
+        /// Rearranges keys so that the one at `k`, which there is, is that of the sorted keys; `scratch` is as long, and
+        /// `deep` sorts what is not divided well.
+        ///
+        /// # Safety
+        ///
+        /// The CPU has the features of the vectors.
+        #[target_feature(enable = $features)]
+        pub(crate) unsafe fn $select(
+            keys: &mut [$key],
+            scratch: &mut [$key],
+            k: usize,
+            deep: SortWords<$key>,
+        ) {
             let count = keys.len();
             let scratch = &mut scratch[..count];
             // SAFETY: both slices have `count` keys.
-            unsafe { quickselect::<$vector>(keys.as_mut_ptr(), scratch.as_mut_ptr(), count, k) }
+            unsafe {
+                quickselect::<$vector>(keys.as_mut_ptr(), scratch.as_mut_ptr(), count, k, deep, &$calls)
+            }
         }
     };
 }

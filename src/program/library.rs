@@ -97,13 +97,12 @@ impl LibraryCall {
             {
                 self.result.len() / self.result.dims[*axis].max(1)
             }
-            LibraryOp::Partition { axis, .. } | LibraryOp::Argpartition { axis, .. } => {
-                self.result.len() / self.result.dims[*axis].max(1)
-            }
             LibraryOp::CumulativeSum { .. }
             | LibraryOp::CumulativeProd { .. }
             | LibraryOp::Sort { .. }
             | LibraryOp::Argsort { .. }
+            | LibraryOp::Partition { .. }
+            | LibraryOp::Argpartition { .. }
             | LibraryOp::Gather { .. }
             | LibraryOp::Compress { .. }
             | LibraryOp::Positions { .. }

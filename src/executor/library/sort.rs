@@ -8,15 +8,16 @@ use std::ops::Range;
 
 use raptors_ir::{Order, dispatch_dtype};
 
+mod shared;
+
 use super::{Base, copied, share};
 use crate::error::Error;
 use crate::executor::Bound;
-use crate::kernels::sort_key::{Sortable, Word};
+use crate::kernels::sort_key::Sortable;
 use crate::kernels::{copy, radix, sort as kernel};
 use crate::program::{Around, LibraryCall};
 use crate::runtime::buffer::Buffer;
 use crate::runtime::level::Level;
-use crate::runtime::team;
 
 /// # Safety
 ///
@@ -37,13 +38,11 @@ pub(super) unsafe fn sort(
         unsafe {
             rows.each_in_place::<T>(base, &|row, scratch, helpers| {
                 let sort = |words: &mut [_], scratch: &mut [_]| radix::sort(words, scratch, level);
-                // Short keys are counted faster than parts of them are merged.
-                let is_short = size_of::<T>() <= 2;
                 let sort_words = |words: &mut [_], scratch: &mut [_]| match helpers {
-                    Helpers::Idle if !is_short => sort_shared(words, scratch, &sort),
-                    Helpers::Idle | Helpers::Busy => sort(words, scratch),
+                    Helpers::Idle => shared::sort(words, scratch, level, &sort),
+                    Helpers::Busy => sort(words, scratch),
                 };
-                Ok(kernel::sort::<T>(row, order, slice(scratch, row.len()), sort_words)?)
+                Ok(kernel::sort::<T>(row, order, slice(scratch, row.len()), level, helpers.share(), sort_words)?)
             })
         }
     }, complex => Err(Error::Unsupported { dtype }))
@@ -66,8 +65,12 @@ pub(super) unsafe fn partition(
         let rows = Rows::of::<T>(call, axis);
         // SAFETY: the result holds these elements, which are nobody else's during the step.
         unsafe {
-            rows.each_in_place::<T>(base, &|row, scratch, _| {
-                kernel::partition::<T>(row, kth, slice(scratch, row.len()), level);
+            rows.each_in_place::<T>(base, &|row, scratch, helpers| {
+                let select = |words: &mut [_], scratch: &mut [_]| match helpers {
+                    Helpers::Idle => shared::select(words, kth, scratch, level),
+                    Helpers::Busy => kernel::select(words, kth, scratch, level),
+                };
+                kernel::partition::<T>(row, slice(scratch, row.len()), level, helpers.share(), select);
                 Ok(())
             })
         }
@@ -155,7 +158,7 @@ unsafe fn row_positions<T: Sortable>(
                 radix::sort_stable(words, scratch, packed.bits(), level);
             };
             match helpers {
-                Helpers::Idle => sort_shared(words, scratch, &sort),
+                Helpers::Idle => shared::sort(words, scratch, level, &sort),
                 Helpers::Busy => sort(words, scratch),
             }
             packed.mend(row, order, words);
@@ -164,7 +167,10 @@ unsafe fn row_positions<T: Sortable>(
         Positions::Partitioned(kth) => {
             let packed = kernel::Packed::new(row, Order::Ascending, words);
             if packed.is_exact() {
-                kernel::select(words, kth, scratch, level);
+                match helpers {
+                    Helpers::Idle => shared::select(words, kth, scratch, level),
+                    Helpers::Busy => kernel::select(words, kth, scratch, level),
+                }
             } else {
                 words.iter_mut().for_each(|word| *word = packed.position(*word) as u64);
                 kernel::select_positions(row, words, kth);
@@ -194,6 +200,16 @@ enum Helpers {
     Idle,
     /// They have.
     Busy,
+}
+
+impl Helpers {
+    /// How work on a row is cut.
+    fn share(self) -> kernel::Share<'static> {
+        match self {
+            Helpers::Idle => &shared::over_team,
+            Helpers::Busy => &|len, f| f(0..len),
+        }
+    }
 }
 
 /// What is done to a row in place, with scratch memory.
@@ -335,47 +351,5 @@ impl Rows {
             }
             Ok(())
         })
-    }
-}
-
-/// Sorts words by the whole team: parts by `sort`, then merged, two at a time. Equal words keep their order if `sort`
-/// keeps it.
-fn sort_shared<W: Word>(words: &mut [W], scratch: &mut [W], sort: &(dyn Fn(&mut [W], &mut [W]) + Sync)) {
-    /// Words that are worth a part.
-    const PART: usize = 1 << 15;
-    let len = words.len();
-    let parts = team::threads().next_power_of_two().min((len / PART).max(1).next_power_of_two());
-    if parts < 2 {
-        return sort(words, scratch);
-    }
-    let start = |part: usize, parts: usize| part * len / parts;
-    let (words_at, scratch_at) = (Base(words.as_mut_ptr().cast()), Base(scratch.as_mut_ptr().cast()));
-    // SAFETY: the range is within the words, and each part has its own.
-    let part_of = |base: Base, range: Range<usize>| unsafe {
-        std::slice::from_raw_parts_mut(base.at(range.start * size_of::<W>()).cast::<W>(), range.len())
-    };
-    team::run(parts, &|part| {
-        let range = start(part, parts)..start(part + 1, parts);
-        sort(part_of(words_at, range.clone()), part_of(scratch_at, range));
-    });
-    let (mut from, mut to) = (words_at, scratch_at);
-    let mut runs = parts;
-    while runs > 1 {
-        // Each pair of runs is merged in as many pieces as there are runs to a pair, so that all threads find work.
-        let pieces = 2 * parts / runs;
-        team::run(runs / 2 * pieces, &|task| {
-            let (pair, piece) = (task / pieces, task % pieces);
-            let (low, middle, high) =
-                (start(2 * pair, runs), start(2 * pair + 1, runs), start(2 * pair + 2, runs));
-            let total = high - low;
-            let range = piece * total / pieces..(piece + 1) * total / pieces;
-            let out = part_of(to, low + range.start..low + range.end);
-            radix::merge(part_of(from, low..middle), part_of(from, middle..high), range, out);
-        });
-        (from, to) = (to, from);
-        runs /= 2;
-    }
-    if from.at(0) != words_at.at(0) {
-        words.copy_from_slice(&scratch[..len]);
     }
 }

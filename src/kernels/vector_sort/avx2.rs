@@ -2,14 +2,17 @@
 
 use std::arch::x86_64::{
     __m256i, _mm_loadl_epi64, _mm256_blendv_epi8, _mm256_castsi256_pd, _mm256_castsi256_ps,
-    _mm256_cmpgt_epi32, _mm256_cmpgt_epi64, _mm256_cvtepu8_epi32, _mm256_load_si256, _mm256_loadu_si256,
-    _mm256_maskload_epi32, _mm256_maskload_epi64, _mm256_maskstore_epi32, _mm256_maskstore_epi64,
-    _mm256_max_epu32, _mm256_min_epu32, _mm256_movemask_pd, _mm256_movemask_ps, _mm256_or_si256,
-    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setr_epi32,
-    _mm256_storeu_si256, _mm256_xor_si256,
+    _mm256_cmpgt_epi32, _mm256_cmpgt_epi64, _mm256_cvtepu8_epi32, _mm256_extract_epi32, _mm256_extract_epi64,
+    _mm256_load_si256, _mm256_loadu_si256, _mm256_maskload_epi32, _mm256_maskload_epi64,
+    _mm256_maskstore_epi32, _mm256_maskstore_epi64, _mm256_max_epu32, _mm256_min_epu32, _mm256_movemask_pd,
+    _mm256_movemask_ps, _mm256_or_si256, _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_set1_epi64x,
+    _mm256_setr_epi32, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
-use super::{Goal, Keys, entries, quickselect, quicksort};
+use super::{
+    BATCH, Calls, Goal, Keys, entries, most_depth, partition, partition_few, partition_in_place, quickselect,
+    quicksort,
+};
 use crate::kernels::sort_key::SortWords;
 
 /// For each mask, the lanes that are not in it, and after them those that are.
@@ -40,7 +43,7 @@ const fn orders<const MASKS: usize>(lanes: usize) -> [[u8; 8]; MASKS] {
     orders
 }
 
-static NARROW_ORDERS: [[u8; 8]; 256] = orders(8);
+pub(super) static NARROW_ORDERS: [[u8; 8]; 256] = orders(8);
 static WIDE_ORDERS: [[u8; 8]; 16] = orders(4);
 
 /// Aligned as a vector.
@@ -69,7 +72,7 @@ unsafe fn ordered(x: __m256i, order: &[u8; 8]) -> __m256i {
 
 macro_rules! keys {
     ($name:ident, $key:ident, $lanes:literal, $set1:ident, $mask_load:ident, $mask_store:ident, $first:ident, $with_bit:ident,
-     $orders:ident, $numbers:ident, $min:ident, $max:ident, $above:ident) => {
+     $orders:ident, $numbers:ident, $min:ident, $max:ident, $above:ident, $lowest:expr) => {
         #[derive(Clone, Copy)]
         struct $name(__m256i);
 
@@ -88,6 +91,10 @@ macro_rules! keys {
             const MOST_VECTORS: usize = 8;
             const BEHIND: usize = $lanes;
             const LARGEST: $key = $key::MAX;
+            #[inline(always)]
+            fn before(key: $key) -> Option<$key> {
+                key.checked_sub(1)
+            }
             #[inline(always)]
             unsafe fn splat(key: $key) -> Self {
                 // SAFETY: the trait's contract.
@@ -163,6 +170,11 @@ macro_rules! keys {
                     _mm256_storeu_si256(back.sub($lanes).cast(), ordered);
                 }
             }
+            #[inline(always)]
+            unsafe fn lowest(self) -> $key {
+                // SAFETY: the trait's contract.
+                unsafe { $lowest(self.0) as $key }
+            }
         }
     };
 }
@@ -179,7 +191,8 @@ keys!(
     narrow_numbers,
     _mm256_min_epu32,
     _mm256_max_epu32,
-    narrow_above
+    narrow_above,
+    _mm256_extract_epi32::<0>
 );
 keys!(
     Wide,
@@ -194,7 +207,8 @@ keys!(
     wide_numbers,
     wide_min,
     wide_max,
-    wide_above
+    wide_above,
+    _mm256_extract_epi64::<0>
 );
 
 /// The numbers of lanes, their bits of `distance` flipped.
@@ -249,4 +263,5 @@ unsafe fn wide_max(x: __m256i, y: __m256i) -> __m256i {
     unsafe { _mm256_blendv_epi8(y, x, wide_is_above(x, y)) }
 }
 
-entries!(Narrow, Wide, "avx2,fma,popcnt");
+entries!(Narrow, u32, "avx2,fma,popcnt", sort_narrow, select_narrow, partition_narrow, NARROW);
+entries!(Wide, u64, "avx2,fma,popcnt", sort_wide, select_wide, partition_wide, WIDE);
