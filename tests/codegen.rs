@@ -125,7 +125,6 @@ fn complex_numbers_are_rows_of_pairs() {
             graphs.push(graph_of(sum, &[vector(dtype, len)]));
             let other = if dtype == DType::C64 { DType::C128 } else { DType::C64 };
             graphs.push(graph_of(Op::Cast(other), &[vector(dtype, len)]));
-            graphs.push(graph_of(Op::Cast(dtype), &[vector(dtype.part(), len)]));
         }
         for graph in graphs {
             assert_eq!(reason(&graph, &mut random), None, "{graph}");

@@ -5,9 +5,8 @@
 //! ([`recorder`]), and so become part of the program. `bool` is a byte in memory and a mask inside; a byte
 //! that is only moved stays what it is.
 //!
-//! A file has a concept: [`arithmetic`], integer and float [`division`], integer [`power`]s,
-//! [`comparison`]s with what is
-//! computed of truth values, [`casts`], [`functions`].
+//! A file has a concept: [`arithmetic`], integer and float [`division`], integer [`power`]s, [`comparison`]s
+//! with what is computed of truth values, [`casts`], [`functions`].
 //!
 //! Limits: no division of 64-bit integers. What has no vector form is refused with a reason, and interpreted.
 
