@@ -162,7 +162,8 @@ fn split<W: Word>(a: &[W], b: &[W], count: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Random, few different, ascending, descending and mostly largest keys.
+    /// Random, few different, ascending, descending, mostly largest, equal, up and down, two different, and mostly smallest
+    /// keys.
     fn keys(len: usize) -> impl Iterator<Item = Vec<u64>> {
         let mut state = 88_172_645_463_325_252u64;
         let mut random = move || {
@@ -171,33 +172,62 @@ mod tests {
             state ^= state << 17;
             state
         };
-        (0..5).map(move |kind| {
-            let key = |i| match kind {
+        (0..9).map(move |kind| {
+            let key = |i: usize| match kind {
                 0 => random(),
                 1 => random() % 7,
                 2 => i as u64,
                 3 => (len - i) as u64,
-                _ if random() % 50 > 0 => u64::MAX,
+                4 if random() % 50 > 0 => u64::MAX,
+                5 => 0x8080_8080_8080_8080,
+                6 => i.min(len - i) as u64,
+                7 => random() % 2 * u64::MAX,
+                8 if random() % 50 > 0 => 0,
                 _ => random() % 1000,
             };
             (0..len).map(key).collect()
         })
     }
 
+    /// Lengths about those of networks, of what is partitioned in place, and of samples.
+    fn lengths() -> impl Iterator<Item = usize> {
+        let about = |len: usize| [len - 1, len, len + 1];
+        (0..300)
+            .chain([512, 1024, 2048, 4096].into_iter().flat_map(about))
+            .chain([1300, 5000, 9001, 70_001, 140_001])
+    }
+
     fn check<W: Word + std::fmt::Debug + Default>(keys: &[u64], narrow: fn(u64) -> W) {
         let keys: Vec<W> = keys.iter().map(|&key| narrow(key)).collect();
+        let len = keys.len();
         let mut expected = keys.clone();
         expected.sort();
         for level in Level::available() {
-            let (mut found, mut scratch) = (keys.clone(), vec![W::default(); keys.len()]);
+            let (mut found, mut scratch) = (keys.clone(), vec![W::default(); len]);
             sort(&mut found, &mut scratch, level);
-            assert_eq!(found, expected, "{level} {}", keys.len());
+            assert_eq!(found, expected, "{level} {len}");
+            for k in [0, len / 3, len.saturating_sub(1)].into_iter().filter(|&k| k < len) {
+                found.copy_from_slice(&keys);
+                crate::kernels::sort::select(&mut found, &[k], &mut scratch, level);
+                assert_eq!(found[k], expected[k], "{level} {k} of {len}");
+                assert!(found[..k].iter().all(|&key| key <= found[k]), "{level} {k} of {len}");
+                assert!(found[k..].iter().all(|&key| key >= found[k]), "{level} {k} of {len}");
+                found.sort();
+                assert_eq!(found, expected, "{level} {k} of {len}");
+                found.copy_from_slice(&keys);
+                if let Some(low) = W::partition_in_vectors(&mut found, expected[k], level) {
+                    assert_eq!(low, expected.partition_point(|&key| key <= expected[k]), "{level} {len}");
+                    assert!(found[..low].iter().all(|&key| key <= expected[k]), "{level} {len}");
+                    found.sort();
+                    assert_eq!(found, expected, "{level} {len}");
+                }
+            }
         }
     }
 
     #[test]
-    fn keys_are_sorted_at_every_level() {
-        for len in (0..300).chain([511, 512, 513, 1000, 1025, 1300, 2048, 2049, 5000, 70_001, 140_001]) {
+    fn keys_are_sorted_selected_and_partitioned_at_every_level() {
+        for len in lengths() {
             for keys in keys(len) {
                 check::<u8>(&keys, |key| key as u8);
                 check::<u16>(&keys, |key| key as u16);

@@ -1,9 +1,9 @@
 //! Sorting of integers in vectors: quicksort, down to what fits the registers.
 //!
-//! A partition reads a vector at a time and writes what is not above the pivot to the front of the other buffer, the rest
-//! to its end, so that each level of the recursion moves every key once. Few keys are sorted by a bitonic network: lanes of
-//! each vector first, then vectors merged two, four, eight, sixteen at a time (Batcher 1968). After Bramas, "A novel hybrid
-//! quicksort algorithm vectorized using AVX-512" (2017).
+//! Many keys are partitioned where they are: batches of vectors are read at the end that has less room, and each vector
+//! is written to both. Fewer are partitioned to the other buffer, and back. Few are sorted by a network (`network.rs`).
+//! After Bramas, "A novel hybrid quicksort algorithm vectorized using AVX-512" (2017), and Blacher, Giesen, Sanders and
+//! Wassenberg, "Vectorized and performance-portable quicksort" (2022).
 //!
 //! Keys that are equal are the same, so nothing can be told of their order. A recursion that goes too deep is left to
 //! the caller's other sort.

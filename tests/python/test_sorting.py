@@ -99,6 +99,33 @@ def test_large(shape: tuple[int, int], dtype: str, axis: int) -> None:
         r.set_num_threads(many)
 
 
+SPECIALS: list[float] = [0.0, -0.0, float("nan"), float("inf"), float("-inf"), 1.5, -1.5]
+
+
+@pytest.mark.parametrize("n", [15, 16, 17, 64, 127, 128, 129, 256, 511, 512, 513, 1000, 2049, 9001, 100_003])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_patterns(dtype: str, n: int) -> None:
+    rng = np.random.default_rng(n)
+    rising = np.sort(ordinary(dtype, n, rng, (-90.0, 90.0)))
+    rows = [
+        rising,
+        rising[::-1],
+        np.concatenate([rising[::2], rising[1::2][::-1]]),
+        np.full_like(rising, rising[0]),
+    ]
+    rows.append(rng.choice(rising[:: max(1, n // 3)], n))
+    if dtype in FLOATS:
+        rows.append(rng.choice(np.array(SPECIALS), n).astype(rising.dtype))
+    for values in rows:
+        want = np.argsort(values, kind="stable")
+        assert_same(r.sort(r.lazy(values)), values[want])
+        assert_same(r.argsort(r.lazy(values)), want)
+        assert_same(r.sort(r.lazy(values), descending=True), values[descending(values, 0)])
+        middle = evaluate(r.partition(r.lazy(values), n // 2))
+        np.testing.assert_array_equal(np.sort(middle), values[want])
+        np.testing.assert_array_equal(middle[n // 2], values[want][n // 2])
+
+
 def test_zeros_keep_their_order() -> None:
     x = np.array([0.0, -1.0, -0.0, 1.0, 0.0, -0.0, np.nan, -0.0], dtype=np.float32)
     assert_same(r.sort(r.lazy(x)), np.array([-1.0, 0.0, -0.0, 0.0, -0.0, -0.0, 1.0, np.nan], np.float32))

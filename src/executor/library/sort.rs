@@ -2,7 +2,7 @@
 //!
 //! The operand is copied to the result, unless it is there already, and rows are sorted in place. Where a row does not
 //! lie side by side, rows are gathered into scratch memory, a few columns at a time, and scattered back. Rows are shared
-//! over the team; of few long rows, each is cut to parts, which are sorted and merged by the team.
+//! over the team; of few long rows, each is sorted by the whole team (`sort/shared.rs`).
 
 use std::ops::Range;
 
@@ -37,10 +37,9 @@ pub(super) unsafe fn sort(
         // SAFETY: the result holds these elements, which are nobody else's during the step.
         unsafe {
             rows.each_in_place::<T>(base, &|row, scratch, helpers| {
-                let sort = |words: &mut [_], scratch: &mut [_]| radix::sort(words, scratch, level);
                 let sort_words = |words: &mut [_], scratch: &mut [_]| match helpers {
-                    Helpers::Idle => shared::sort(words, scratch, level, &sort),
-                    Helpers::Busy => sort(words, scratch),
+                    Helpers::Idle => shared::sort(words, scratch, level),
+                    Helpers::Busy => radix::sort(words, scratch, level),
                 };
                 Ok(kernel::sort::<T>(row, order, slice(scratch, row.len()), level, helpers.share(), sort_words)?)
             })
@@ -154,12 +153,9 @@ unsafe fn row_positions<T: Sortable>(
     let packed = match *wanted {
         Positions::Sorted(order) => {
             let packed = kernel::Packed::new(row, order, words);
-            let sort = |words: &mut [u64], scratch: &mut [u64]| {
-                radix::sort_stable(words, scratch, packed.bits(), level);
-            };
             match helpers {
-                Helpers::Idle => shared::sort(words, scratch, level, &sort),
-                Helpers::Busy => sort(words, scratch),
+                Helpers::Idle => shared::sort_stable(words, scratch, packed.bits(), level),
+                Helpers::Busy => radix::sort_stable(words, scratch, packed.bits(), level),
             }
             packed.mend(row, order, words);
             packed

@@ -23,15 +23,10 @@ pub(super) fn over_team(len: usize, f: &(dyn Fn(Range<usize>) + Sync)) {
     team::run(parts, &|part| f(part * len / parts..(part + 1) * len / parts));
 }
 
-/// Sorts words, parts of them by `sort`. Equal words keep their order if `sort` keeps it, and they differ otherwise.
-pub(super) fn sort<W: Word>(
-    words: &mut [W],
-    scratch: &mut [W],
-    level: Level,
-    sort: &(dyn Fn(&mut [W], &mut [W]) + Sync),
-) {
-    let len = words.len();
-    let parts = team::threads().next_power_of_two().min((len / PART).max(1).next_power_of_two());
+/// Sorts words by all bits.
+pub(super) fn sort<W: Word>(words: &mut [W], scratch: &mut [W], level: Level) {
+    let sort = |words: &mut [W], scratch: &mut [W]| radix::sort(words, scratch, level);
+    let (len, parts) = (words.len(), parts(words.len()));
     if parts < 2 {
         return sort(words, scratch);
     }
@@ -39,7 +34,7 @@ pub(super) fn sort<W: Word>(
         // Short keys are counted faster than parts of them are merged.
         return match W::BITS <= 16 {
             true => sort(words, scratch),
-            false => sort_and_merge(words, scratch, parts, sort),
+            false => sort_and_merge(words, scratch, parts, &sort),
         };
     }
     let mut starts = vec![0, len];
@@ -55,6 +50,27 @@ pub(super) fn sort<W: Word>(
         // SAFETY: the range is within the words and the scratch memory, and each part has its own.
         unsafe { sort(part_of(words_at, range.clone()), part_of(scratch_at, range)) }
     });
+}
+
+/// As [`radix::sort_stable`].
+pub(super) fn sort_stable<W: Word>(words: &mut [W], scratch: &mut [W], bits: Range<u32>, level: Level) {
+    if bits.is_empty() {
+        return;
+    }
+    // What is partitioned is not in the order of the bits below any more, and has to be sorted by these too.
+    if level == Level::Avx512 {
+        return sort(words, scratch, level);
+    }
+    let sort = |words: &mut [W], scratch: &mut [W]| radix::sort_stable(words, scratch, bits.clone(), level);
+    match parts(words.len()) {
+        0 | 1 => sort(words, scratch),
+        parts => sort_and_merge(words, scratch, parts, &sort),
+    }
+}
+
+/// Parts that so many words are cut to, a power of two.
+fn parts(len: usize) -> usize {
+    team::threads().next_power_of_two().min((len / PART).max(1).next_power_of_two())
 }
 
 /// As [`kernel::select`].
@@ -151,7 +167,7 @@ unsafe fn part_of<'a, W: Word>(base: Base, range: Range<usize>) -> &'a mut [W] {
     unsafe { std::slice::from_raw_parts_mut(base.at(range.start * size_of::<W>()).cast::<W>(), range.len()) }
 }
 
-/// Sorts parts, and merges them.
+/// Sorts parts, and merges them. Equal words keep their order if `sort` keeps it.
 fn sort_and_merge<W: Word>(
     words: &mut [W],
     scratch: &mut [W],
@@ -199,7 +215,7 @@ mod tests {
     #[test]
     fn exchanges_pair_words_of_both_lists() {
         for (a, b) in
-            [(vec![], vec![]), (vec![0..3, 7..5, 9..100_000], vec![200_000..200_001, 300_000..399_993])]
+            [(vec![], vec![]), (vec![0..3, 5..5, 9..100_000], vec![200_000..200_001, 300_000..399_993])]
         {
             let pairs = exchanges(a.clone().into_iter(), b.clone().into_iter());
             let words = |ranges: Vec<Range<usize>>| ranges.into_iter().flatten().collect::<Vec<_>>();
