@@ -3,6 +3,11 @@
 //! The compiler keeps the sums of plain loops in memory, or in one lane, from one release and level to the next; so
 //! these are written in vectors.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "an index is that of several arrays, and iterators are not always inlined"
+)]
+
 use super::{Axpy, Dots};
 use crate::kernels::lanes::{Vector, Vectors};
 use crate::kernels::ring::Ring;
