@@ -26,8 +26,8 @@ const BLOCK: usize = 1 << 15;
 const ROWS: usize = 2048;
 /// Columns that are added to the sums of one vector before those of the next: they stay in L2.
 const COLUMNS: usize = 8;
-/// Products of a chunk, at least.
-const CHUNK: usize = 1 << 16;
+/// Products of a chunk, at least: some ten microseconds, beside which another thread is soon there.
+const CHUNK: usize = 1 << 18;
 /// Of how many rows, where columns are contiguous, a chunk has a multiple: memory is read in runs of kilobytes, and a matrix
 /// of few thousand rows is shared all the same.
 const CHUNK_ROWS: usize = 512;
