@@ -1,10 +1,12 @@
 //! Random texts and random graphs: nothing panics, and nothing that should not changes a bit.
 //!
-//! A run takes a bounded sample of fixed seeds; `RAPTORS_FUZZ=n` (`make fuzz`) is the number of graphs instead.
+//! A run takes a bounded sample of fixed seeds; `RAPTORS_FUZZ=n` (`make fuzz`) is the number of graphs instead, from seed
+//! `RAPTORS_FUZZ_SEED` on.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it does not expect")]
 
 use std::hash::Hasher;
+use std::ops::Range;
 
 use raptors::array::Array;
 use raptors::eval::{Evaluated, OutMemory, eval_into};
@@ -20,9 +22,11 @@ use crate::support::{
 };
 use crate::text::{reads_back, scatter};
 
-/// How many graphs to try: what is asked for, or this many.
-fn count(usual: u64) -> u64 {
-    std::env::var("RAPTORS_FUZZ").map_or(usual, |count| count.parse().unwrap())
+/// The seeds of the graphs to try: as many as are asked for, or this many.
+fn seeds(usual: u64) -> Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().map(|n| n.parse::<u64>().unwrap());
+    let first = number("RAPTORS_FUZZ_SEED").unwrap_or(0);
+    first..first + number("RAPTORS_FUZZ").unwrap_or(usual)
 }
 
 /// The texts of graphs of every kind.
@@ -85,7 +89,7 @@ fn almost_graphs_are_refused_or_run() {
     let texts = texts();
     let mut random = Random::new(4);
     let mut ran = 0;
-    for n in 0..count(20_000) {
+    for n in seeds(20_000) {
         let text = mutant(&mut random, &texts[n as usize % texts.len()]);
         if survives(&text) {
             ran += usize::from(runs(&parse(&text).unwrap(), n));
@@ -98,7 +102,7 @@ fn almost_graphs_are_refused_or_run() {
 #[test]
 fn almost_right_graphs_are_refused_or_run() {
     let (mut refused, mut ran) = (0, 0);
-    for seed in 0..count(5_000) {
+    for seed in seeds(5_000) {
         let mut random = Random::new(seed + 2_000_000);
         let right = random_graph(&mut random);
         let graph = miswritten(&mut random, &right);
@@ -190,7 +194,7 @@ fn runs(graph: &Graph, seed: u64) -> bool {
 
 #[test]
 fn threads_fusion_and_memory_change_no_bit() {
-    for seed in 0..count(1200) {
+    for seed in seeds(1200) {
         let (graph, arguments) = drawn(seed);
         let together = evaluated(&graph, &arguments);
 
@@ -305,7 +309,7 @@ fn row_major(pointer: *const u8, dtype: DType, len: usize) -> Vec<Literal> {
 /// Each number of passes, each SIMD level, each way to run loops: settings of a process, which one of its own has.
 #[test]
 fn passes_levels_and_machine_code_change_no_bit() {
-    let count = count(400);
+    let count = seeds(400).count();
     let digests = |name: &str, value: &str| -> Vec<String> {
         let mut child = this_binary();
         child.args(["fuzz::print_digests", "--exact", "--ignored", "--nocapture"]);
@@ -315,7 +319,7 @@ fn passes_levels_and_machine_code_change_no_bit() {
         said.lines().filter(|line| line.starts_with("seed ")).map(str::to_owned).collect()
     };
     let expected = digests("RAPTORS_PASS_LIMIT", "99");
-    assert_eq!(expected.len() as u64, count);
+    assert_eq!(expected.len(), count);
     let optional = PASSES.iter().filter(|pass| !pass.required).count();
     let limits = (0..optional).map(|limit| ("RAPTORS_PASS_LIMIT", limit.to_string()));
     let levels = ["baseline", "avx2"].map(|level| ("RAPTORS_LEVEL", level.to_owned()));
@@ -332,7 +336,7 @@ fn passes_levels_and_machine_code_change_no_bit() {
 #[test]
 #[ignore = "prints what another test compares"]
 fn print_digests() {
-    for seed in 0..count(1) {
+    for seed in seeds(1) {
         let (graph, arguments) = drawn(seed);
         let mut hasher = rustc_hash::FxHasher::default();
         for element in evaluated(&graph, &arguments).into_iter().flatten() {

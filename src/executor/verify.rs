@@ -55,7 +55,17 @@ fn targets(step: &Step) -> Vec<Target> {
     let mut targets = Vec::new();
     match step {
         Step::Loop(nest) => add_targets(nest, &mut targets),
-        Step::Blocks(blocks) => blocks.nests.iter().for_each(|nest| add_targets(nest, &mut targets)),
+        Step::Blocks(blocks) => {
+            for nest in &blocks.nests {
+                // What takes the place of another nest's values is compared, perhaps of another dtype.
+                let stored = |operand: &Operand| {
+                    let mut stores = nest.body.stores.iter();
+                    stores.any(|(_, id)| nest.operands[id.index()].memory == operand.memory)
+                };
+                targets.retain(|target: &Target| !stored(&target.operand));
+                add_targets(nest, &mut targets);
+            }
+        }
         Step::Library(call) => {
             targets.push(Target { operand: call.result.operand.clone(), dims: call.result.dims.clone() });
         }

@@ -171,9 +171,10 @@ fn joined(candidate: &Candidate<'_>) -> Option<Expr> {
     all.sort_unstable();
     all.dedup();
     let operand = candidate.graph.operands(inner)[0];
+    let mut dims = candidate.graph.shape(operand).to_vec();
+    all.iter().for_each(|&axis| dims[axis] = 1);
     let reduced = Expr::Op(Op::Reduce(op, all), vec![operand.into()]);
-    let same_rank = candidate.graph.shape(inner).len() == candidate.node.ty.shape.len();
-    Some(match same_rank {
+    Some(match dims == candidate.node.ty.shape[..] {
         true => reduced,
         false => Expr::Op(Op::Reshape(candidate.node.ty.shape.clone()), vec![reduced]),
     })
