@@ -279,8 +279,9 @@ impl<'a> NestBuilder<'a> {
     }
 
     fn unsupported(&self) -> Error {
-        let complex = self.body.insts.iter().find(|inst| inst.dtype.is_complex());
-        Error::Unsupported { dtype: complex.map_or(DType::C128, |inst| inst.dtype) }
+        let without_kernels = |dtype: DType| dtype.is_complex() || dtype.is_half();
+        let inst = self.body.insts.iter().find(|inst| without_kernels(inst.dtype));
+        Error::Unsupported { dtype: inst.map_or(DType::C128, |inst| inst.dtype) }
     }
 }
 

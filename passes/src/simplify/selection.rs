@@ -1,7 +1,7 @@
 //! `where`, and the logic of conditions.
 
 use ElementwiseOp::{BitwiseInvert, Equal, Greater, GreaterEqual, Less, LessEqual, LogicalNot, NotEqual};
-use raptors_ir::{DType, ElementwiseOp, Literal, NodeId, Op};
+use raptors_ir::{DType, ElementwiseOp, Literal, NodeId, Op, scalar};
 
 use super::identities::is_integral;
 use super::pattern::{Candidate, Expr, binary, unary};
@@ -51,11 +51,11 @@ pub(super) fn where_bool(candidate: &Candidate<'_>) -> Option<Expr> {
     }
 }
 
-/// `where(b, 1, 0) = cast(b), where(b, 0, 1) = cast(not b)`.
+/// `where(b, 1, 0) = cast(b), where(b, 0, 1) = cast(not b)`, where there is such a cast.
 pub(super) fn where_number(candidate: &Candidate<'_>) -> Option<Expr> {
     let (condition, x, y) = choice(candidate)?;
     let dtype = candidate.result_dtype();
-    if dtype.is_complex() {
+    if dtype.is_complex() || !scalar::is_direct_cast(DType::Bool, dtype) {
         return None;
     }
     let (zero, one) = (Literal::zero(dtype), Literal::one(dtype));
