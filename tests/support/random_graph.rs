@@ -99,10 +99,11 @@ fn graph_over(random: &mut Random, base: &[usize], largest: usize) -> Graph {
         if matches!(op, Op::Elementwise(ElementwiseOp::Copysign | ElementwiseOp::Signbit)) {
             of_known_sign(&mut graph, operands.last_mut().unwrap());
         }
-        if matches!(op, Op::Elementwise(ElementwiseOp::Sqrt)) && graph.node(operands[0]).ty.dtype.is_complex()
+        if matches!(op, Op::Elementwise(op) if op == ElementwiseOp::Sqrt || op.ulp() > 0)
+            && graph.node(operands[0]).ty.dtype.is_complex()
         {
-            // Where the imaginary part is NaN, C99 leaves the sign of an infinite result open.
-            of_known_sign(&mut graph, &mut operands[0]);
+            // Where a part is NaN, C99 leaves the sign of an infinite or zero result open.
+            operands.iter_mut().for_each(|operand| of_known_sign(&mut graph, operand));
         }
         if matches!(op, Op::Reduce(ReduceOp::Min | ReduceOp::Max, _)) {
             of_one_zero(&mut graph, &mut operands[0]);
