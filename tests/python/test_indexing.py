@@ -24,7 +24,8 @@ def positions(draw: st.DrawFn, length: int, shape: tuple[int, ...] | None = None
         shape = (0, *shape)
     dtype = draw(st.sampled_from(("int64", "int32", "uint8")))
     low = 0 if dtype == "uint8" else -length
-    values = draw(hnp.arrays(dtype, shape, elements=st.integers(low, max(length - 1, low))))
+    high = min(max(length - 1, low), np.iinfo(dtype).max)
+    values = draw(hnp.arrays(dtype, shape, elements=st.integers(low, high)))
     layout = draw(st.sampled_from(("contiguous", "reversed_axes", "stepped", "byte_swapped")))
     return LAYOUTS[layout](values)
 
