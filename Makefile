@@ -11,6 +11,9 @@ PY := $(BIN)/python
 # What is run once more with Accelerate's lowering: values, memory and plans, not errors or interchange.
 SHIM_TESTS := accelerate elementwise expressions matmul epilogues reductions phases memory promotion views concat options
 
+# What is the same whichever lowering there is: where values are placed, and functions at each level.
+WITHOUT_SHIM := placement ulp
+
 RUST_SOURCES := $(shell find ir passes src python/src -name '*.rs') \
 	Cargo.toml Cargo.lock $(wildcard */Cargo.toml) pyproject.toml
 
@@ -33,7 +36,8 @@ test: rust-lint python-lint rust-test python-test shim-test ## everything: lints
 
 shim-test: $(VENV)/.installed ## Rust tests and part of pytest once more, through Accelerate's lowering on the shim
 	$(call stage,cargo test$(comma) Accelerate on the shim)
-	@RAPTORS_ACCELERATE=auto cargo test --workspace --all-features --lib --test raptors --test accelerate_characterize
+	@RAPTORS_ACCELERATE=auto cargo test --workspace --all-features --lib --test raptors --test accelerate_characterize -- \
+		$(WITHOUT_SHIM:%=--skip %::)
 	$(call stage,pytest of $(words $(SHIM_TESTS)) files$(comma) Accelerate on the shim)
 	@cargo build --quiet --workspace --all-features --lib --tests
 	@mkdir -p target/shim/raptors
