@@ -38,6 +38,8 @@ STARTS = {
     "mlx": "import mlx.core as mx; mx.eval(mx.ones(9) * 2.0)",
 }
 CELL = 9
+# Peers that compile.
+COMPILERS = ("numba", "jax", "torch", "mlx")
 # What a peer may take to compile a row.
 FIRST_SECONDS = 30
 
@@ -82,17 +84,18 @@ def figures(row: Row, peers: list[Peer], limits: Any, seconds: float) -> Figures
     expected = next(peer for peer in peers if peer.name == "numpy").call(row, inputs)()
     calls, first = {}, {}
     for peer in peers:
-        start = time.perf_counter()
         try:
+            call = peer.call(row, inputs)
             with limited(FIRST_SECONDS):
-                call = peer.call(row, inputs)
+                start = time.perf_counter()
                 result = call()
-        except Unsupported:
+                seconds_taken = time.perf_counter() - start
+        except (Unsupported, *peer.refusals):
             continue
         except Exception as error:  # Whatever a peer raises for what it does not have.
             print(f"  {peer.name} is left out of {row.name}: {type(error).__name__}: {error}".splitlines()[0])
             continue
-        first[peer.name] = time.perf_counter() - start
+        first[peer.name] = seconds_taken
         if is_close(result, expected):
             calls[peer.name] = call
         else:
@@ -129,16 +132,29 @@ def show(row: Figures, columns: list[str]) -> None:
     print(f"{row.name:<34}{''.join(cells)}{shown}  {row.best}", flush=True)
 
 
+def show_first_calls(run: Run, columns: list[str]) -> None:
+    """What a graph never seen before takes, compiling included: the smallest row of each workload."""
+    heads = (*columns, *(f"{name}/ours" for name in COMPILERS))
+    print(f"{'first call':<34}{''.join(f'{head:>{CELL + 2}}' for head in heads)}")
+    for row in run.smallest():
+        cells = [duration(row.first[name]) if name in row.first else "-" for name in columns]
+        for name in COMPILERS:
+            cells.append(f"{row.first[name] / row.first['raptors']:.0f}" if name in row.first else "-")
+        print(f"{row.name:<34}{''.join(f'{cell:>{CELL + 2}}' for cell in cells)}")
+
+
 def summary(run: Run) -> None:
     """Geometric means, and the rows that fall short."""
     slow = [row for row in run.rows if row.ratio < 1.0]
     behind = [row for row in run.rows if row.numpy_ratio < 1.0]
-    print(f"geometric mean against the fastest peer {geometric_mean(row.ratio for row in run.rows):.2f}")
-    print(
-        f"geometric mean against NumPy            {geometric_mean(row.numpy_ratio for row in run.rows):.2f}"
-    )
-    for name in ("numba", "jax", "torch", "mlx"):
-        both = [row.first[name] / row.first["raptors"] for row in run.rows if name in row.first]
+    for title, ratios in (
+        ("against the fastest peer", [row.ratio for row in run.rows]),
+        ("against NumPy", [row.numpy_ratio for row in run.rows]),
+        ("@r.compile against the fastest peer", [row.compiled_ratio for row in run.rows if row.compiled_ratio]),
+    ):
+        print(f"geometric mean {title:<36} {geometric_mean(ratios):.2f}")
+    for name in COMPILERS:
+        both = [row.first[name] / row.first["raptors"] for row in run.smallest() if name in row.first]
         if both:
             print(f"first call: {name} takes {geometric_mean(both):.0f} times as long")
     for title, rows_ in (("slower than the fastest peer", slow), ("slower than NumPy", behind)):
@@ -185,6 +201,7 @@ def main() -> int:
             continue
         run.rows.append(measured)
         show(measured, columns)
+    show_first_calls(run, columns)
     if not arguments.only:
         run.starts = {
             name: seconds for name in columns if name in STARTS and (seconds := start_seconds(name))

@@ -44,6 +44,8 @@ class Peer(ABC):
     """A library, and how it runs an expression."""
 
     name: str
+    # What it raises for expressions that it has no form of.
+    refusals: tuple[type[Exception], ...] = ()
 
     def __init__(self, module: ModuleType) -> None:
         self.module = module
@@ -51,7 +53,7 @@ class Peer(ABC):
 
     @abstractmethod
     def call(self, row: Row, inputs: list[np.ndarray]) -> Call:
-        """A call that computes the row, or `Unsupported`."""
+        """A call that computes the row, or `Unsupported`; what compiles does so when it is first called."""
 
 
 class Raptors(Peer):
@@ -132,16 +134,13 @@ class Numba(Peer):
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(module)
+        self.refusals = (module.core.errors.NumbaError,)
         # It says when it finds nothing to run in parallel.
         warnings.simplefilter("ignore", module.core.errors.NumbaPerformanceWarning)
 
     def call(self, row: Row, inputs: list[np.ndarray]) -> Call:
         is_shared = max(x.size for x in inputs) >= self.SHARED
         compiled = functions(np, self.module.njit(parallel=is_shared))[row.workload.expression]
-        try:
-            compiled(*inputs)
-        except self.module.core.errors.NumbaError as error:
-            raise Unsupported from error
         return lambda: compiled(*inputs)
 
 
@@ -250,8 +249,9 @@ def restrict_threads(count: int) -> None:
     """Before any peer is imported: as many threads each."""
     for variable in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "RAPTORS"):
         os.environ[f"{variable}_NUM_THREADS"] = str(count)
-    if count == 1:
-        os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    # XLA shares loops among as many threads as there are CPUs, whatever its flags say.
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-count:])
 
 
 def installed(names: list[str]) -> list[Peer]:

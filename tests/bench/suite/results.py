@@ -47,6 +47,12 @@ class Figures:
         return self.others["numpy"] / self.times["raptors"].median
 
     @property
+    def compiled_ratio(self) -> float | None:
+        """The fastest peer's time by that of `@r.compile`."""
+        compiled = self.times.get("compiled")
+        return None if compiled is None else self.others[self.best] / compiled.median
+
+    @property
     def share_of_limit(self) -> float | None:
         return None if self.limit is None else self.limit / self.times["raptors"].median
 
@@ -61,6 +67,14 @@ class Run:
     rows: list[Figures] = field(default_factory=list)
     # Seconds from starting Python to a first result.
     starts: dict[str, float] = field(default_factory=dict)
+
+    def smallest(self) -> list[Figures]:
+        """The first row of each workload and dtype: the fewest elements."""
+        kinds: dict[tuple[str, str], Figures] = {}
+        for row in self.rows:
+            workload, _, dtype = row.name.split()
+            kinds.setdefault((workload, dtype), row)
+        return list(kinds.values())
 
     def path(self) -> Path:
         words = re.sub(r"\(.*?\)|CPU|Processor|@", " ", self.cpu)
