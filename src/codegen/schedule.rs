@@ -224,19 +224,37 @@ pub(super) struct Shape {
     pub(super) copies: usize,
     /// How many registers constants may keep.
     pub(super) pinned: usize,
-    /// Whether accumulations are in registers while the body is repeated.
-    pub(super) has_accumulators: bool,
+    /// In how many parts accumulations are in registers while the body is repeated, if they are: over one part of their lanes
+    /// in [`TURNS`] turns, each of which goes through all lanes once, then over the next part of the same turns.
+    pub(super) parts: Option<usize>,
 }
+
+/// What a target allows a shape.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// Vector registers.
+    pub(super) registers: usize,
+    /// Parts of accumulations' lanes.
+    pub(super) parts: usize,
+}
+
+/// Registers that the instructions of a body need at least.
+const FEWEST_FREE: usize = 7;
+
+/// Turns of a part before the next part. With four, sums of what the second-level cache holds take a tenth less time, and those
+/// of what no cache holds a tenth more, since memory is read in pieces (Zen 1).
+pub(super) const TURNS: usize = 2;
 
 /// The shape of a body with so many shared values. `vectors` are those of each accumulation's lanes; `forced`
 /// is a number of copies that a test wants.
 fn shape<I: Instruction, T>(
     program: &MachineProgram<I, T>,
-    registers: usize,
+    bounds: Bounds,
     shared: usize,
     vectors: &[usize],
     forced: Option<usize>,
 ) -> Shape {
+    let registers = bounds.registers;
     let ops = program.body.insts.len().max(1);
     let peak = peak(&program.body, &program.values).max(1);
     let constants = shared.min(registers / 3);
@@ -246,18 +264,24 @@ fn shape<I: Instruction, T>(
     // Registers that a body of so many copies needs without spilling.
     let needs = |copies: usize| copies * peak + constants;
     let fewest = vectors.iter().copied().min();
-    let accumulators: usize = vectors.iter().sum();
-    let are_equal = vectors.iter().all(|&one| Some(one) == fewest);
-    let accumulated = fewest.filter(|&copies| {
-        let fits = needs(copies) + accumulators <= registers && copies * ops <= MOST_STEPS / 4;
-        are_equal && accumulators + 10 <= registers && (fits || forced == Some(copies))
-    });
-    if let Some(copies) = accumulated
-        && forced.is_none_or(|forced| forced == copies)
+    if let Some(turn) = fewest
+        && vectors.iter().all(|&one| one == turn)
     {
-        let spare = registers.saturating_sub(copies * peak + accumulators).max(2);
-        let pinned = shared.min(spare).min(registers - accumulators - 7);
-        return Shape { copies, pinned, has_accumulators: true };
+        let halves = std::iter::successors(Some(1), |parts| Some(parts * 2));
+        for count in halves.take_while(|&count| count <= bounds.parts.min(turn)) {
+            let copies = turn / count;
+            let accumulators = copies * vectors.len();
+            let fits = needs(copies) + accumulators <= registers;
+            let steps = turn * ops * if count == 1 { 1 } else { TURNS };
+            if forced.map_or(fits, |forced| forced == copies)
+                && accumulators + FEWEST_FREE <= registers
+                && steps <= MOST_STEPS / 4
+            {
+                let spare = registers.saturating_sub(copies * peak + accumulators);
+                let pinned = shared.min(spare).min(registers - accumulators - FEWEST_FREE);
+                return Shape { copies, pinned, parts: Some(count) };
+            }
+        }
     }
     let mut copies = MOST_COPIES;
     while copies > 1 && needs(copies) > registers {
@@ -275,14 +299,14 @@ fn shape<I: Instruction, T>(
         copies = 1 << copies.min(fewest).max(1).ilog2();
     }
     let spare = registers.saturating_sub(copies * peak).max(fewest_pinned);
-    Shape { copies, pinned: shared.min(spare).min(registers - 7), has_accumulators: false }
+    Shape { copies, pinned: shared.min(spare).min(registers - FEWEST_FREE), parts: None }
 }
 
 /// The shared values that keep a register, with it, and the shape of the body.
 pub(super) fn pinned<I: Instruction, T>(
     source: &VectorProgram,
     program: &MachineProgram<I, T>,
-    registers: usize,
+    bounds: Bounds,
     forced: Option<usize>,
 ) -> (Vec<(Value, u8)>, Shape) {
     let mut uses = vec![0u32; program.values.len()];
@@ -299,9 +323,9 @@ pub(super) fn pinned<I: Instruction, T>(
     let accumulations = source.accumulations.iter();
     let vectors: SmallVec<[usize; 4]> =
         accumulations.map(|one| lanes_of_size(source.ty(one.value).size()) / program.lanes).collect();
-    let shape = shape(program, registers, shared.len(), &vectors, forced);
+    let shape = shape(program, bounds, shared.len(), &vectors, forced);
     shared.sort_by_key(|&n| std::cmp::Reverse(uses[n]));
-    let last = registers as u8 - 1;
+    let last = bounds.registers as u8 - 1;
     let registers = (0..=last).rev();
     let pinned = shared.into_iter().take(shape.pinned).map(|n| Value(n as u16)).zip(registers).collect();
     (pinned, shape)

@@ -16,7 +16,7 @@ use super::lower::{lower, unsupported};
 use super::machine::VECTOR;
 use super::opcode;
 use crate::codegen::machine::{MachineCode, Place, Unsupported, Value};
-use crate::codegen::schedule::{Shape, Step as Scheduled, pinned, steps};
+use crate::codegen::schedule::{Bounds, Shape, Step as Scheduled, pinned, steps};
 use crate::codegen::vector::{Step, Type, VectorOp, VectorProgram};
 use smallvec::SmallVec;
 
@@ -36,7 +36,8 @@ const MOST_PAIRS: usize = 24;
 /// The code of a program. `forced` is a number of copies of the body, for tests.
 pub(super) fn compile(source: &VectorProgram, forced: Option<usize>) -> Result<MachineCode, Unsupported> {
     let program = lower(source)?;
-    let (pinned, shape) = pinned(source, &program, program.target.registers, forced);
+    let bounds = Bounds { registers: program.target.registers, parts: 1 };
+    let (pinned, shape) = pinned(source, &program, bounds, forced);
     let kernel = |probed| {
         let mut emitter = Emitter {
             asm: Assembler::new(),
@@ -321,7 +322,7 @@ impl Emitter<'_> {
         let (top, done) = (self.asm.label(), self.asm.label());
         self.asm.compare_immediate(LEFT, lanes);
         self.asm.branch_if(Condition::Below, done);
-        if shape.has_accumulators {
+        if shape.parts.is_some() {
             self.take_accumulators(copies);
         }
         self.asm.align(4);
@@ -331,7 +332,7 @@ impl Emitter<'_> {
         self.advance(lanes);
         self.asm.compare_immediate(LEFT, lanes);
         self.asm.branch_if(Condition::AboveEqual, top);
-        if shape.has_accumulators {
+        if shape.parts.is_some() {
             self.put_accumulators();
         }
         if self.source.accumulations.is_empty() {

@@ -38,8 +38,10 @@ pub(super) struct Emitter<'a> {
     pub(super) frame: Frame,
     /// Constants that keep a register all the time.
     pub(super) pinned: &'a [(Value, u8)],
-    /// Copies of the body that go through all lanes of every accumulation, if any do.
+    /// Copies of the body that is written.
     pub(super) copies: usize,
+    /// Lanes between the current one and the first of the body.
+    pub(super) ahead: usize,
     pub(super) rares: Vec<RareCall>,
     /// The most spills of any block.
     pub(super) places: u32,
@@ -152,7 +154,8 @@ impl Emitter<'_> {
             Place::Unit(stream) => {
                 let base = self.base(stream.index());
                 let size = self.source.streams[stream.index()].ty.size();
-                Memory::indexed(base, INDEX, size, (usize::from(copy) * lanes * size) as i32)
+                let lanes = self.ahead + usize::from(copy) * lanes;
+                Memory::indexed(base, INDEX, size, (lanes * size) as i32)
             }
             Place::Pair(stream, half) => self.pair_address(stream.index(), copy, half),
             Place::Row(stream) => Memory::at(self.base(stream.index()), 0),
@@ -485,7 +488,7 @@ impl Emitter<'_> {
 
     /// The position of a vector's first lane, in all lanes.
     fn position(&mut self, register: u8, bytes: usize, copy: u8) {
-        let offset = usize::from(copy) * self.program.lanes;
+        let offset = self.ahead + usize::from(copy) * self.program.lanes;
         self.asm.lea(SCRATCH, Memory::at(INDEX, offset as i32));
         self.asm.arithmetic_memory(Arithmetic::Add, SCRATCH, self.frame.position());
         self.plain(opcode::VMOVQ_FROM_GPR, 16, register, Operand::Register(SCRATCH.0));

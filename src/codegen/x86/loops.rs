@@ -13,7 +13,7 @@ use super::lower::lower;
 use super::machine::Target;
 use super::opcode;
 use crate::codegen::machine::{MachineCode, Place, Unsupported, Value};
-use crate::codegen::schedule::{Shape, Step, pinned, steps};
+use crate::codegen::schedule::{Bounds, Shape, Step, TURNS, pinned, steps};
 use crate::codegen::vector::VectorProgram;
 
 /// Offsets of the fields of `KernelArgs`.
@@ -29,6 +29,9 @@ const PAGE: i32 = 4096;
 /// Pairs of streams whose addresses are compared; with more, they are taken to be equal.
 const MOST_PAIRS: usize = 24;
 
+/// Parts that accumulations' lanes may be taken in.
+const MOST_PARTS: usize = 4;
+
 /// The code of a program. `forced` is a number of copies of the body, for tests.
 pub(super) fn compile(
     source: &VectorProgram,
@@ -36,7 +39,8 @@ pub(super) fn compile(
     forced: Option<usize>,
 ) -> Result<MachineCode, Unsupported> {
     let program = lower(source, target)?;
-    let (pinned, shape) = pinned(source, &program, target.registers(), forced);
+    let bounds = Bounds { registers: target.registers(), parts: MOST_PARTS };
+    let (pinned, shape) = pinned(source, &program, bounds, forced);
     let kernel = |probed| {
         let mut emitter = Emitter {
             asm: Assembler::new(),
@@ -45,6 +49,7 @@ pub(super) fn compile(
             frame: Frame::new(source, &program),
             pinned: &pinned,
             copies: shape.copies,
+            ahead: 0,
             rares: Vec::new(),
             places: 0,
             extent: Extent::Whole,
@@ -242,59 +247,122 @@ impl Emitter<'_> {
     fn main_loop(&mut self, shape: &Shape, row_end: Label) {
         let program = self.program;
         let copies = shape.copies;
-        let lanes = copies * program.lanes;
-        let (top, done) = (self.asm.label(), self.asm.label());
-        self.asm.arithmetic_immediate(Arithmetic::Cmp, LANES, lanes as i32);
-        self.asm.jump_if(Condition::Below, done);
-        if shape.has_accumulators {
-            self.take_accumulators(copies);
+        let body = steps(&program.body, &program.values, copies);
+        match shape.parts {
+            Some(parts @ 2..) => self.parts_loop(&body, copies, parts),
+            Some(_) => {
+                let done = self.asm.label();
+                self.jump_unless_room(copies * program.lanes, done);
+                self.take_accumulators(copies, 0);
+                self.whole_loop(&body, copies);
+                self.put_accumulators(0);
+                self.asm.place(done);
+            }
+            None => {
+                let done = self.asm.label();
+                self.jump_unless_room(copies * program.lanes, done);
+                let top = self.whole_loop(&body, copies);
+                if copies > 1 && self.source.accumulations.is_empty() {
+                    self.last_lanes_again(copies * program.lanes, top, done, row_end);
+                }
+                self.asm.place(done);
+            }
         }
+    }
+
+    /// Jumps if a row has fewer lanes.
+    fn jump_unless_room(&mut self, lanes: usize, label: Label) {
+        self.asm.arithmetic_immediate(Arithmetic::Cmp, LANES, lanes as i32);
+        self.asm.jump_if(Condition::Below, label);
+    }
+
+    /// The body over so many vectors as long as there are so many; where it begins.
+    fn whole_loop(&mut self, body: &[Step], copies: usize) -> Label {
+        let program = self.program;
+        let lanes = copies * program.lanes;
+        let top = self.asm.label();
         self.asm.align(32);
         self.asm.place(top);
-        let body = steps(&program.body, &program.values, copies);
-        self.block(&program.body, &body, copies, Extent::Whole);
+        self.block(&program.body, body, copies, Extent::Whole);
         self.asm.arithmetic_immediate(Arithmetic::Add, INDEX, lanes as i32);
         self.jump_if_room(lanes, top);
-        if shape.has_accumulators {
-            self.put_accumulators();
+        top
+    }
+
+    /// Where more than half as much is left of a row as a body takes, its last lanes are done as one, some of them again.
+    fn last_lanes_again(&mut self, lanes: usize, top: Label, done: Label, row_end: Label) {
+        self.asm.arithmetic(Arithmetic::Cmp, INDEX, LANES);
+        self.asm.jump_if(Condition::Equal, row_end);
+        self.asm.arithmetic_memory_immediate(Arithmetic::Cmp, self.frame.in_place(), 0);
+        self.asm.jump_if(Condition::NotEqual, done);
+        self.asm.lea(SCRATCH, Memory::at(INDEX, lanes as i32 / 2));
+        self.asm.arithmetic(Arithmetic::Cmp, SCRATCH, LANES);
+        self.asm.jump_if(Condition::AboveEqual, done);
+        self.asm.lea(INDEX, Memory::at(LANES, -(lanes as i32)));
+        self.asm.jump(top);
+    }
+
+    /// The body over the lanes of accumulations in parts: in several turns at a time, then part by part.
+    fn parts_loop(&mut self, body: &[Step], copies: usize, parts: usize) {
+        let part = copies * self.program.lanes;
+        let turn = parts * part;
+        let lanes = TURNS * turn;
+        let (top, rest, done) = (self.asm.label(), self.asm.label(), self.asm.label());
+        self.jump_unless_room(lanes, rest);
+        self.asm.align(32);
+        self.asm.place(top);
+        for first in (0..turn).step_by(part) {
+            self.part(body, copies, first, (0..TURNS).map(|n| n * turn + first));
         }
-        if copies > 1 && self.source.accumulations.is_empty() {
-            // Where more than half as much is left, the last lanes of the row are done as one, some of them
-            // again.
-            self.asm.arithmetic(Arithmetic::Cmp, INDEX, LANES);
-            self.asm.jump_if(Condition::Equal, row_end);
-            self.asm.arithmetic_memory_immediate(Arithmetic::Cmp, self.frame.in_place(), 0);
-            self.asm.jump_if(Condition::NotEqual, done);
-            self.asm.lea(SCRATCH, Memory::at(INDEX, lanes as i32 / 2));
+        self.asm.arithmetic_immediate(Arithmetic::Add, INDEX, lanes as i32);
+        self.jump_if_room(lanes, top);
+        self.asm.place(rest);
+        for first in (0..turn).step_by(part).cycle().take(TURNS * parts - 1) {
+            self.asm.lea(SCRATCH, Memory::at(INDEX, part as i32));
             self.asm.arithmetic(Arithmetic::Cmp, SCRATCH, LANES);
-            self.asm.jump_if(Condition::AboveEqual, done);
-            self.asm.lea(INDEX, Memory::at(LANES, -(lanes as i32)));
-            self.asm.jump(top);
+            self.asm.jump_if(Condition::Above, done);
+            self.part(body, copies, first, std::iter::once(0));
+            self.asm.arithmetic_immediate(Arithmetic::Add, INDEX, part as i32);
         }
         self.asm.place(done);
     }
 
-    /// The lanes of accumulations, which as many copies make up, into registers below the pinned ones.
-    fn take_accumulators(&mut self, copies: usize) {
-        let highest = (self.program.target.registers() - self.pinned.len()) as u8;
-        let mut registers = (0..highest).rev();
-        self.copies = copies;
-        let accumulations = self.source.accumulations.iter();
-        self.accumulators = accumulations.map(|_| registers.by_ref().take(copies).collect()).collect();
-        self.each_accumulator(|emitter, bytes, register, memory| emitter.load(bytes, register, memory));
+    /// The body with the lanes of accumulations from one on, so many lanes ahead of the current one each time.
+    fn part(&mut self, body: &[Step], copies: usize, first: usize, ahead: impl Iterator<Item = usize>) {
+        self.take_accumulators(copies, first);
+        for ahead in ahead {
+            self.ahead = ahead;
+            self.block(&self.program.body, body, copies, Extent::Whole);
+        }
+        self.ahead = 0;
+        self.put_accumulators(first);
     }
 
-    fn put_accumulators(&mut self) {
-        self.each_accumulator(|emitter, bytes, register, memory| emitter.store(bytes, register, memory));
+    /// The lanes of accumulations from one on, as many as copies make up, into registers below the pinned ones.
+    fn take_accumulators(&mut self, copies: usize, first: usize) {
+        let highest = (self.program.target.registers() - self.pinned.len()) as u8;
+        let mut registers = (0..highest).rev();
+        let accumulations = self.source.accumulations.iter();
+        self.accumulators = accumulations.map(|_| registers.by_ref().take(copies).collect()).collect();
+        self.each_accumulator(first, |emitter, bytes, register, memory| {
+            emitter.load(bytes, register, memory)
+        });
+    }
+
+    fn put_accumulators(&mut self, first: usize) {
+        self.each_accumulator(first, |emitter, bytes, register, memory| {
+            emitter.store(bytes, register, memory);
+        });
         self.accumulators.clear();
     }
 
-    fn each_accumulator(&mut self, mut f: impl FnMut(&mut Self, usize, u8, Memory)) {
+    fn each_accumulator(&mut self, first: usize, mut f: impl FnMut(&mut Self, usize, u8, Memory)) {
         for (n, registers) in self.accumulators.clone().into_iter().enumerate() {
             let size = self.source.ty(self.source.accumulations[n].value).size();
+            let bytes = size * self.program.lanes;
             for (copy, register) in registers.into_iter().enumerate() {
-                let memory = self.address(Place::Accumulator(n as u16), copy as u8, size);
-                f(self, size * self.program.lanes, register, memory);
+                let offset = self.frame.accumulator(n) + (first * size + copy * bytes) as i32;
+                f(self, bytes, register, Memory::at(Gpr::RSP, offset));
             }
         }
     }

@@ -18,7 +18,7 @@ impl Emitter<'_> {
     /// The address of half the pairs of a vector; may take the scratch register.
     pub(super) fn pair_address(&mut self, stream: usize, copy: u8, half: u8) -> Memory {
         let size = self.source.streams[stream].ty.size();
-        let elements = (2 * usize::from(copy) + usize::from(half)) * self.program.lanes;
+        let elements = 2 * self.ahead + (2 * usize::from(copy) + usize::from(half)) * self.program.lanes;
         let base = self.base(stream);
         let first = self.lane_address(base, 2 * size);
         Memory { displacement: (elements * size) as i32, ..first }
