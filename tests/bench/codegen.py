@@ -26,8 +26,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# Before any of them is imported: one thread each. XLA shares loops among as many threads as there are CPUs, whatever its
-# flags say (it took 46 ms of CPU in 24 ms to add 100,000,000 numbers), so there is one CPU.
+# Before any of them is imported: one thread each. XLA shares loops among as many threads as there are CPUs,
+# whatever its flags say (it took 46 ms of CPU in 24 ms to add 100,000,000 numbers), so there is one CPU.
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"):

@@ -160,7 +160,10 @@ def summary(run: Run) -> None:
     for title, ratios in (
         ("against the fastest peer", [row.ratio for row in run.rows]),
         ("against NumPy", [row.numpy_ratio for row in run.rows]),
-        ("@r.compile against the fastest peer", [row.compiled_ratio for row in run.rows if row.compiled_ratio]),
+        (
+            "@r.compile against the fastest peer",
+            [row.compiled_ratio for row in run.rows if row.compiled_ratio],
+        ),
     ):
         print(f"geometric mean {title:<36} {geometric_mean(ratios):.2f}")
     for name in COMPILERS:
