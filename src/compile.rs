@@ -6,6 +6,7 @@
 //! 4. The passes rewrite it: legalize, simplify, share, fuse, place (`raptors_passes::PASSES`).
 //! 5. The placed graph is lowered to steps over buffers ([`lower`](crate::lower)).
 //! 6. What Accelerate computes better is left to it, where there is one ([`accelerate`](crate::accelerate)).
+//! 7. Results that are larger than the last cache are stored past it ([`lower`](crate::lower)).
 //!
 //! What runs the program is in [`eval`](crate::eval) and [`executor`](crate::executor).
 
@@ -21,10 +22,10 @@ use crate::cache;
 use crate::capture::{Captured, Key};
 use crate::error::Error;
 use crate::executor::Launch;
-use crate::lower::lower;
+use crate::lower::{choose_non_temporal, lower};
 use crate::program::Program;
 use crate::runtime::float_control::StandardFloats;
-use crate::runtime::level::Level;
+use crate::runtime::level::{Level, last_level_cache_bytes};
 use crate::runtime::trace::{About, Kind, note, span};
 
 /// A program, and how it came to be.
@@ -150,6 +151,7 @@ impl Rewritten {
         let _span = span(|| About { op: "lower".into(), ..About::new(Kind::Stage) });
         let mut program = lower(&optimized, Level::current())?;
         select(&mut program, options.fp);
+        choose_non_temporal(&mut program, last_level_cache_bytes());
         Ok(Rewritten { options, optimized, ledger, passes, program, lower_time: placed.elapsed() })
     }
 }

@@ -4,11 +4,13 @@
 //! strides. A region that uses its own reductions becomes several, which run in turn on each block of rows
 //! ([`blocks`]); a concat a nest per part ([`concat`]). A matrix product takes the elementwise work of its region
 //! as its epilogue ([`product`]); a library op is a step by itself ([`library`]).
+//! Results that no cache holds are stored past them ([`non_temporal`]).
 
 mod blocks;
 mod concat;
 mod library;
 mod nest;
+mod non_temporal;
 mod product;
 
 use raptors_ir::{Encoding, Graph, Layout, NodeId, Op, Slot};
@@ -16,6 +18,7 @@ use raptors_passes::access::{Access, Root, access};
 use raptors_passes::phases::Phases;
 
 use self::nest::NestBuilder;
+pub(crate) use self::non_temporal::choose as choose_non_temporal;
 use crate::error::Error;
 use crate::program::{Memory, Operand, Program, ProgramResult, Step};
 use crate::runtime::level::Level;

@@ -9,6 +9,7 @@ use std::fmt;
 use std::ops::Range;
 
 use raptors_ir::{BufferId, DType, Dims, Shape, Slot, Type};
+use smallvec::SmallVec;
 
 use crate::accelerate::blas::Provider;
 use crate::accelerate::select::{Accelerated, Call};
@@ -24,7 +25,7 @@ pub(crate) use library::{Around, LibraryCall, Spread};
 pub(crate) use operand::Operand;
 
 /// Memory a step touches.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Memory {
     /// The one block that values which are no results share.
     Arena,
@@ -85,6 +86,8 @@ pub(crate) struct LoopNest {
     pub(crate) machine: Machine,
     /// What of it is left to Accelerate, in place of both.
     pub(crate) accelerated: Accelerated,
+    /// What is stored past the caches.
+    pub(crate) non_temporal: SmallVec<[OperandId; 1]>,
     /// Nanoseconds an element takes on one thread, roughly.
     pub(crate) element_ns: f64,
 }
@@ -516,7 +519,8 @@ impl fmt::Display for LoopNest {
         }
         writeln!(f, ", tile {}", self.tile.len)?;
         for (m, operand) in self.operands.iter().enumerate() {
-            writeln!(f, "    m{m} = {operand}")?;
+            let is_past = self.non_temporal.contains(&OperandId(m as u16));
+            writeln!(f, "    m{m} = {operand}{}", if is_past { " past the caches" } else { "" })?;
         }
         write!(f, "{}{}", self.body, InPlace(self))?;
         if let Some(line) = self.accelerated.line(self) {

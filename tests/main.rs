@@ -14,6 +14,7 @@ mod fuzz;
 mod huge;
 mod kernels;
 mod model;
+mod non_temporal;
 mod passes;
 mod placement;
 mod rules;

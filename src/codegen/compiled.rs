@@ -14,7 +14,7 @@ use super::kernel::{self, Kernel, NoKernel};
 use super::lane::{LaneOp, LaneProgram, OperandId, ValueId};
 use super::select::{NoVectorForm, Outputs, Selected, Source, StreamUse, select};
 use super::tile::TileProgram;
-use super::vector::VectorOp;
+use super::vector::{StreamId, VectorOp};
 use crate::jit;
 use crate::kernels::reduce::block;
 use crate::program::Operand;
@@ -139,6 +139,15 @@ impl Compiled {
             Reason::NoKernel(why)
         })?;
         Ok(Compiled { selected, kernel, level })
+    }
+
+    /// Has these streams stored past the caches, where there is a kernel for that.
+    pub(crate) fn store_past_caches(&mut self, streams: Vec<StreamId>) {
+        self.selected.program.non_temporal = streams;
+        match kernel::kernel(&self.selected.program, self.level) {
+            Ok(kernel) => self.kernel = kernel,
+            Err(_) => self.selected.program.non_temporal.clear(),
+        }
     }
 }
 

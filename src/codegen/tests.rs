@@ -1,6 +1,8 @@
 //! Tests of the code generators: random programs are run against [`evaluate`](crate::codegen::vector::evaluate).
 
 mod guarded;
+#[cfg(target_arch = "x86_64")]
+mod non_temporal;
 mod programs;
 mod run;
 

@@ -132,6 +132,22 @@ impl TileProgram {
         Some(program)
     }
 
+    /// Whether what `value` is a copy of is still there when all of a tile has been computed.
+    pub(crate) fn can_store_late(&self, value: ValueId, of: ValueId) -> bool {
+        match self.places[of.index()] {
+            place @ Place::Register(_) => !self.places[value.index() + 1..].contains(&place),
+            Place::Direct(_) | Place::Fixed(_) | Place::Periodic(..) => true,
+            Place::Inside => false,
+        }
+    }
+
+    /// Stores in `operand`, in place of `value`, what it is a copy of, which [can be](TileProgram::can_store_late) stored late.
+    pub(crate) fn store_late(&mut self, value: ValueId, of: ValueId, operand: OperandId) {
+        self.ops.retain(|op| !matches!(op, TileOp::Call(called, _) if *called == value));
+        self.late_stores.retain(|&(_, target)| target != operand);
+        self.late_stores.push((of, operand));
+    }
+
     fn tile_len(&self, dims: &Dims) -> usize {
         if self.box_dims.is_some() {
             return BOX_EDGE * BOX_EDGE;

@@ -451,6 +451,9 @@ pub(crate) struct VectorProgram {
     /// Values written to streams of pairs, both elements of each.
     pub(crate) pairs: Vec<([VectorId; 2], StreamId)>,
     pub(crate) accumulations: Vec<Accumulation>,
+    /// Streams, of unit step or of pairs, whose whole vectors are stored past the caches. A hint: where the code generator has
+    /// no such stores, or a row does not allow them, they are stored as others are.
+    pub(crate) non_temporal: Vec<StreamId>,
     pub(crate) rares: Vec<RareFunction>,
     pub(crate) tables: Vec<Table>,
     /// Entries of the pool that are used.
@@ -556,11 +559,12 @@ impl fmt::Display for VectorProgram {
             }
             writeln!(f, ": {}", inst.ty.name())?;
         }
+        let store = |stream| if self.non_temporal.contains(stream) { "store.non_temporal" } else { "store" };
         for (value, stream) in &self.stores {
-            writeln!(f, "    store {value}, {stream}")?;
+            writeln!(f, "    {} {value}, {stream}", store(stream))?;
         }
         for ([x, y], stream) in &self.pairs {
-            writeln!(f, "    store {x}, {y}, {stream}")?;
+            writeln!(f, "    {} {x}, {y}, {stream}", store(stream))?;
         }
         for Accumulation { combine, value, target } in &self.accumulations {
             writeln!(f, "    reduce.{combine:?} {value}, {target}")?;

@@ -4,10 +4,13 @@
 //! address of every value of the tile it last computed. Computing a tile and storing what could not be computed in
 //! place are two calls, because a reduction may read in between what the stores overwrite.
 
+mod non_temporal;
 mod rows;
 
 use raptors_ir::{Dims, Strides};
 use smallvec::SmallVec;
+
+use non_temporal::Unpack;
 
 use crate::accelerate::entry::Entry;
 use crate::accelerate::select::FEWEST_OF_FORCE;
@@ -355,6 +358,7 @@ impl<'a> TileRunner<'a> {
             // SAFETY: the operand is writable over the whole space, and the value has `len` elements.
             unsafe {
                 unpack_range(
+                    self.unpack(*id),
                     self.values[value.index()],
                     self.bases[id.index()],
                     operand,
@@ -412,7 +416,7 @@ impl<'a> TileRunner<'a> {
             let target = address(self.bases[id.index()], operand);
             // SAFETY: the box is within the operand, which is writable, and the value has `len` elements.
             unsafe {
-                copy::unpack(
+                self.unpack(id)(
                     self.values[value.index()],
                     target,
                     &operand.strides,
@@ -526,6 +530,7 @@ unsafe fn pack_range(
 ///
 /// `operand` is writable at `base` over all of `dims`; `source` has `len` elements.
 unsafe fn unpack_range(
+    unpack: Unpack,
     source: *const u8,
     base: *mut u8,
     operand: &Operand,
@@ -538,7 +543,7 @@ unsafe fn unpack_range(
         let extent = box_extent(dims, depth, rows);
         let strides = operand.strides.get(depth..).unwrap_or_default();
         // SAFETY: the box is part of the operand; the boxes of a range follow each other in the source.
-        unsafe { copy::unpack(source.add(done * item), base.wrapping_offset(offset), strides, &extent, item) }
+        unsafe { unpack(source.add(done * item), base.wrapping_offset(offset), strides, &extent, item) }
     });
 }
 

@@ -9,10 +9,12 @@
 
 use smallvec::SmallVec;
 
+use super::non_temporal;
 use super::transpose::{Unpack, transpose};
 use crate::runtime::team;
 
 pub use super::fill::{iota, splat, swap_bytes};
+pub use super::non_temporal::fence;
 
 /// Gathers a box into contiguous row-major memory.
 ///
@@ -36,6 +38,33 @@ pub unsafe fn unpack(src: *const u8, dst: *mut u8, strides: &[isize], dims: &[us
     let contiguous = row_major(dims, item);
     // SAFETY: the contract is the caller's.
     unsafe { copy(src, &contiguous, dst, strides, dims, item) }
+}
+
+/// As [`unpack`], past the caches where the box has runs of whole lines. Other threads may see it after [`fence`].
+///
+/// # Safety
+///
+/// That of [`unpack`].
+pub unsafe fn unpack_non_temporal(
+    src: *const u8,
+    dst: *mut u8,
+    strides: &[isize],
+    dims: &[usize],
+    item: usize,
+) {
+    let Some(nest) = nest(&row_major(dims, item), strides, dims, item) else { return };
+    let step = item as isize;
+    // SAFETY: the nest visits every index of the box once; its last loop is a run.
+    unsafe {
+        match nest[..] {
+            [ref outer @ .., Loop { len, src_stride, dst_stride }]
+                if src_stride == step && dst_stride == step =>
+            {
+                walk(outer, src, dst, &|src, dst| non_temporal::copy_run(src, dst, len * item));
+            }
+            _ => run(&nest, src, dst, item),
+        }
+    }
 }
 
 /// Copies a box between memory of any strides.

@@ -29,6 +29,7 @@ pub mod lanes;
 pub(crate) mod mask;
 mod math;
 pub mod matmul;
+mod non_temporal;
 pub(crate) mod product;
 pub mod reduce;
 pub(crate) mod radix;

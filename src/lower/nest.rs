@@ -274,6 +274,7 @@ impl<'a> NestBuilder<'a> {
             tile,
             machine,
             accelerated: Accelerated::None,
+            non_temporal: SmallVec::new(),
             element_ns,
         })
     }

@@ -230,6 +230,10 @@ fn kernel_lines(text: &mut String, plan: &Plan, lines: &Lines, kernel: &Kernel<'
     for line in kernel.accelerated_lines() {
         writeln!(text, "     {line}")?;
     }
+    let non_temporal = kernel.non_temporal();
+    if !non_temporal.is_empty() {
+        writeln!(text, "     {} stored past the caches", non_temporal.join(", "))?;
+    }
     match plan.measured() {
         Some(measured) => kernel_time(text, measured, kernel),
         None => Ok(()),

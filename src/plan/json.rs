@@ -82,6 +82,7 @@ pub(super) fn with_stages(plan: &Plan, stages: &[Stage], detail: Detail) -> Stri
             ("threads", kernel.threads().to_string()),
             ("took", or_null(time.map(taken))),
             ("accelerate", list(kernel.accelerated_lines().iter().map(|line| quoted(line)))),
+            ("non_temporal", list(kernel.non_temporal().iter().map(|memory| quoted(memory)))),
             ("lane_program", quoted(&kernel.lane_program())),
         ])
     };

@@ -2,6 +2,7 @@
 
 use raptors_ir::{DType, NodeId};
 
+use crate::codegen::lane::OperandId;
 use crate::compile::Compiled;
 use crate::plan::{machine, text};
 use crate::program::{LoopNest, Memory, Step};
@@ -62,6 +63,17 @@ impl Kernel<'_> {
     /// Memory that is written, likewise.
     pub(super) fn writes(&self) -> Vec<String> {
         named(self.steps.iter().flat_map(Step::writes))
+    }
+
+    /// Memory that is stored past the caches.
+    pub(super) fn non_temporal(&self) -> Vec<String> {
+        let nests = self.steps.iter().flat_map(Step::nests);
+        let memory = |nest: &LoopNest, id: &OperandId| nest.operands[id.index()].memory.to_string();
+        let mut names: Vec<String> =
+            nests.flat_map(|nest| nest.non_temporal.iter().map(|id| memory(nest, id))).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// Whether it computes with 64-bit floats.

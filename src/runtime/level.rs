@@ -7,6 +7,7 @@
 //! Limits: x86-64 only, everything else is [`Level::Baseline`], whose kernels, and on aarch64 whose machine code, have the
 //! target's guaranteed features (NEON on aarch64).
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fmt;
 use std::sync::OnceLock;
@@ -101,7 +102,26 @@ fn best() -> Level {
 pub fn last_level_cache_bytes() -> usize {
     const FALLBACK: usize = 32 << 20;
     static BYTES: OnceLock<usize> = OnceLock::new();
-    *BYTES.get_or_init(|| sysfs_last_level_cache_bytes().unwrap_or(FALLBACK))
+    let bytes = || *BYTES.get_or_init(|| sysfs_last_level_cache_bytes().unwrap_or(FALLBACK));
+    ASSUMED.get().unwrap_or_else(bytes)
+}
+
+thread_local! {
+    static ASSUMED: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Runs `f` with a last-level cache of so many bytes for this thread: of the plans that it makes, what is decided by the
+/// size of results is then decided for small ones too. For tests.
+pub fn with_last_level_cache_bytes<T>(bytes: usize, f: impl FnOnce() -> T) -> T {
+    /// Puts back what was assumed before, also when `f` panics.
+    struct Before(Option<usize>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            ASSUMED.set(self.0);
+        }
+    }
+    let _before = Before(ASSUMED.replace(Some(bytes)));
+    f()
 }
 
 #[cfg(target_os = "linux")]

@@ -384,6 +384,12 @@ impl Builder<'_> {
             let stream = StreamId(self.program.streams.len() as u16 - 1);
             self.program.stores.push((value, stream));
         }
+        let stored = self.program.stores.iter().map(|&(_, stream)| stream);
+        let stored: Vec<StreamId> =
+            stored.chain(self.program.pairs.iter().map(|&(_, stream)| stream)).collect();
+        if self.rng.one_in(2) {
+            self.program.non_temporal = stored.into_iter().filter(|_| !self.rng.one_in(3)).collect();
+        }
         self.program
     }
 

@@ -256,10 +256,11 @@ fn place(program: &VectorProgram, rows: usize, lanes: usize, rng: &mut Rng) -> (
         let mut memory = Guarded::new(total + 64);
         memory.slice().fill(rng.next() as u8);
         let room = memory.bytes() - total;
-        let first = match rng.below(4) {
+        let first = match rng.below(5) {
             0 => 0,
-            1 => rng.below(room.min(64) + 1),
-            2 => room - rng.below(room.min(64) + 1),
+            1 => size * rng.below(room.min(64) / size + 1),
+            2 => rng.below(room.min(64) + 1),
+            3 => room - rng.below(room.min(64) + 1),
             _ => room,
         };
         let is_backward = !is_fixed && rng.one_in(6);

@@ -30,6 +30,15 @@ pub(super) enum Extent {
     Masked,
 }
 
+/// How streams are stored that the program says may pass the caches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stores {
+    /// As all others.
+    Temporal,
+    /// Past the caches: whole vectors, at multiples of their size.
+    NonTemporal,
+}
+
 /// Code that is being written.
 pub(super) struct Emitter<'a> {
     pub(super) asm: Assembler,
@@ -46,6 +55,7 @@ pub(super) struct Emitter<'a> {
     /// The most spills of any block.
     pub(super) places: u32,
     pub(super) extent: Extent,
+    pub(super) stores: Stores,
     /// The register of each accumulation's vector, for each copy, while they are in registers.
     pub(super) accumulators: Vec<Vec<u8>>,
 }
@@ -467,6 +477,8 @@ impl Emitter<'_> {
                     self.mask_half(place);
                     self.encode(opcode, bytes, x, 0, Operand::Memory(to), masking, None);
                     self.mask_lanes(place);
+                } else if self.stores == Stores::NonTemporal && self.is_non_temporal(place) {
+                    self.plain(opcode::VMOVNTPS, bytes, x, Operand::Memory(to));
                 } else {
                     self.store(bytes, x, to);
                 }

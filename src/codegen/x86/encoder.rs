@@ -453,6 +453,11 @@ impl Assembler {
         self.general(true, &[0xd3], 5, Operand::Register(to.0), &[]);
     }
 
+    /// `to = to >> count`, zeros moved in.
+    pub(super) fn shift_right(&mut self, to: Gpr, count: u8) {
+        self.general(true, &[0xc1], 5, Operand::Register(to.0), &[count]);
+    }
+
     /// `to = to << count`.
     pub(super) fn shift_left(&mut self, to: Gpr, count: u8) {
         self.general(true, &[0xc1], 4, Operand::Register(to.0), &[count]);
@@ -491,6 +496,11 @@ impl Assembler {
 
     pub(super) fn ret(&mut self) {
         self.code.push(0xc3);
+    }
+
+    /// Lets no later store be seen before the non-temporal ones so far.
+    pub(super) fn sfence(&mut self) {
+        self.code.extend_from_slice(&[0x0f, 0xae, 0xf8]);
     }
 
     pub(super) fn vzeroupper(&mut self) {

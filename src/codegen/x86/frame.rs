@@ -45,6 +45,7 @@ const TAIL: i32 = 32;
 const IN_PLACE: i32 = 40;
 const LANE_MASK: i32 = 48;
 const PAIR_MASKS: i32 = 56;
+const HEAD: i32 = 72;
 const FIXED: i32 = 128;
 
 /// Bytes of what a rare call keeps: general registers and mask, operands, vectors, mask registers.
@@ -142,6 +143,11 @@ impl Frame {
 
     pub(super) fn in_place(&self) -> Memory {
         Memory::at(Gpr::RSP, IN_PLACE)
+    }
+
+    /// Lanes before the first non-temporal store of a row.
+    pub(super) fn head(&self) -> Memory {
+        Memory::at(Gpr::RSP, HEAD)
     }
 
     /// The mask of a tail's lanes.

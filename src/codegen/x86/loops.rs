@@ -6,7 +6,7 @@
 //! row is shorter than a vector, in copies of the streams' last elements in the frame. No memory is touched
 //! outside a stream's lanes.
 
-use super::emit::{Emitter, Extent, INDEX, SCRATCH, TAIL_MASK};
+use super::emit::{Emitter, Extent, INDEX, SCRATCH, Stores, TAIL_MASK};
 use super::encoder::{Arithmetic, Assembler, Condition, Gpr, Label, Masking, Memory, Operand};
 use super::frame::{Frame, LANES, POOL};
 use super::lower::lower;
@@ -53,6 +53,7 @@ pub(super) fn compile(
             rares: Vec::new(),
             places: 0,
             extent: Extent::Whole,
+            stores: Stores::Temporal,
             accumulators: Vec::new(),
         };
         let code = emitter.kernel(&shape, probed);
@@ -81,10 +82,16 @@ impl Emitter<'_> {
         let row_start = steps(&program.row_start, &program.values, 1);
         self.block(&program.row_start, &row_start, 1, Extent::Whole);
         self.asm.arithmetic(Arithmetic::Xor, INDEX, INDEX);
-        if copies > 1 || program.target.is_evex() {
-            self.main_loop(shape, row_end);
-        }
         let single = steps(&program.body, &program.values, 1);
+        let after = self.asm.label();
+        if self.has_non_temporal() {
+            self.non_temporal_loop(shape, &single, after);
+        }
+        if copies > 1 || program.target.is_evex() {
+            self.main_loop(shape, row_end, after);
+        } else {
+            self.asm.place(after);
+        }
         if program.target.is_evex() {
             self.masked_loop(&single, row_end);
         } else {
@@ -169,7 +176,7 @@ impl Emitter<'_> {
     }
 
     /// A stream's address into a register.
-    fn stream_address(&mut self, to: Gpr, stream: usize) {
+    pub(super) fn stream_address(&mut self, to: Gpr, stream: usize) {
         match self.frame.stream_register(stream) {
             Some(register) => self.asm.mov(to, register),
             None => self.asm.load(to, self.frame.stream_slot(stream)),
@@ -209,6 +216,9 @@ impl Emitter<'_> {
     }
 
     fn epilogue(&mut self) {
+        if self.has_non_temporal() {
+            self.asm.sfence();
+        }
         self.asm.vzeroupper();
         self.asm.lea(Gpr::RSP, Memory::at(Gpr::RBP, -40));
         for register in [Gpr(15), Gpr(14), Gpr(13), Gpr(12), Gpr::RBX, Gpr::RBP] {
@@ -237,31 +247,35 @@ impl Emitter<'_> {
     }
 
     /// Jumps if so many lanes more are not beyond the row's end.
-    fn jump_if_room(&mut self, lanes: usize, label: Label) {
+    pub(super) fn jump_if_room(&mut self, lanes: usize, label: Label) {
         self.asm.lea(SCRATCH, Memory::at(INDEX, lanes as i32));
         self.asm.arithmetic(Arithmetic::Cmp, SCRATCH, LANES);
         self.asm.jump_if(Condition::BelowEqual, label);
     }
 
-    /// The body over several vectors, as long as there are so many.
-    fn main_loop(&mut self, shape: &Shape, row_end: Label) {
+    /// The body over several vectors, as long as there are so many. `after` becomes what follows, where another loop has done
+    /// so many.
+    fn main_loop(&mut self, shape: &Shape, row_end: Label, after: Label) {
         let program = self.program;
         let copies = shape.copies;
         let body = steps(&program.body, &program.values, copies);
         match shape.parts {
-            Some(parts @ 2..) => self.parts_loop(&body, copies, parts),
+            Some(parts @ 2..) => {
+                self.parts_loop(&body, copies, parts);
+                self.asm.place(after);
+            }
             Some(_) => {
-                let done = self.asm.label();
-                self.jump_unless_room(copies * program.lanes, done);
+                self.jump_unless_room(copies * program.lanes, after);
                 self.take_accumulators(copies, 0);
                 self.whole_loop(&body, copies);
                 self.put_accumulators(0);
-                self.asm.place(done);
+                self.asm.place(after);
             }
             None => {
                 let done = self.asm.label();
                 self.jump_unless_room(copies * program.lanes, done);
                 let top = self.whole_loop(&body, copies);
+                self.asm.place(after);
                 if copies > 1 && self.source.accumulations.is_empty() {
                     self.last_lanes_again(copies * program.lanes, top, done, row_end);
                 }
@@ -339,7 +353,7 @@ impl Emitter<'_> {
     }
 
     /// The lanes of accumulations from one on, as many as copies make up, into registers below the pinned ones.
-    fn take_accumulators(&mut self, copies: usize, first: usize) {
+    pub(super) fn take_accumulators(&mut self, copies: usize, first: usize) {
         let highest = (self.program.target.registers() - self.pinned.len()) as u8;
         let mut registers = (0..highest).rev();
         let accumulations = self.source.accumulations.iter();
@@ -349,7 +363,7 @@ impl Emitter<'_> {
         });
     }
 
-    fn put_accumulators(&mut self, first: usize) {
+    pub(super) fn put_accumulators(&mut self, first: usize) {
         self.each_accumulator(first, |emitter, bytes, register, memory| {
             emitter.store(bytes, register, memory);
         });

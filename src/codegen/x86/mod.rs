@@ -2,7 +2,7 @@
 //!
 //! [`compile`] makes the bytes: [`lower`] picks instructions, [`schedule`](super::schedule) says in which order and over how
 //! many vectors at once, [`registers`](super::registers) where values live, [`emit`] writes blocks, [`loops`] puts them
-//! together; [`encoder`] knows the encoding of what [`opcode`] lists. All of it is safe code that runs on
+//! together, [`non_temporal`] has the loop that stores past the caches; [`encoder`] knows the encoding of what [`opcode`] lists. All of it is safe code that runs on
 //! every host.
 
 mod encoder;
@@ -14,6 +14,7 @@ mod emit;
 mod pairs;
 mod rare;
 mod loops;
+mod non_temporal;
 #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
 mod tests;
 

@@ -104,6 +104,7 @@ opcodes! {
     VMOVUPS_LOAD = row(0, 1, 0x10).whole();
     VMOVUPS_STORE = row(0, 1, 0x11).whole();
     VMOVAPS = row(0, 1, 0x28).whole();
+    VMOVNTPS = row(0, 1, 0x2b).whole();
     VMOVDQU8_LOAD = row(3, 1, 0x6f).whole();
     VMOVDQU8_STORE = row(3, 1, 0x7f).whole();
     VMOVDQU16_LOAD = row(3, 1, 0x6f).evex_wide().whole();

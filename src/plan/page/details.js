@@ -80,6 +80,7 @@ function kernelDetails(number) {
       ["took", kernel.took ? taken(kernel) : null],
       ["threads", kernel.threads === 1 ? "1" : `up to ${kernel.threads}`],
       ["library", kernel.accelerate.join("; ") || null],
+      ["past the caches", kernel.non_temporal.join(", ") || null],
       ["lines", lines.map(line)],
       ["nodes", nodesOf[last].size ? kernel.nodes.map(link) : kernel.nodes.join(", ")],
     ]),

@@ -191,8 +191,10 @@ fn check_forms(name: &str, opcode: Opcode, evex: bool, bytes: usize, mnemonic: &
             };
             let rm = if has_general { rm & 7 } else { rm };
             let vvvv = if three || is_shift { registers[(usize::from(rm) + 1) % registers.len()] } else { 0 };
-            let only_memory =
-                matches!(name, "KMOV_STORE" | "VPEXTRB" | "VPEXTRW" | "VMOVD_LOAD" | "VMOVD_STORE");
+            let only_memory = matches!(
+                name,
+                "KMOV_STORE" | "VPEXTRB" | "VPEXTRW" | "VMOVD_LOAD" | "VMOVD_STORE" | "VMOVNTPS"
+            );
             let mut operands: Vec<Operand> = Vec::new();
             if !only_memory {
                 operands.push(Operand::Register(rm));
@@ -334,6 +336,7 @@ fn general_instructions_decode_to_what_was_meant() {
         assert_eq!(text(&|asm| asm.mov_immediate(to, 7)), format!("mov {x},7"));
         assert_eq!(text(&|asm| asm.mov_address(to, 1 << 40)), format!("mov {x},10000000000h"));
         assert_eq!(text(&|asm| asm.shift_left(to, 3)), format!("shl {x},3"));
+        assert_eq!(text(&|asm| asm.shift_right(to, 3)), format!("shr {x},3"));
         assert_eq!(text(&|asm| asm.shift_right_by_cl(to)), format!("shr {x},cl"));
         assert_eq!(text(&|asm| asm.test_immediate(to, 16)), format!("test {x},10h"));
         let compared = text(&|asm| {
@@ -354,6 +357,7 @@ fn general_instructions_decode_to_what_was_meant() {
         assert_eq!(text(&|asm| asm.store_bytes(memory, Gpr::RDX, 8)), format!("mov [{x}+8],rdx"));
     }
     assert_eq!(text(&|asm| asm.ret()), "ret");
+    assert_eq!(text(&|asm| asm.sfence()), "sfence");
     assert_eq!(text(&|asm| asm.vzeroupper()), "vzeroupper");
 }
 
