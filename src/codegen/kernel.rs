@@ -90,7 +90,7 @@ impl Kernel {
     /// has one, readable where it is loaded and writable where it is stored or the target of a reduction. A
     /// stream that is written shares no byte with another, unless neither has row step, lanes of both take the
     /// same bytes, and both have the same addresses in every row. With reductions, `args.lanes` is at most a block of
-    /// [`kernels::reduce`](crate::kernels::reduce) if the result is to be one of its blocks.
+    /// [`kernels::reduce`](crate::kernels::reduce) if the result is to be one of its blocks, or a place.
     pub(crate) unsafe fn call(&self, args: &KernelArgs) {
         // SAFETY: the code is a function of this type: no code generator makes another.
         let function: Function = unsafe { std::mem::transmute(self.code.address()) };
@@ -235,7 +235,7 @@ fn perf_map(program: &VectorProgram, code: &Code) {
 #[cfg(all(test, any(target_os = "linux", all(target_os = "macos", target_arch = "aarch64"))))]
 mod tests {
     use super::*;
-    use crate::codegen::vector::{Accumulation, Combine, Step, Stream, StreamId, Type, VectorOp};
+    use crate::codegen::vector::{Accumulation, Combine, Outcome, Step, Stream, StreamId, Type, VectorOp};
     use crate::kernels::reduce::{block, reduce};
     use raptors_ir::{DType, ReduceOp};
 
@@ -364,7 +364,8 @@ mod tests {
         let streams = vec![Stream { ty, step: Step::Unit }, Stream { ty, step: Step::Row }];
         let mut program = VectorProgram { streams, ..VectorProgram::default() };
         let value = program.push(VectorOp::Load(StreamId(0)), &[], ty);
-        program.accumulations.push(Accumulation { combine, value, target: StreamId(1) });
+        let outcome = Outcome::Value;
+        program.accumulations.push(Accumulation { combine, value, target: StreamId(1), outcome });
         // Floats around 1 whose sums round; every other row has a NaN.
         let element = |row: usize, i: usize| {
             let x = 0.9 + 0.2 * ((i * 7919 + row) % 1013) as f64 / 1013.0;

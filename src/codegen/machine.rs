@@ -73,10 +73,12 @@ pub(super) enum Place {
     Pool(u16),
     /// Bytes of the constants behind the code.
     Constant(u16),
-    /// The lanes of an accumulation that the current elements belong to.
+    /// The lanes of an accumulator that the current elements belong to.
     Accumulator(u16),
-    /// So many bytes into the lanes of an accumulation.
+    /// So many bytes into the lanes of an accumulator.
     AccumulatorAt(u16, u16),
+    /// The number of lanes of a row.
+    Lanes,
 }
 
 /// Memory that holds a value.
@@ -91,7 +93,7 @@ impl Home {
     /// Whether it is the same for all vectors of a row.
     pub(super) fn is_shared(self) -> bool {
         match self.place {
-            Place::Row(_) | Place::Pool(_) | Place::Constant(_) => true,
+            Place::Row(_) | Place::Pool(_) | Place::Constant(_) | Place::Lanes => true,
             Place::Unit(_) | Place::Pair(..) | Place::Accumulator(_) | Place::AccumulatorAt(..) => false,
         }
     }
@@ -139,6 +141,23 @@ impl<'a> IntoIterator for &'a Args {
     }
 }
 
+/// What is kept of the elements of a row while it is gone through, lane by lane: element `n` belongs to lane `n % count`, a
+/// power of two. An accumulation of values has one, by the tree of [`kernels::reduce`](crate::kernels::reduce); one of places
+/// has two, for the best value of each lane and how often the lane has had others since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Accumulator {
+    /// Bytes of a lane.
+    pub(super) size: usize,
+    pub(super) count: usize,
+}
+
+impl Accumulator {
+    /// Bytes of all lanes.
+    pub(super) fn bytes(self) -> usize {
+        self.size * self.count
+    }
+}
+
 /// Straight-line code.
 #[derive(Debug)]
 pub(super) struct Block<I> {
@@ -151,11 +170,12 @@ pub(super) struct MachineProgram<I, T> {
     /// Lanes of a vector.
     pub(super) lanes: usize,
     pub(super) values: Vec<Info>,
+    pub(super) accumulators: Vec<Accumulator>,
     /// For a whole vector of lanes.
     pub(super) body: Block<I>,
-    /// For the lanes of an accumulation, once they are complete: down to one, and its store. Empty without.
+    /// For the lanes of accumulators, once they are complete: down to one, and its store. Empty without.
     pub(super) row_end: Block<I>,
-    /// Before each row: what accumulations begin with.
+    /// Before each row: what accumulators begin with.
     pub(super) row_start: Block<I>,
     /// Constants behind the code.
     pub(super) constants: Vec<u8>,

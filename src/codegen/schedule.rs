@@ -11,8 +11,6 @@
 use smallvec::SmallVec;
 
 use super::machine::{Block, Class, Info, Instruction, MachineProgram, Place, Value};
-use super::vector::VectorProgram;
-use crate::kernels::reduce::lanes_of_size;
 
 /// An instruction, by position, for a copy.
 #[derive(Clone, Copy, Debug)]
@@ -245,7 +243,7 @@ const FEWEST_FREE: usize = 7;
 /// of what no cache holds a tenth more, since memory is read in pieces (Zen 1).
 pub(super) const TURNS: usize = 2;
 
-/// The shape of a body with so many shared values. `vectors` are those of each accumulation's lanes; `forced`
+/// The shape of a body with so many shared values. `vectors` are those of each accumulator's lanes; `forced`
 /// is a number of copies that a test wants.
 fn shape<I: Instruction, T>(
     program: &MachineProgram<I, T>,
@@ -295,7 +293,7 @@ fn shape<I: Instruction, T>(
     }
     copies = forced.unwrap_or(copies);
     if let Some(fewest) = fewest {
-        // A power of two, so that a body stays within the lanes of every accumulation.
+        // A power of two, so that a body stays within the lanes of every accumulator.
         copies = 1 << copies.min(fewest).max(1).ilog2();
     }
     let spare = registers.saturating_sub(copies * peak).max(fewest_pinned);
@@ -304,7 +302,6 @@ fn shape<I: Instruction, T>(
 
 /// The shared values that keep a register, with it, and the shape of the body.
 pub(super) fn pinned<I: Instruction, T>(
-    source: &VectorProgram,
     program: &MachineProgram<I, T>,
     bounds: Bounds,
     forced: Option<usize>,
@@ -320,9 +317,8 @@ pub(super) fn pinned<I: Instruction, T>(
         uses[*n] > 0 && info.class == Class::Vector && info.home.is_some_and(|home| home.is_shared())
     };
     let mut shared: Vec<usize> = (0..program.values.len()).filter(is_shared).collect();
-    let accumulations = source.accumulations.iter();
-    let vectors: SmallVec<[usize; 4]> =
-        accumulations.map(|one| lanes_of_size(source.ty(one.value).size()) / program.lanes).collect();
+    let accumulators = program.accumulators.iter();
+    let vectors: SmallVec<[usize; 4]> = accumulators.map(|one| one.count / program.lanes).collect();
     let shape = shape(program, bounds, shared.len(), &vectors, forced);
     shared.sort_by_key(|&n| std::cmp::Reverse(uses[n]));
     let last = bounds.registers as u8 - 1;

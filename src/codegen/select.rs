@@ -25,7 +25,7 @@ use std::fmt;
 
 use raptors_ir::{DType, ElementwiseOp, Kind, Part, ReduceOp, ResultRule};
 
-use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, Scalar, ValueId};
+use crate::codegen::lane::{Inst, LaneOp, LaneProgram, OperandId, Reduction, Scalar, ValueId};
 use crate::codegen::vector::{Combine, Conversion, Predicate, Step, Type, VectorId, VectorOp, VectorProgram};
 use builder::{Builder, Mask};
 
@@ -43,6 +43,8 @@ pub(crate) enum StreamUse {
     Value(ValueId),
     /// The results of a reduction, by its position.
     Result(u16),
+    /// The elements that an argmin or argmax found the places of, by its position.
+    Best(u16),
 }
 
 /// What an entry of the pool holds.
@@ -73,14 +75,25 @@ pub(crate) enum Source {
     Position { offset: i64, step: i64 },
 }
 
+/// Which reductions a vector program does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Reduced {
+    /// None: they are left to others.
+    #[default]
+    Nothing,
+    /// Those of rows, whole.
+    Rows,
+    /// Those of blocks of rows, whose results others combine.
+    Blocks,
+}
+
 /// What a vector program writes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outputs {
     pub(crate) stores: Vec<(ValueId, StreamUse)>,
     /// The parts of complex numbers.
     pub(crate) pairs: Vec<([ValueId; 2], StreamUse)>,
-    /// Whether reductions are accumulated row by row, rather than left to others.
-    pub(crate) accumulates: bool,
+    pub(crate) reduced: Reduced,
 }
 
 /// A vector program, and what its streams and its pool stand for.
@@ -139,18 +152,11 @@ pub(crate) fn select(
         let parts = parts.map(|part| selector.in_memory(part));
         selector.builder.store_pair(parts, used);
     }
-    for (number, reduction) in body.reductions.iter().enumerate().filter(|_| outputs.accumulates) {
-        let dtype = body.insts[reduction.value.index()].dtype;
-        let combine = combine(reduction.op, dtype).ok_or(NoVectorForm::Reduction(reduction.op))?;
-        let lane = selector.lanes[reduction.value.index()];
-        let value = match lane {
-            Lane::Vector(value) => value,
-            Lane::Truth(truth) => {
-                let mask = selector.builder.mask(truth);
-                selector.builder.mask_to_int(mask)
-            }
-        };
-        selector.builder.accumulate(combine, value, StreamUse::Result(number as u16));
+    if outputs.reduced != Reduced::Nothing {
+        for (number, reduction) in (0..).zip(&body.reductions) {
+            let dtype = body.insts[reduction.value.index()].dtype;
+            selector.reduce(number, reduction, dtype, outputs.reduced)?;
+        }
     }
     Ok(selector.builder.finish())
 }
@@ -164,16 +170,19 @@ fn argument_dtype(inst: &Inst, body: &LaneProgram) -> DType {
 fn combine(op: ReduceOp, dtype: DType) -> Option<Combine> {
     match (op, dtype.kind()) {
         _ if dtype.is_half() => None,
-        (_, Kind::Complex) | (ReduceOp::Argmin | ReduceOp::Argmax, _) => None,
-        (ReduceOp::Sum | ReduceOp::Prod, Kind::Bool) => None,
+        (_, Kind::Complex) | (ReduceOp::Sum | ReduceOp::Prod, Kind::Bool) => None,
         (ReduceOp::Sum, Kind::Signed | Kind::Unsigned | Kind::Float) => Some(Combine::Add),
         (ReduceOp::Prod, Kind::Signed | Kind::Unsigned | Kind::Float) => Some(Combine::Mul),
-        (ReduceOp::Min, Kind::Float) => Some(Combine::Min),
-        (ReduceOp::Max, Kind::Float) => Some(Combine::Max),
-        (ReduceOp::Min, Kind::Signed) => Some(Combine::MinSigned),
-        (ReduceOp::Max, Kind::Signed) => Some(Combine::MaxSigned),
-        (ReduceOp::Min | ReduceOp::All, Kind::Bool | Kind::Unsigned) => Some(Combine::MinUnsigned),
-        (ReduceOp::Max | ReduceOp::Any, Kind::Bool | Kind::Unsigned) => Some(Combine::MaxUnsigned),
+        (ReduceOp::Min | ReduceOp::Argmin, Kind::Float) => Some(Combine::Min),
+        (ReduceOp::Max | ReduceOp::Argmax, Kind::Float) => Some(Combine::Max),
+        (ReduceOp::Min | ReduceOp::Argmin, Kind::Signed) => Some(Combine::MinSigned),
+        (ReduceOp::Max | ReduceOp::Argmax, Kind::Signed) => Some(Combine::MaxSigned),
+        (ReduceOp::Min | ReduceOp::Argmin | ReduceOp::All, Kind::Bool | Kind::Unsigned) => {
+            Some(Combine::MinUnsigned)
+        }
+        (ReduceOp::Max | ReduceOp::Argmax | ReduceOp::Any, Kind::Bool | Kind::Unsigned) => {
+            Some(Combine::MaxUnsigned)
+        }
         (ReduceOp::Any | ReduceOp::All, Kind::Signed | Kind::Float) => None,
     }
 }
@@ -294,6 +303,44 @@ impl Selector {
         };
         let truth = inst.dtype == DType::Bool;
         Some(if truth { Lane::Truth(Truth::Byte(vector)) } else { Lane::Vector(vector) })
+    }
+
+    /// Adds a reduction.
+    fn reduce(
+        &mut self,
+        number: u16,
+        reduction: &Reduction,
+        dtype: DType,
+        reduced: Reduced,
+    ) -> Result<(), NoVectorForm> {
+        let combine = combine(reduction.op, dtype).ok_or(NoVectorForm::Reduction(reduction.op))?;
+        let builder = &mut self.builder;
+        let value = match self.lanes[reduction.value.index()] {
+            Lane::Vector(value) => value,
+            Lane::Truth(truth) => {
+                let mask = builder.mask(truth);
+                builder.mask_to_int(mask)
+            }
+        };
+        let target = StreamUse::Result(number);
+        if !reduction.op.finds_place() {
+            builder.accumulate(combine, value, target);
+            return Ok(());
+        }
+        let best = (reduced == Reduced::Blocks).then_some(StreamUse::Best(number));
+        if builder.ty(value) != Type::I8 {
+            builder.seek(combine, value, target, best);
+            return Ok(());
+        }
+        // A byte is too short for ages: signed numbers of 16 bits hold all that 8 bits do.
+        let (extension, combine) = match combine {
+            Combine::MinUnsigned => (Conversion::ZeroExtend, Combine::MinSigned),
+            Combine::MaxUnsigned => (Conversion::ZeroExtend, Combine::MaxSigned),
+            combine => (Conversion::SignExtend, combine),
+        };
+        let value = builder.convert(extension, value, Type::I16);
+        builder.seek(combine, value, target, best);
+        Ok(())
     }
 
     /// The value as it is in memory.

@@ -7,7 +7,8 @@ mod programs;
 mod run;
 
 use super::vector::{
-    Accumulation, Combine, Predicate, RareFunction, Step, Stream, StreamId, Type, VectorOp, VectorProgram,
+    Accumulation, Combine, Outcome, Predicate, RareFunction, Step, Stream, StreamId, Type, VectorOp,
+    VectorProgram,
 };
 use programs::{CUBE, Rng, random_program};
 use run::{Target, available, check};
@@ -74,11 +75,38 @@ fn a_rare_call_after_an_accumulation() {
     let cubed = program.push(VectorOp::Rare(0), &[is_less, quotient, root, quotient], Type::F32);
     for (combine, value) in [(Combine::Add, cubed), (Combine::Mul, limit)] {
         let target = stream(&mut program, Type::F32, Step::Row);
-        program.accumulations.push(Accumulation { combine, value, target });
+        program.accumulations.push(Accumulation { combine, value, target, outcome: Outcome::Value });
     }
     for target in available() {
         for seed in 0..50 {
             assert!(check(&program, target, &mut Rng::new(seed), seed));
+        }
+    }
+}
+
+/// Rows of one block, of every length at which another part of a kernel takes over, with elements that are often the same.
+#[test]
+fn places_of_rows() {
+    let combines = |ty: Type| match ty {
+        Type::F32 | Type::F64 => vec![Combine::Min, Combine::Max],
+        _ => vec![Combine::MinSigned, Combine::MaxSigned, Combine::MinUnsigned, Combine::MaxUnsigned],
+    };
+    for ty in [Type::I16, Type::I32, Type::I64, Type::F32, Type::F64] {
+        for combine in combines(ty) {
+            for has_best in [false, true] {
+                let mut program = VectorProgram::default();
+                let from = stream(&mut program, ty, Step::Unit);
+                let value = program.push(VectorOp::Load(from), &[], ty);
+                let target = stream(&mut program, Type::I64, Step::Row);
+                let best = has_best.then(|| stream(&mut program, ty, Step::Row));
+                let outcome = Outcome::Place(best);
+                program.accumulations.push(Accumulation { combine, value, target, outcome });
+                for target in available() {
+                    for seed in 0..20 {
+                        assert!(check(&program, target, &mut Rng::new(seed), seed));
+                    }
+                }
+            }
         }
     }
 }

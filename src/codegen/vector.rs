@@ -9,12 +9,17 @@
 //! each other along a row, one a lane or two, or one element a row. Scalars come from a *pool* of 8-byte entries, so that programs that
 //! differ in constants share code.
 
+mod accumulation;
 pub(crate) mod evaluate;
 
 use std::fmt;
 
 use raptors_ir::Part;
 use raptors_ir::lanes::Rare;
+
+use crate::kernels::reduce::lanes_of_size;
+
+pub(crate) use accumulation::{Accumulation, Combine, Outcome};
 
 /// What a lane of a value holds. Integers have no sign; ops do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -332,71 +337,6 @@ pub(crate) struct VectorInst {
     pub(crate) ty: Type,
 }
 
-/// How a reduction combines an accumulator, on the left, with an element.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Combine {
-    /// Sum; floats begin with 0.0.
-    Add,
-    /// Product.
-    Mul,
-    /// NumPy's minimum: NaN if either is NaN.
-    Min,
-    /// NumPy's maximum, likewise.
-    Max,
-    /// The smaller of signed integers.
-    MinSigned,
-    /// The larger of signed integers.
-    MaxSigned,
-    /// The smaller of unsigned integers.
-    MinUnsigned,
-    /// The larger of unsigned integers.
-    MaxUnsigned,
-}
-
-impl Combine {
-    /// The bits that an accumulation begins with.
-    pub(crate) fn identity(self, ty: Type) -> u64 {
-        let bits = 8 * ty.size() as u32;
-        let all = u64::MAX >> (64 - bits);
-        match (self, ty) {
-            (Combine::Add | Combine::MaxUnsigned, _) => 0,
-            (Combine::Mul, Type::F32) => u64::from(1f32.to_bits()),
-            (Combine::Mul, Type::F64) => 1f64.to_bits(),
-            (Combine::Mul, _) => 1,
-            (Combine::Min, Type::F32) => u64::from(f32::INFINITY.to_bits()),
-            (Combine::Min, _) => f64::INFINITY.to_bits(),
-            (Combine::Max, Type::F32) => u64::from(f32::NEG_INFINITY.to_bits()),
-            (Combine::Max, _) => f64::NEG_INFINITY.to_bits(),
-            (Combine::MinSigned, _) => all >> 1,
-            (Combine::MaxSigned, _) => 1 << (bits - 1),
-            (Combine::MinUnsigned, _) => all,
-        }
-    }
-
-    /// The op that combines; of floats' minima and maxima, the accumulator stays where it is NaN.
-    pub(crate) fn op(self) -> VectorOp {
-        match self {
-            Combine::Add => VectorOp::Add,
-            Combine::Mul => VectorOp::Mul,
-            Combine::Min => VectorOp::Min,
-            Combine::Max => VectorOp::Max,
-            Combine::MinSigned => VectorOp::MinSigned,
-            Combine::MaxSigned => VectorOp::MaxSigned,
-            Combine::MinUnsigned => VectorOp::MinUnsigned,
-            Combine::MaxUnsigned => VectorOp::MaxUnsigned,
-        }
-    }
-}
-
-/// A value combined over each row, by the tree of [`kernels::reduce`](crate::kernels::reduce) for at most one block;
-/// the result goes to the row's element of a stream.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Accumulation {
-    pub(crate) combine: Combine,
-    pub(crate) value: VectorId,
-    pub(crate) target: StreamId,
-}
-
 /// A scalar function by identity: two are equal if they are the same function under the same name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RareFunction {
@@ -491,6 +431,12 @@ impl VectorProgram {
         needed
     }
 
+    /// The lanes of the trees that values are combined by, the fewest of any.
+    pub(crate) fn fewest_tree_lanes(&self) -> Option<usize> {
+        let trees = self.accumulations.iter().filter(|one| one.outcome == Outcome::Value);
+        trees.map(|one| lanes_of_size(self.ty(one.value).size())).min()
+    }
+
     /// For each stream, whether it is read by lane, and whether it is written by lane.
     pub(crate) fn directions(&self) -> Vec<(bool, bool)> {
         let mut directions = vec![(false, false); self.streams.len()];
@@ -566,8 +512,14 @@ impl fmt::Display for VectorProgram {
         for ([x, y], stream) in &self.pairs {
             writeln!(f, "    {} {x}, {y}, {stream}", store(stream))?;
         }
-        for Accumulation { combine, value, target } in &self.accumulations {
-            writeln!(f, "    reduce.{combine:?} {value}, {target}")?;
+        for Accumulation { combine, value, target, outcome } in &self.accumulations {
+            match outcome {
+                Outcome::Value => writeln!(f, "    reduce.{combine:?} {value}, {target}")?,
+                Outcome::Place(None) => writeln!(f, "    place.{combine:?} {value}, {target}")?,
+                Outcome::Place(Some(best)) => {
+                    writeln!(f, "    place.{combine:?} {value}, {target}, {best}")?;
+                }
+            }
         }
         Ok(())
     }

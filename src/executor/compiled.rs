@@ -12,6 +12,7 @@ use crate::codegen::kernel::{KernelArgs, StreamArgs};
 use crate::codegen::lane::OperandId;
 use crate::codegen::select::{PoolEntry, StreamUse};
 use crate::executor::Bound;
+use crate::executor::reduce::{ARG_PARTIAL, ARG_PLACE};
 use crate::program::{LoopNest, Memory};
 
 /// The scalars of a kernel.
@@ -176,8 +177,29 @@ impl<'a> RowRunner<'a> {
             let lanes = block.min(self.rows.lanes - lane);
             let part = Part { row, rows: count, lane, lanes };
             // SAFETY: as for this function.
-            unsafe { self.call(&part, Some(Blocks { block, first: next, partials })) };
+            unsafe {
+                self.call(&part, Some(Blocks { block, first: next, partials }));
+                self.place_blocks(next..next + count, block, partials);
+            }
             next += count;
+        }
+    }
+
+    /// Places in blocks become places in the row.
+    ///
+    /// # Safety
+    ///
+    /// Their results have just been written.
+    unsafe fn place_blocks(&self, blocks: Range<usize>, block: usize, partials: &dyn Fn(usize) -> *mut u8) {
+        let reductions = self.nest.body.reductions.iter().enumerate();
+        for (n, _) in reductions.filter(|(_, reduction)| reduction.op.finds_place()) {
+            for number in blocks.clone() {
+                // SAFETY: there is a partial result for each block, in which the place follows the element.
+                unsafe {
+                    let place = partials(n).add(number * ARG_PARTIAL + ARG_PLACE).cast::<i64>();
+                    place.write_unaligned(place.read_unaligned() + (number * block) as i64);
+                }
+            }
         }
     }
 
@@ -224,12 +246,17 @@ impl<'a> RowRunner<'a> {
                     let base = self.bases[target.index()].wrapping_add(part.row * item);
                     StreamArgs { base, row_stride: item as isize }
                 }
-                (StreamUse::Result(n), Some(Blocks { first, partials, .. })) => {
-                    let target = self.nest.body.reductions[usize::from(n)].target;
-                    let item = self.nest.operands[target.index()].dtype.size();
-                    let base = partials(usize::from(n)).wrapping_add(first * item);
+                (StreamUse::Result(n) | StreamUse::Best(n), Some(Blocks { first, partials, .. })) => {
+                    let reduction = &self.nest.body.reductions[usize::from(n)];
+                    let (item, offset) = match (used, reduction.op.finds_place()) {
+                        (StreamUse::Best(_), _) => (ARG_PARTIAL, 0),
+                        (_, true) => (ARG_PARTIAL, ARG_PLACE),
+                        (_, false) => (self.nest.operands[reduction.target.index()].dtype.size(), 0),
+                    };
+                    let base = partials(usize::from(n)).wrapping_add(first * item + offset);
                     StreamArgs { base, row_stride: item as isize }
                 }
+                (StreamUse::Best(_), None) => unreachable!("of whole rows only places are wanted"),
                 (StreamUse::Value(_), _) => unreachable!("rows have no scratch memory"),
             };
         let streams: SmallVec<[StreamArgs; 8]> =

@@ -117,7 +117,7 @@ impl Launch {
                 let at = Place { offset: at.offset - operand.part_offset(), ..at };
                 Some(Stream { at, row_stride: over.last().copied().unwrap_or(0) })
             }
-            StreamUse::Value(_) => None,
+            StreamUse::Value(_) | StreamUse::Best(_) => None,
         });
         let pool = selected.pool.iter().map(|&entry| match entry {
             PoolEntry::Constant(bits) => Some(Scalar::Constant(bits)),

@@ -55,6 +55,11 @@ pub(crate) unsafe fn run(nest: &LoopNest, bound: &Bound<'_>) -> Result<(), Error
     }
 }
 
+/// Bytes of a partial result of an argmin or argmax: an element of up to 8 bytes, and its index.
+pub(super) const ARG_PARTIAL: usize = 16;
+/// Where the index is in it.
+pub(super) const ARG_PLACE: usize = 8;
+
 /// The kernels of one reduction.
 enum Kernels {
     Tree(ReduceKernels),

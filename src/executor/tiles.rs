@@ -231,7 +231,9 @@ impl<'a> TileRunner<'a> {
                 StreamArgs { base, row_stride: self.row_stride(value, step, len) }
             }
             StreamUse::Pair(..) => unreachable!("the parts of complex numbers are packed"),
-            StreamUse::Result(_) => unreachable!("tiles are reduced by kernels of their own"),
+            StreamUse::Result(_) | StreamUse::Best(_) => {
+                unreachable!("tiles are reduced by kernels of their own")
+            }
         });
         let streams: SmallVec<[StreamArgs; 8]> = streams.collect();
         let args = KernelArgs {

@@ -125,7 +125,7 @@ fn stream_of(compiled: &Compiled, target: &Operand, nest: &LoopNest) -> Option<S
     let is_target = |used: &StreamUse| match *used {
         StreamUse::Operand(id) => nest.operands[id.index()] == *target,
         StreamUse::Pair(id, _) => nest.operands[id.index()].is_paired_with(target),
-        StreamUse::Value(_) | StreamUse::Result(_) => false,
+        StreamUse::Value(_) | StreamUse::Result(_) | StreamUse::Best(_) => false,
     };
     let stored = selected.program.stores.iter().map(|&(_, stream)| stream);
     let pairs = selected.program.pairs.iter().map(|&(_, stream)| stream);

@@ -23,6 +23,10 @@ pub(super) fn vector_programs(steps: &[Step]) -> String {
                     let target = nest.body.reductions[usize::from(result)].target;
                     writeln!(text, "    s{n} is {target}")
                 }
+                StreamUse::Best(result) => {
+                    let target = nest.body.reductions[usize::from(result)].target;
+                    writeln!(text, "    s{n} is what {target} has the place of")
+                }
             };
         }
         for (n, entry) in compiled.selected.pool.iter().enumerate() {

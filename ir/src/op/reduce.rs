@@ -47,6 +47,19 @@ impl ReduceOp {
         ReduceOp::ALL.iter().copied().find(|op| op.name() == name)
     }
 
+    /// Whether the result is the position of an element, rather than what elements combine to.
+    pub const fn finds_place(self) -> bool {
+        match self {
+            ReduceOp::Argmin | ReduceOp::Argmax => true,
+            ReduceOp::Sum
+            | ReduceOp::Prod
+            | ReduceOp::Min
+            | ReduceOp::Max
+            | ReduceOp::Any
+            | ReduceOp::All => false,
+        }
+    }
+
     /// Whether reducing no elements has a value.
     pub const fn has_identity(self) -> bool {
         match self {

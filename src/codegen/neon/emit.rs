@@ -1,15 +1,14 @@
 //! Machine blocks to machine code: each step gets its registers and is encoded.
 
 use super::encoder::{Assembler, Data, Gpr, is_near};
-use super::frame::{CONSTANTS, FOURTH, Frame, INDEX, POOL, POSITION, SCRATCH, SECOND, THIRD};
+use super::frame::{CONSTANTS, FOURTH, Frame, INDEX, LANES, POOL, POSITION, SCRATCH, SECOND, THIRD};
 use super::machine::{Block, Form, Inst, MachineProgram, TABLE, VECTOR};
 use super::opcode::{self, Opcode};
 use super::rare::RareCall;
-use crate::codegen::machine::{Info, Place, Value};
+use crate::codegen::machine::{Accumulator, Info, Place, Value};
 use crate::codegen::registers::{NEVER, Registers, Slot, Spill, Uses};
 use crate::codegen::schedule::Step;
 use crate::codegen::vector::VectorProgram;
-use crate::kernels::reduce::lanes_of_size;
 use smallvec::SmallVec;
 
 /// Code that is being written.
@@ -20,18 +19,18 @@ pub(super) struct Emitter<'a> {
     pub(super) frame: Frame,
     /// Constants that keep a register all the time.
     pub(super) pinned: &'a [(Value, u8)],
-    /// Copies of the body that go through all lanes of every accumulation, if any do.
+    /// Copies of the body that go through all lanes of every accumulator, if any do.
     pub(super) copies: usize,
     pub(super) rares: Vec<RareCall>,
     /// The most spills of any block.
     pub(super) places: u32,
-    /// The register of each accumulation's vector, for each copy, while they are in registers.
+    /// The register of each accumulator's vector, for each copy, while they are in registers.
     pub(super) accumulators: Vec<Vec<u8>>,
     /// Which table is in the registers for one.
     pub(super) table: Option<u16>,
-    /// In a block, registers that have the stack pointer plus the bytes before the current lane among those of an
-    /// accumulation, for elements of a size.
-    pub(super) lane_bases: SmallVec<[(usize, Gpr); 2]>,
+    /// In a block, registers that have the stack pointer plus the bytes before the current lane among those of accumulators
+    /// of one form.
+    pub(super) lane_bases: SmallVec<[(Accumulator, Gpr); 2]>,
 }
 
 impl Emitter<'_> {
@@ -46,7 +45,7 @@ impl Emitter<'_> {
             let place = Place::Accumulator(n as u16);
             let lanes =
                 program.values.iter().position(|info| info.home.is_some_and(|home| home.place == place));
-            let Some(lanes) = lanes else { unreachable!("the body has a value for each accumulation") };
+            let Some(lanes) = lanes else { unreachable!("the body has a value for each accumulator") };
             for (copy, &register) in fixed.iter().enumerate() {
                 registers.fix(Value(lanes as u16), copy as u8, register);
             }
@@ -63,26 +62,26 @@ impl Emitter<'_> {
         self.lane_bases.clear();
     }
 
-    /// Where the lanes of accumulations are that a block goes through, if it is not all of them.
+    /// Where the lanes of accumulators are that a block goes through, if it is not all of them.
     fn find_lane_bases(&mut self, block: &Block) {
         let mut free = [THIRD, FOURTH].into_iter();
         for inst in &block.insts {
-            let Form::Store(Place::Accumulator(_), _, lane) = inst.form else { continue };
-            let lane = usize::from(lane);
+            let Form::Store(Place::Accumulator(n), ..) = inst.form else { continue };
+            let form = self.program.accumulators[usize::from(n)];
             let is_needed = self.accumulators.is_empty()
-                && self.copies * self.program.lanes != lanes_of_size(lane)
-                && self.lane_bases.iter().all(|&(known, _)| known != lane);
+                && self.copies * self.program.lanes != form.count
+                && self.lane_bases.iter().all(|&(known, _)| known != form);
             if is_needed && let Some(register) = free.next() {
-                self.lane_base(register, lane);
-                self.lane_bases.push((lane, register));
+                self.lane_base(register, form);
+                self.lane_bases.push((form, register));
             }
         }
     }
 
-    /// The stack pointer plus the bytes before the current lane among those of an accumulation.
-    fn lane_base(&mut self, to: Gpr, lane: usize) {
-        self.asm.low_bits(to, INDEX, lanes_of_size(lane).trailing_zeros());
-        self.asm.add_to_stack(to, to, lane.trailing_zeros());
+    /// The stack pointer plus the bytes before the current lane among those of an accumulator.
+    fn lane_base(&mut self, to: Gpr, form: Accumulator) {
+        self.asm.low_bits(to, INDEX, form.count.trailing_zeros());
+        self.asm.add_to_stack(to, to, form.size.trailing_zeros());
     }
 
     fn info(&self, value: Value) -> Info {
@@ -137,7 +136,7 @@ impl Emitter<'_> {
     }
 
     /// The address of a place for a copy, as a base and an offset; may take the scratch register.
-    pub(super) fn address(&mut self, place: Place, copy: u8, bytes: usize, lane: usize) -> (Gpr, usize) {
+    pub(super) fn address(&mut self, place: Place, copy: u8, bytes: usize) -> (Gpr, usize) {
         let along = usize::from(copy) * bytes;
         match place {
             Place::Unit(stream) => (self.base(stream.index()), along),
@@ -148,15 +147,17 @@ impl Emitter<'_> {
             Place::AccumulatorAt(n, offset) => {
                 (Gpr::SP, self.frame.accumulator(usize::from(n)) + usize::from(offset))
             }
+            Place::Lanes => (Gpr::SP, LANES),
             Place::Accumulator(n) => {
                 let offset = self.frame.accumulator(usize::from(n)) + along;
-                if self.copies * self.program.lanes == lanes_of_size(lane) {
+                let form = self.program.accumulators[usize::from(n)];
+                if self.copies * self.program.lanes == form.count {
                     return (Gpr::SP, offset);
                 }
-                if let Some(&(_, base)) = self.lane_bases.iter().find(|&&(known, _)| known == lane) {
+                if let Some(&(_, base)) = self.lane_bases.iter().find(|&&(known, _)| known == form) {
                     return (base, offset);
                 }
-                self.lane_base(SCRATCH, lane);
+                self.lane_base(SCRATCH, form);
                 (SCRATCH, offset)
             }
         }
@@ -203,7 +204,7 @@ impl Emitter<'_> {
     /// Brings a value from where it is in memory.
     pub(super) fn load_home(&mut self, info: Info, register: u8, copy: u8) {
         let Some(home) = info.home else { unreachable!("a value is used before it is computed") };
-        let (bytes, lane) = (usize::from(info.bytes), usize::from(info.lane));
+        let bytes = usize::from(info.bytes);
         if let Place::Constant(offset) = home.place {
             let constant = &self.program.constants[usize::from(offset)..][..VECTOR];
             let whole = [(0, opcode::MOVI_ZEROS), (0xff, opcode::MOVI_ONES)];
@@ -212,7 +213,7 @@ impl Emitter<'_> {
                 return self.encode(opcode, register, 0, 0);
             }
         }
-        let from = self.address(home.place, copy, bytes, lane);
+        let from = self.address(home.place, copy, bytes);
         if home.element == 0 {
             return self.load_vector(bytes, register, from);
         }
@@ -355,10 +356,10 @@ impl Emitter<'_> {
                 }
                 self.release(inst, now);
             }
-            Form::Store(place, bytes, lane) => {
+            Form::Store(place, bytes, _) => {
                 let x = self.register(inst, 0, now);
                 let bytes = usize::from(bytes);
-                let to = self.address(place, now.copy, bytes, usize::from(lane));
+                let to = self.address(place, now.copy, bytes);
                 self.store_vector(bytes, x, to);
                 self.release(inst, now);
             }

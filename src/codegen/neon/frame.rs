@@ -1,12 +1,11 @@
 //! The general registers of a kernel, and its stack frame.
 //!
-//! `x16` and `x17` are scratch, `x6` and `x7` too outside of blocks, in which they are for accumulations; `x9` and up to
+//! `x16` and `x17` are scratch, `x6` and `x7` too outside of blocks, in which they are for accumulators; `x9` and up to
 //! `x28`, but for `x18`, are addresses of streams: of the current lanes, or of the row's element. What has no register has a
 //! slot. All offsets but the number of spilled vectors are known before the code is written; spilled vectors come last.
 
 use super::encoder::Gpr;
-use super::lower::lane_bytes;
-use super::machine::VECTOR;
+use super::machine::{MachineProgram, VECTOR};
 use crate::codegen::vector::{Step, VectorProgram};
 
 /// Whether a stream is read and written, or two are at one address.
@@ -37,7 +36,7 @@ pub(super) const VOLATILE: usize = 16;
 /// Offsets from the stack pointer.
 pub(super) struct Frame {
     accumulators: Vec<usize>,
-    /// A vector of each accumulation before a tail.
+    /// A vector of each accumulator before a tail.
     kept: usize,
     stream_slots: usize,
     /// Addresses of the first lanes of the row.
@@ -63,7 +62,7 @@ const RARE_VECTORS: usize = RARE_OPERANDS + 4 * VECTOR;
 const RARE_BYTES: usize = RARE_VECTORS + 32 * VECTOR;
 
 impl Frame {
-    pub(super) fn new(source: &VectorProgram) -> Frame {
+    pub(super) fn new(source: &VectorProgram, program: &MachineProgram) -> Frame {
         let streams = source.streams.len();
         let mut end = FIXED;
         let mut take = |bytes: usize| {
@@ -71,9 +70,8 @@ impl Frame {
             end = (end + bytes).next_multiple_of(VECTOR);
             start
         };
-        let accumulators = source.accumulations.iter();
-        let accumulators = accumulators.map(|one| take(lane_bytes(source.ty(one.value)))).collect();
-        let kept = take(VECTOR * source.accumulations.len());
+        let accumulators = program.accumulators.iter().map(|one| take(one.bytes())).collect();
+        let kept = take(VECTOR * program.accumulators.len());
         let stream_slots = take(8 * streams);
         let row_slots = take(8 * streams);
         let saved_streams = take(8 * streams);

@@ -37,13 +37,13 @@ const MOST_PAIRS: usize = 24;
 pub(super) fn compile(source: &VectorProgram, forced: Option<usize>) -> Result<MachineCode, Unsupported> {
     let program = lower(source)?;
     let bounds = Bounds { registers: program.target.registers, parts: 1 };
-    let (pinned, shape) = pinned(source, &program, bounds, forced);
+    let (pinned, shape) = pinned(&program, bounds, forced);
     let kernel = |probed| {
         let mut emitter = Emitter {
             asm: Assembler::new(),
             source,
             program: &program,
-            frame: Frame::new(source),
+            frame: Frame::new(source, &program),
             pinned: &pinned,
             copies: shape.copies,
             rares: Vec::new(),
@@ -84,7 +84,7 @@ impl Emitter<'_> {
         if self.sees_position() {
             self.load_general(POSITION, Gpr::SP, FIRST_POSITION);
         }
-        if !self.source.accumulations.is_empty() {
+        if !self.program.accumulators.is_empty() {
             self.asm.mov_immediate(INDEX, 0);
         }
         if shape.copies > 1 {
@@ -107,7 +107,7 @@ impl Emitter<'_> {
         }
         let mut constants = program.constants.clone();
         constants.resize(self.window_offset(), 0);
-        if !self.source.accumulations.is_empty() {
+        if !self.program.accumulators.is_empty() {
             constants.extend_from_slice(&[0xff; VECTOR]);
             constants.extend_from_slice(&[0; VECTOR]);
         }
@@ -221,7 +221,7 @@ impl Emitter<'_> {
         let written = || directions.iter().enumerate().filter(|(_, (_, written))| *written).map(|(n, _)| n);
         let is_known = directions.iter().any(|&(read, written)| read && written)
             || read().count() * written().count() > MOST_PAIRS
-            || !self.source.accumulations.is_empty();
+            || !self.program.accumulators.is_empty();
         self.asm.mov_immediate(IN_PLACE, u64::from(is_known));
         if is_known {
             return;
@@ -293,13 +293,13 @@ impl Emitter<'_> {
         if self.sees_position() {
             self.asm.add_immediate(POSITION, POSITION, lanes);
         }
-        if !self.source.accumulations.is_empty() {
+        if !self.program.accumulators.is_empty() {
             self.asm.add_immediate(INDEX, INDEX, lanes);
         }
         self.asm.subtract_immediate(LEFT, LEFT, lanes);
     }
 
-    /// Back, so far that so many lanes are left. There are no accumulations.
+    /// Back, so far that so many lanes are left. There are no accumulators.
     fn go_back(&mut self, lanes: usize) {
         self.asm.mov_immediate(SCRATCH, lanes as u64);
         self.asm.subtract(SCRATCH, SCRATCH, LEFT, 0);
@@ -335,7 +335,7 @@ impl Emitter<'_> {
         if shape.parts.is_some() {
             self.put_accumulators();
         }
-        if self.source.accumulations.is_empty() {
+        if self.program.accumulators.is_empty() {
             // Where more than half as much is left, the last lanes of the row are done as one, some of them
             // again.
             self.asm.branch_if_zero(LEFT, row_end);
@@ -348,13 +348,13 @@ impl Emitter<'_> {
         self.asm.place(done);
     }
 
-    /// The lanes of accumulations, which as many copies make up, into registers below the pinned ones.
+    /// The lanes of accumulators, which as many copies make up, into registers below the pinned ones.
     fn take_accumulators(&mut self, copies: usize) {
         let highest = (self.program.target.registers - self.pinned.len()) as u8;
         let mut registers = (0..highest).rev();
         self.copies = copies;
-        let accumulations = self.source.accumulations.iter();
-        self.accumulators = accumulations.map(|_| registers.by_ref().take(copies).collect()).collect();
+        let accumulators = self.program.accumulators.iter();
+        self.accumulators = accumulators.map(|_| registers.by_ref().take(copies).collect()).collect();
         self.each_accumulator(|emitter, bytes, register, memory| {
             emitter.load_vector(bytes, register, memory);
         });
@@ -369,10 +369,10 @@ impl Emitter<'_> {
 
     fn each_accumulator(&mut self, mut f: impl FnMut(&mut Self, usize, u8, (Gpr, usize))) {
         for (n, registers) in self.accumulators.clone().into_iter().enumerate() {
-            let size = self.source.ty(self.source.accumulations[n].value).size();
+            let size = self.program.accumulators[n].size;
             let bytes = size * self.program.lanes;
             for (copy, register) in registers.into_iter().enumerate() {
-                let memory = self.address(Place::Accumulator(n as u16), copy as u8, bytes, size);
+                let memory = self.address(Place::Accumulator(n as u16), copy as u8, bytes);
                 f(self, bytes, register, memory);
             }
         }
@@ -435,10 +435,10 @@ impl Emitter<'_> {
             self.set_stream_address(stream, address);
         }
         self.copies = 1;
-        for (n, accumulation) in self.source.accumulations.iter().enumerate() {
-            let size = self.source.ty(accumulation.value).size();
+        for (n, accumulator) in self.program.accumulators.iter().enumerate() {
+            let size = accumulator.size;
             let bytes = size * self.program.lanes;
-            let lanes = self.address(Place::Accumulator(n as u16), 0, bytes, size);
+            let lanes = self.address(Place::Accumulator(n as u16), 0, bytes);
             self.load_vector(bytes, 0, lanes);
             self.store_vector(VECTOR, 0, (Gpr::SP, self.frame.kept(n)));
         }
@@ -446,15 +446,15 @@ impl Emitter<'_> {
 
     /// Writes back what the copies were for. Addresses stay those of the copies: the next row has others.
     fn leave_bounce(&mut self, copy: Label) {
-        for (n, accumulation) in self.source.accumulations.iter().enumerate() {
-            let size = self.source.ty(accumulation.value).size();
+        for (n, accumulator) in self.program.accumulators.iter().enumerate() {
+            let size = accumulator.size;
             let bytes = size * self.program.lanes;
             // Lanes that there are not get back what they had.
             self.asm.add_immediate(SCRATCH, CONSTANTS, self.window_offset() + VECTOR);
             self.asm.subtract(SCRATCH, SCRATCH, LEFT, size.trailing_zeros());
             self.load_vector(VECTOR, 2, (SCRATCH, 0));
             self.load_vector(VECTOR, 1, (Gpr::SP, self.frame.kept(n)));
-            let lanes = self.address(Place::Accumulator(n as u16), 0, bytes, size);
+            let lanes = self.address(Place::Accumulator(n as u16), 0, bytes);
             self.load_vector(bytes, 0, lanes);
             self.encode(opcode::BSL, 2, 0, 1);
             self.store_vector(bytes, 2, lanes);

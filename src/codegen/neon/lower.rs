@@ -10,15 +10,14 @@ mod integers;
 mod masks;
 mod pairs;
 mod parts;
+mod places;
 mod reduce;
-
-pub(super) use reduce::lane_bytes;
 
 use smallvec::SmallVec;
 
 use super::machine::{Block, Form, Inst, MachineProgram, Target, VECTOR};
 use super::opcode::{self, Opcode};
-use crate::codegen::machine::{Args, Class, Home, Info, Place, Unsupported, Value};
+use crate::codegen::machine::{Accumulator, Args, Class, Home, Info, Place, Unsupported, Value};
 use crate::codegen::vector::{
     Conversion, Fma, Rounding, Shift, Step, StreamId, Type, VectorId, VectorInst, VectorOp, VectorProgram,
 };
@@ -41,6 +40,7 @@ struct Lowerer<'a> {
     lanes: usize,
     values: Vec<Info>,
     insts: Vec<Inst>,
+    accumulators: Vec<Accumulator>,
     constants: Vec<u8>,
     /// Constants, by their bytes.
     known: SmallVec<[([u8; VECTOR], Value); 8]>,
@@ -64,6 +64,7 @@ pub(super) fn lower(program: &VectorProgram) -> Result<MachineProgram, Unsupport
         lanes: VECTOR / widest,
         values: Vec::with_capacity(2 * program.insts.len()),
         insts: Vec::with_capacity(2 * program.insts.len()),
+        accumulators: Vec::new(),
         constants: program.tables.concat(),
         known: SmallVec::new(),
         lowered: vec![None; program.insts.len()],
@@ -88,6 +89,7 @@ pub(super) fn lower(program: &VectorProgram) -> Result<MachineProgram, Unsupport
         target: Target::new(!program.tables.is_empty()),
         lanes: lowerer.lanes,
         values: lowerer.values,
+        accumulators: lowerer.accumulators,
         body,
         row_end,
         row_start,

@@ -12,8 +12,8 @@ use smallvec::SmallVec;
 use super::{PoolEntry, Selected, StreamUse};
 use crate::codegen::vector::evaluate::evaluate;
 use crate::codegen::vector::{
-    Accumulation, Combine, Conversion, Fma, Predicate, RareFunction, Step, Stream, StreamId, Table, Type,
-    VectorArgs, VectorId, VectorInst, VectorOp, VectorProgram,
+    Accumulation, Combine, Conversion, Fma, Outcome, Predicate, RareFunction, Step, Stream, StreamId, Table,
+    Type, VectorArgs, VectorId, VectorInst, VectorOp, VectorProgram,
 };
 
 /// A mask, or the opposite of one.
@@ -228,7 +228,22 @@ impl Builder {
     /// Combines a value over each row.
     pub(super) fn accumulate(&mut self, combine: Combine, value: VectorId, used: StreamUse) {
         let target = self.stream(used, self.program.ty(value), Step::Row);
-        self.program.accumulations.push(Accumulation { combine, value, target });
+        let outcome = Outcome::Value;
+        self.program.accumulations.push(Accumulation { combine, value, target, outcome });
+    }
+
+    /// Finds the first minimum or maximum of each row, which is stored too where it has a stream.
+    pub(super) fn seek(
+        &mut self,
+        combine: Combine,
+        value: VectorId,
+        used: StreamUse,
+        best: Option<StreamUse>,
+    ) {
+        let target = self.stream(used, Type::I64, Step::Row);
+        let best = best.map(|used| self.stream(used, self.program.ty(value), Step::Row));
+        let outcome = Outcome::Place(best);
+        self.program.accumulations.push(Accumulation { combine, value, target, outcome });
     }
 
     /// An instruction of one or more operands of the type it gives.
@@ -380,9 +395,14 @@ impl Builder {
             let stream = StreamId(used_streams.number(stream.0));
             new.program.pairs.push((parts.map(|part| values[part.index()]), stream));
         }
-        for &Accumulation { combine, value, target } in &program.accumulations {
-            let (value, target) = (values[value.index()], StreamId(used_streams.number(target.0)));
-            new.program.accumulations.push(Accumulation { combine, value, target });
+        for &Accumulation { combine, value, target, outcome } in &program.accumulations {
+            let mut stream = |stream: StreamId| StreamId(used_streams.number(stream.0));
+            let (value, target) = (values[value.index()], stream(target));
+            let outcome = match outcome {
+                Outcome::Value => Outcome::Value,
+                Outcome::Place(best) => Outcome::Place(best.map(stream)),
+            };
+            new.program.accumulations.push(Accumulation { combine, value, target, outcome });
         }
         new.pool = entries.kept(&pool);
         new.streams = used_streams.kept(&streams);

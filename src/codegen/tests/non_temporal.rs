@@ -10,7 +10,7 @@ use crate::codegen::exec_memory;
 use crate::codegen::kernel::{Function, KernelArgs, StreamArgs};
 use crate::codegen::machine::MachineCode;
 use crate::codegen::vector::{
-    Accumulation, Combine, Conversion, Step, StreamId, Type, VectorOp, VectorProgram,
+    Accumulation, Combine, Conversion, Outcome, Step, StreamId, Type, VectorOp, VectorProgram,
 };
 use crate::codegen::x86;
 
@@ -265,7 +265,8 @@ fn with_accumulations_rows_begin_with_a_line() {
         let mut program = doubling(Type::F32, &[Type::F32]);
         let sum = stream(&mut program, Type::F32, Step::Row);
         let value = program.stores[0].0;
-        program.accumulations.push(Accumulation { combine: Combine::Add, value, target: sum });
+        let outcome = Outcome::Value;
+        program.accumulations.push(Accumulation { combine: Combine::Add, value, target: sum, outcome });
         let case = Case { program, target, copies: 2 };
         let code = case.code();
         let rest = without_non_temporal(&code);

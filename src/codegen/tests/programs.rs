@@ -7,8 +7,8 @@ use raptors_ir::Part;
 use raptors_ir::lanes::Rare;
 
 use crate::codegen::vector::{
-    Accumulation, Combine, Conversion, Fma, Predicate, RareFunction, Rounding, Shift, Step, Stream, StreamId,
-    Table, Type, VectorId, VectorOp, VectorProgram,
+    Accumulation, Combine, Conversion, Fma, Outcome, Predicate, RareFunction, Rounding, Shift, Step, Stream,
+    StreamId, Table, Type, VectorId, VectorOp, VectorProgram,
 };
 
 pub(in crate::codegen) struct Rng(u64);
@@ -407,9 +407,21 @@ impl Builder<'_> {
             ]
         };
         let combine = self.rng.pick(combines);
+        let has_place = ty != Type::I8 && !matches!(combine, Combine::Add | Combine::Mul);
+        if has_place && self.rng.one_in(2) {
+            let target = self.row_stream(Type::I64);
+            let best = self.rng.one_in(2).then(|| self.row_stream(ty));
+            let outcome = Outcome::Place(best);
+            self.program.accumulations.push(Accumulation { combine, value, target, outcome });
+            return;
+        }
+        let target = self.row_stream(ty);
+        self.program.accumulations.push(Accumulation { combine, value, target, outcome: Outcome::Value });
+    }
+
+    fn row_stream(&mut self, ty: Type) -> StreamId {
         self.program.streams.push(Stream { ty, step: Step::Row });
-        let target = StreamId(self.program.streams.len() as u16 - 1);
-        self.program.accumulations.push(Accumulation { combine, value, target });
+        StreamId(self.program.streams.len() as u16 - 1)
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) struct Emitter<'a> {
     pub(super) places: u32,
     pub(super) extent: Extent,
     pub(super) stores: Stores,
-    /// The register of each accumulation's vector, for each copy, while they are in registers.
+    /// The register of each accumulator's vector, for each copy, while they are in registers.
     pub(super) accumulators: Vec<Vec<u8>>,
 }
 
@@ -71,7 +71,7 @@ impl Emitter<'_> {
             let place = Place::Accumulator(n as u16);
             let lanes =
                 program.values.iter().position(|info| info.home.is_some_and(|home| home.place == place));
-            let Some(lanes) = lanes else { unreachable!("the body has a value for each accumulation") };
+            let Some(lanes) = lanes else { unreachable!("the body has a value for each accumulator") };
             for (copy, &register) in fixed.iter().enumerate() {
                 registers.fix(Value(lanes as u16), copy as u8, register);
             }
@@ -174,10 +174,11 @@ impl Emitter<'_> {
             Place::AccumulatorAt(n, offset) => {
                 Memory::at(Gpr::RSP, self.frame.accumulator(usize::from(n)) + i32::from(offset))
             }
+            Place::Lanes => self.frame.lanes(),
             Place::Accumulator(n) => {
                 let offset =
                     self.frame.accumulator(usize::from(n)) + (usize::from(copy) * lanes * lane) as i32;
-                let all = crate::kernels::reduce::lanes_of_size(lane);
+                let all = self.program.accumulators[usize::from(n)].count;
                 if self.copies * lanes == all {
                     return Memory::at(Gpr::RSP, offset);
                 }

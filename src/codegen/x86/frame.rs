@@ -6,7 +6,6 @@
 //! written; spilled vectors come last.
 
 use super::encoder::{Gpr, Memory};
-use super::lower::lane_bytes;
 use super::machine::MachineProgram;
 use crate::codegen::vector::{Step, VectorProgram};
 
@@ -24,7 +23,7 @@ pub(super) const VOLATILE: [Gpr; 8] =
 /// Offsets from the stack pointer.
 pub(super) struct Frame {
     accumulators: Vec<i32>,
-    /// A vector of each accumulation before a tail.
+    /// A vector of each accumulator before a tail.
     kept: i32,
     stream_slots: i32,
     /// Addresses of streams, while those of a tail stand in for them.
@@ -46,6 +45,7 @@ const IN_PLACE: i32 = 40;
 const LANE_MASK: i32 = 48;
 const PAIR_MASKS: i32 = 56;
 const HEAD: i32 = 72;
+const LANE_COUNT: i32 = 80;
 const FIXED: i32 = 128;
 
 /// Bytes of what a rare call keeps: general registers and mask, operands, vectors, mask registers.
@@ -64,9 +64,8 @@ impl Frame {
             end = (end + bytes + 63) & !63;
             start
         };
-        let accumulators = source.accumulations.iter();
-        let accumulators = accumulators.map(|one| take(lane_bytes(source.ty(one.value)) as i32)).collect();
-        let kept = take(vector_bytes * source.accumulations.len() as i32);
+        let accumulators = program.accumulators.iter().map(|one| take(one.bytes() as i32)).collect();
+        let kept = take(vector_bytes * program.accumulators.len() as i32);
         let stream_slots = take(8 * streams);
         let saved_streams = take(8 * streams);
         let bounces = if program.target.is_evex() { 0 } else { streams };
@@ -134,6 +133,11 @@ impl Frame {
 
     pub(super) fn streams(&self) -> Memory {
         Memory::at(Gpr::RSP, STREAMS)
+    }
+
+    /// The lanes of a row, for vectors.
+    pub(super) fn lanes(&self) -> Memory {
+        Memory::at(Gpr::RSP, LANE_COUNT)
     }
 
     /// Which tail is run: 0 none, 1 in copies, 2 over the end of what is done.

@@ -29,7 +29,7 @@ const PAGE: i32 = 4096;
 /// Pairs of streams whose addresses are compared; with more, they are taken to be equal.
 const MOST_PAIRS: usize = 24;
 
-/// Parts that accumulations' lanes may be taken in.
+/// Parts that accumulators' lanes may be taken in.
 const MOST_PARTS: usize = 4;
 
 /// The code of a program. `forced` is a number of copies of the body, for tests.
@@ -40,7 +40,7 @@ pub(super) fn compile(
 ) -> Result<MachineCode, Unsupported> {
     let program = lower(source, target)?;
     let bounds = Bounds { registers: target.registers(), parts: MOST_PARTS };
-    let (pinned, shape) = pinned(source, &program, bounds, forced);
+    let (pinned, shape) = pinned(&program, bounds, forced);
     let kernel = |probed| {
         let mut emitter = Emitter {
             asm: Assembler::new(),
@@ -154,6 +154,7 @@ impl Emitter<'_> {
         self.asm.store(self.frame.position(), SCRATCH);
         self.asm.load(LANES, Memory::at(arguments, ARGUMENT_LANES));
         self.asm.load(Gpr::RSI, Memory::at(arguments, ARGUMENT_STREAMS));
+        self.asm.store(self.frame.lanes(), LANES);
         self.asm.store(self.frame.streams(), Gpr::RSI);
         self.asm.load(SCRATCH, Memory::at(arguments, ARGUMENT_ROWS));
         self.asm.store(self.frame.rows(), SCRATCH);
@@ -197,7 +198,7 @@ impl Emitter<'_> {
         let written = || directions.iter().enumerate().filter(|(_, (_, written))| *written).map(|(n, _)| n);
         let is_known = directions.iter().any(|&(read, written)| read && written)
             || read().count() * written().count() > MOST_PAIRS
-            || !self.source.accumulations.is_empty();
+            || !self.program.accumulators.is_empty();
         self.asm.store_immediate(self.frame.in_place(), i32::from(is_known));
         if is_known {
             return;
@@ -276,7 +277,7 @@ impl Emitter<'_> {
                 self.jump_unless_room(copies * program.lanes, done);
                 let top = self.whole_loop(&body, copies);
                 self.asm.place(after);
-                if copies > 1 && self.source.accumulations.is_empty() {
+                if copies > 1 && self.program.accumulators.is_empty() {
                     self.last_lanes_again(copies * program.lanes, top, done, row_end);
                 }
                 self.asm.place(done);
@@ -316,7 +317,7 @@ impl Emitter<'_> {
         self.asm.jump(top);
     }
 
-    /// The body over the lanes of accumulations in parts: in several turns at a time, then part by part.
+    /// The body over the lanes of accumulators in parts: in several turns at a time, then part by part.
     fn parts_loop(&mut self, body: &[Step], copies: usize, parts: usize) {
         let part = copies * self.program.lanes;
         let turn = parts * part;
@@ -341,7 +342,7 @@ impl Emitter<'_> {
         self.asm.place(done);
     }
 
-    /// The body with the lanes of accumulations from one on, so many lanes ahead of the current one each time.
+    /// The body with the lanes of accumulators from one on, so many lanes ahead of the current one each time.
     fn part(&mut self, body: &[Step], copies: usize, first: usize, ahead: impl Iterator<Item = usize>) {
         self.take_accumulators(copies, first);
         for ahead in ahead {
@@ -352,12 +353,12 @@ impl Emitter<'_> {
         self.put_accumulators(first);
     }
 
-    /// The lanes of accumulations from one on, as many as copies make up, into registers below the pinned ones.
+    /// The lanes of accumulators from one on, as many as copies make up, into registers below the pinned ones.
     pub(super) fn take_accumulators(&mut self, copies: usize, first: usize) {
         let highest = (self.program.target.registers() - self.pinned.len()) as u8;
         let mut registers = (0..highest).rev();
-        let accumulations = self.source.accumulations.iter();
-        self.accumulators = accumulations.map(|_| registers.by_ref().take(copies).collect()).collect();
+        let accumulators = self.program.accumulators.iter();
+        self.accumulators = accumulators.map(|_| registers.by_ref().take(copies).collect()).collect();
         self.each_accumulator(first, |emitter, bytes, register, memory| {
             emitter.load(bytes, register, memory)
         });
@@ -372,7 +373,7 @@ impl Emitter<'_> {
 
     fn each_accumulator(&mut self, first: usize, mut f: impl FnMut(&mut Self, usize, u8, Memory)) {
         for (n, registers) in self.accumulators.clone().into_iter().enumerate() {
-            let size = self.source.ty(self.source.accumulations[n].value).size();
+            let size = self.program.accumulators[n].size;
             let bytes = size * self.program.lanes;
             for (copy, register) in registers.into_iter().enumerate() {
                 let offset = self.frame.accumulator(n) + (first * size + copy * bytes) as i32;
@@ -486,8 +487,8 @@ impl Emitter<'_> {
             self.set_stream_address(stream, SCRATCH);
         }
         self.copies = 1;
-        for (n, accumulation) in self.source.accumulations.iter().enumerate() {
-            let size = self.source.ty(accumulation.value).size();
+        for (n, accumulator) in self.program.accumulators.iter().enumerate() {
+            let size = accumulator.size;
             let bytes = size * self.program.lanes;
             let lanes = self.address(Place::Accumulator(n as u16), 0, size);
             self.load(bytes, 0, lanes);
@@ -497,8 +498,8 @@ impl Emitter<'_> {
 
     /// Writes back what the copies were for.
     fn leave_bounce(&mut self, copy: Label) {
-        for (n, accumulation) in self.source.accumulations.iter().enumerate() {
-            let size = self.source.ty(accumulation.value).size();
+        for (n, accumulator) in self.program.accumulators.iter().enumerate() {
+            let size = accumulator.size;
             let bytes = size * self.program.lanes;
             // Lanes that there are not get back what they had.
             let window = Memory::constant(self.window_offset() as i32 + 32);

@@ -11,15 +11,14 @@ mod integers;
 mod masks;
 mod pairs;
 mod parts;
+mod places;
 mod reduce;
-
-pub(in crate::codegen::x86) use reduce::lane_bytes;
 
 use smallvec::SmallVec;
 
 use super::machine::{Block, Form, Inst, MachineProgram, Target};
 use super::opcode::{self, Opcode};
-use crate::codegen::machine::{Args, Class, Home, Info, Place, Unsupported, Value};
+use crate::codegen::machine::{Accumulator, Args, Class, Home, Info, Place, Unsupported, Value};
 use crate::codegen::vector::{
     Conversion, Fma, Rounding, Step, Type, VectorId, VectorInst, VectorOp, VectorProgram,
 };
@@ -43,6 +42,7 @@ struct Lowerer<'a> {
     lanes: usize,
     values: Vec<Info>,
     insts: Vec<Inst>,
+    accumulators: Vec<Accumulator>,
     constants: Vec<u8>,
     /// Elements that fill a vector, by bytes, bits, and bytes of the vector.
     splats: SmallVec<[(usize, u64, usize, Value); 8]>,
@@ -61,6 +61,7 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
         lanes: target.vector_bytes() / widest,
         values: Vec::with_capacity(2 * program.insts.len()),
         insts: Vec::with_capacity(2 * program.insts.len()),
+        accumulators: Vec::new(),
         constants: Vec::new(),
         splats: SmallVec::new(),
         lowered: vec![None; program.insts.len()],
@@ -85,6 +86,7 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
         target,
         lanes: lowerer.lanes,
         values: lowerer.values,
+        accumulators: lowerer.accumulators,
         body,
         row_end,
         row_start,

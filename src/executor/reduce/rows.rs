@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::{Combiner, Kernels};
+use super::{ARG_PARTIAL, ARG_PLACE, Combiner, Kernels};
 use crate::codegen::compiled::Rows;
 use crate::error::Error;
 use crate::executor::Bound;
@@ -401,9 +401,6 @@ struct Partials {
 // SAFETY: each segment's partials are written by the one chunk that has the segment, and read after all chunks.
 unsafe impl Sync for Partials {}
 
-/// Bytes of an argmin or argmax partial: a value of up to 8 bytes and an index.
-const ARG_PARTIAL: usize = 16;
-
 impl Partials {
     fn new(combiners: &[Combiner], segments: usize, longest_block: usize) -> Result<Partials, Error> {
         let mut partials = Partials { memory: Vec::new(), segment_bytes: Vec::new(), pointers: Vec::new() };
@@ -442,11 +439,15 @@ impl Partials {
                     let other = self.at(combiner, segment);
                     // SAFETY: both partials are a value and an index, and the first one is earlier.
                     unsafe {
-                        (kernels.merge)(first, first.add(8).cast(), other, other.add(8).cast(), 1);
+                        let places = [first, other].map(|partial| partial.add(ARG_PLACE).cast());
+                        (kernels.merge)(first, places[0], other, places[1], 1);
                     }
                 }
                 // SAFETY: the index follows the value; the target's element has room for it.
-                unsafe { out.cast::<i64>().write_unaligned(first.add(8).cast::<i64>().read_unaligned()) }
+                unsafe {
+                    let place = first.add(ARG_PLACE).cast::<i64>().read_unaligned();
+                    out.cast::<i64>().write_unaligned(place);
+                }
             }
         }
     }
@@ -533,7 +534,7 @@ unsafe fn reduce_segment(
                     let partial = partials.at(combiner, segment);
                     // SAFETY: the partial is a value and an index, written by this thread alone.
                     unsafe {
-                        let index = partial.add(8).cast::<i64>();
+                        let index = partial.add(ARG_PLACE).cast::<i64>();
                         if position == 0 {
                             index.write_unaligned(-1);
                         }

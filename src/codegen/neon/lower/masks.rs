@@ -67,7 +67,7 @@ impl Lowerer<'_> {
         Ok(Lowered { value, element: ty.size() as u8, inverted })
     }
 
-    fn combine_masks(&mut self, op: VectorOp, x: Lowered, y: Lowered) -> Lowered {
+    pub(super) fn combine_masks(&mut self, op: VectorOp, x: Lowered, y: Lowered) -> Lowered {
         let element = x.element.max(y.element);
         let (p, q) = (self.resize_mask(x, element), self.resize_mask(y, element));
         // An inverted mask m stands for !m; `!x & y` is an `and` with x inverted once more. BIC is p & !q, ORN p | !q.

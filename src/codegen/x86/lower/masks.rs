@@ -90,6 +90,21 @@ impl Lowerer<'_> {
         }
     }
 
+    /// Whether integers of a size are equal, in vectors of so many bytes.
+    pub(super) fn equal(&mut self, size: usize, bytes: usize, x: Value, y: Value) -> Lowered {
+        let row = size.trailing_zeros() as usize;
+        let opcode = if self.is_evex() {
+            [opcode::VPCMPB, opcode::VPCMPW, opcode::VPCMPD, opcode::VPCMPQ][row]
+        } else {
+            [opcode::VPCMPEQB, opcode::VPCMPEQW, opcode::VPCMPEQD, opcode::VPCMPEQQ][row]
+        };
+        let value = self.compared(opcode, bytes, x, y);
+        if self.is_evex() {
+            self.set_immediate(0);
+        }
+        Lowered { value, element: size as u8, inverted: false }
+    }
+
     fn compare_to_register(&mut self, predicate: Predicate, ty: Type, x: Value, y: Value) -> Lowered {
         let imm = match predicate {
             Predicate::Eq => 0,
@@ -143,7 +158,7 @@ impl Lowerer<'_> {
         self.combine_lowered(op, self.get(x), self.get(y))
     }
 
-    fn combine_lowered(&mut self, op: VectorOp, x: Lowered, y: Lowered) -> Lowered {
+    pub(super) fn combine_lowered(&mut self, op: VectorOp, x: Lowered, y: Lowered) -> Lowered {
         if self.is_evex() {
             let opcode = match op {
                 VectorOp::And => opcode::KAND,
