@@ -1,6 +1,8 @@
 //! The kernels against the scalar reference or a naive loop: every op, dtype, level, layout and awkward length.
 
-use raptors::kernels::copy::{copy_parallel, iota, pack, splat, swap_bytes, unpack};
+use raptors::kernels::copy::{
+    copy_parallel, fence, iota, pack, splat, swap_bytes, unpack, unpack_non_temporal,
+};
 use raptors::kernels::elementwise::{Kernel, cast, elementwise, select};
 use raptors::runtime::level::Level;
 use raptors_ir::{DType, ElementwiseOp, Literal, scalar};
@@ -364,6 +366,9 @@ fn layout(dims: &[usize], item: usize, random: &mut Random) -> (Vec<isize>, usiz
     (strides, extent, start)
 }
 
+/// What scatters a box.
+type Unpack = unsafe fn(*const u8, *mut u8, &[isize], &[usize], usize);
+
 #[test]
 fn boxes_of_any_strides_are_copied_element_by_element() {
     let mut random = Random(4);
@@ -377,15 +382,18 @@ fn boxes_of_any_strides_are_copied_element_by_element() {
         let source: Vec<u8> = (0..extent.max(count * item)).map(|_| random.next() as u8).collect();
 
         let (to, to_extent, to_start) = layout(&dims, item, &mut random);
-        let mut scattered = Guarded::new(&vec![0; to_extent], random.below(2));
         let mut expected = vec![0; to_extent];
         for (i, index) in indices(&dims).enumerate() {
             let at = (to_start as isize + offset(&index, &to)) as usize;
             expected[at..at + item].copy_from_slice(&source[i * item..][..item]);
         }
-        // SAFETY: `layout` keeps the box within its extent.
-        unsafe { unpack(source.as_ptr(), scattered.ptr().add(to_start), &to, &dims, item) };
-        assert_eq!(scattered.content(), expected, "unpack {dims:?} by {to:?}, {item} bytes");
+        for unpack in [unpack as Unpack, unpack_non_temporal] {
+            let mut scattered = Guarded::new(&vec![0; to_extent], random.below(2));
+            // SAFETY: `layout` keeps the box within its extent.
+            unsafe { unpack(source.as_ptr(), scattered.ptr().add(to_start), &to, &dims, item) };
+            fence();
+            assert_eq!(scattered.content(), expected, "unpack {dims:?} by {to:?}, {item} bytes");
+        }
 
         // Dimensions that repeat are for reading alone.
         strides.iter_mut().for_each(|stride| {

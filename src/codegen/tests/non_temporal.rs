@@ -62,12 +62,15 @@ fn targets() -> impl Iterator<Item = x86::Target> {
 
 impl Case {
     fn code(&self) -> MachineCode {
-        x86::compile_copies(&self.program, self.target, Some(self.copies)).unwrap()
+        match x86::compile_copies(&self.program, self.target, Some(self.copies)) {
+            Ok(code) => code,
+            Err(why) => panic!("{why}"),
+        }
     }
 
     /// Lanes of a vector.
     fn lanes(&self) -> usize {
-        let widest = self.program.insts.iter().map(|inst| inst.ty.size()).max().unwrap();
+        let widest = self.program.insts.iter().map(|inst| inst.ty.size()).max().unwrap_or(1);
         let bytes = if self.target == x86::Target::Avx512 { 64 } else { 32 };
         bytes / widest
     }
@@ -87,7 +90,7 @@ impl Case {
         let head = (64 - start % 64) % 64 / lane;
         let fits = |stream: StreamId, start: usize| {
             let store = self.lanes() * self.program.streams[stream.index()].ty.size();
-            (start + head * lane_bytes(stream)) % store == 0
+            (start + head * lane_bytes(stream)).is_multiple_of(store)
         };
         (fits(first, start) && heads.all(|(&stream, &start)| fits(stream, start))).then_some(head)
     }
@@ -96,7 +99,7 @@ impl Case {
     /// `at_end`, its last one so many before the end. Says for each of them which lanes were stored.
     fn stored(&self, code: &[u8], n: usize, starts: &[usize]) -> Vec<Vec<bool>> {
         const UNTOUCHED: u8 = 0xa5;
-        let installed = exec_memory::install(code).unwrap();
+        let Some(installed) = exec_memory::install(code) else { panic!("no executable memory") };
         let bytes = |stream: usize| n * self.program.streams[stream].lane_bytes();
         let mut memories: Vec<Guarded> = (0..self.program.streams.len())
             .map(|stream| {
