@@ -17,7 +17,6 @@ use crate::array::Array;
 use crate::capture::{Key, Matched, Pattern};
 use crate::codegen::kernel;
 use crate::compile::Compiled;
-use crate::executor::Room;
 
 /// The most plans kept.
 const MOST_PLANS: usize = 1024;
@@ -64,7 +63,7 @@ fn plans() -> MutexGuard<'static, Option<Plans>> {
 }
 
 /// Plans that each thread has at hand.
-const MOST_AT_HAND: usize = 4;
+const MOST_AT_HAND: usize = 16;
 
 thread_local! {
     static AT_HAND: RefCell<AtHand> = const { RefCell::new(AtHand { cleared: 0, plans: Vec::new() }) };
@@ -80,7 +79,8 @@ static HITS: AtomicU64 = AtomicU64::new(0);
 struct AtHand {
     /// What [`CLEARED`] was when they were found.
     cleared: u64,
-    plans: Vec<Recent>,
+    #[expect(clippy::vec_box, reason = "they are large, and their order changes with each use")]
+    plans: Vec<Box<Recent>>,
 }
 
 struct Recent {
@@ -146,7 +146,8 @@ impl AtHand {
             self.plans.pop();
         }
         let pattern = if plan.is_brief { pattern() } else { None };
-        self.plans.insert(0, Recent { key, plan: plan.clone(), pattern, is_undated: false });
+        let recent = Recent { key, plan: plan.clone(), pattern, is_undated: false };
+        self.plans.insert(0, Box::new(recent));
         HITS.fetch_add(1, Relaxed);
         Some(plan)
     }
@@ -163,43 +164,22 @@ fn with_at_hand<T>(f: impl FnOnce(&mut AtHand) -> T) -> Option<T> {
     result.ok().flatten()
 }
 
-/// The plan at hand for `arrays` under the usual options, if it is brief; what they give it is in `matched`.
-pub(crate) fn at_hand<'a>(arrays: &[&'a Array], matched: &mut Matched<'a>) -> Option<Arc<Compiled>> {
-    with_at_hand(|at_hand| {
-        let serves = |recent: &Recent| {
-            recent.pattern.as_ref().is_some_and(|pattern| pattern.matches(arrays, matched).is_some())
-        };
-        let n = at_hand.plans.iter().position(serves)?;
-        Some(at_hand.take(n))
-    })
-    .flatten()
-}
-
-/// Computes `arrays`, under the usual options, if a plan at hand does it that is one kernel call, to where `room` says, given
-/// the number of a result and its bytes; else says false.
-///
-/// # Safety
-///
-/// What `room` gives is aligned to the elements, writable for those bytes, and nothing else uses it.
-pub(crate) unsafe fn run_at_hand(arrays: &[&Array], room: Room<'_>) -> bool {
+/// Calls `run` with the plan at hand for `arrays` under the usual options, and with what they give it; `None` where there is
+/// no such plan. It is a brief one.
+#[inline]
+pub(crate) fn with_plan<'a, T>(
+    arrays: &[&'a Array],
+    run: impl FnOnce(&Compiled, &Matched<'a>) -> T,
+) -> Option<T> {
     with_at_hand(|at_hand| {
         let mut matched = Matched::default();
-        for (n, Recent { plan, pattern, .. }) in at_hand.plans.iter().enumerate() {
-            let (Some(pattern), Some(launch)) = (pattern, &plan.launch) else { continue };
-            if pattern.matches(arrays, &mut matched).is_none() {
-                continue;
-            }
-            // SAFETY: leaves promise readable memory; no plan with a pattern writes an input. The rest is promised.
-            if !unsafe { launch.run_into(&matched.arguments, room) } {
-                return false;
-            }
-            matched.note_computed();
-            at_hand.used(n);
-            return true;
-        }
-        false
+        let mut serves =
+            |pattern: &Pattern| pattern.may_match(arrays) && pattern.matches(arrays, &mut matched).is_some();
+        let n = at_hand.plans.iter().position(|recent| recent.pattern.as_ref().is_some_and(&mut serves))?;
+        at_hand.used(n);
+        Some(run(&at_hand.plans[0].plan, &matched))
     })
-    .unwrap_or(false)
+    .flatten()
 }
 
 /// The plan for `key`, if it has been compiled before; `pattern` says what it serves.

@@ -461,28 +461,34 @@ pub(crate) fn layout(leaf: &Leaf, ty: &Type) -> Layout {
     if is_row_major(leaf, ty) {
         return Layout::RowMajor;
     }
-    let encoding = match (leaf.swapped, is_aligned(leaf, ty)) {
+    Layout::Strided { strides: leaf.strides.clone(), encoding: encoding(leaf, ty) }
+}
+
+/// How a leaf's elements are written down.
+fn encoding(leaf: &Leaf, ty: &Type) -> Encoding {
+    match (leaf.swapped, is_aligned(leaf, ty)) {
         (true, _) => Encoding::Swapped,
         (false, true) => Encoding::Native,
         (false, false) => Encoding::Unaligned,
-    };
-    Layout::Strided { strides: leaf.strides.clone(), encoding }
+    }
 }
 
 /// Whether a leaf's layout is [`Layout::RowMajor`].
-#[inline]
+#[inline(always)]
 pub(crate) fn is_row_major(leaf: &Leaf, ty: &Type) -> bool {
-    if leaf.swapped {
-        return false;
-    }
     // Most have one dimension.
     if let ([dim], [stride]) = (ty.shape.dims(), &leaf.strides[..])
         && *dim > 1
         && *stride == ty.dtype.size() as isize
+        && !leaf.swapped
     {
-        return (leaf.memory.pointer() as usize).trailing_zeros() >= alignment(ty).trailing_zeros();
+        return (leaf.memory.pointer() as usize) & (alignment(ty) - 1) == 0;
     }
-    if !is_aligned(leaf, ty) {
+    is_row_major_of_any(leaf, ty)
+}
+
+fn is_row_major_of_any(leaf: &Leaf, ty: &Type) -> bool {
+    if leaf.swapped || !is_aligned(leaf, ty) {
         return false;
     }
     let mut expected = ty.dtype.size() as isize;

@@ -38,7 +38,7 @@ pub(crate) struct Compiled {
     pub(crate) ledger: Ledger,
     pub(crate) passes: Vec<PassRun>,
     pub(crate) program: Program,
-    /// What the program comes down to, if it is one kernel call.
+    /// What the program comes down to, if it is brief.
     pub(crate) launch: Option<Launch>,
     /// Whether a run is short beside what it takes to make room for another thread.
     pub(crate) is_brief: bool,

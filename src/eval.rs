@@ -12,11 +12,10 @@ use crate::cache;
 use crate::capture::{Captured, Input, Matched};
 use crate::compile::{self, CacheState, Compiled};
 use crate::error::Error;
-use crate::executor::{self, Outcome};
-use crate::jit::{self, Jit};
+use crate::executor::{self, Outcome, Room};
 use crate::kernels::copy;
 use crate::peak;
-use crate::runtime::{team, trace, watch};
+use crate::runtime::{team, watch};
 use crate::shared::Shared;
 use crate::tensor::Tensor;
 
@@ -128,10 +127,13 @@ impl<'a> Prepared<'a> {
         room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
     ) -> Result<Result<Results, Prepared<'a>>, Error> {
         if *options == Options::default() && outs.len() == arrays.len() && outs.iter().all(Option::is_none) {
-            let mut matched = Matched::default();
-            if let Some(compiled) = cache::at_hand(arrays, &mut matched) {
+            let ran = cache::with_plan(arrays, |compiled, matched| {
+                let room = &mut |n: usize, _| room(n, arrays[n].ty());
                 // SAFETY: as for this function; the arrays match the plan.
-                return watch::catch(|| unsafe { run_matched(arrays, &matched, &compiled, room) })?.map(Ok);
+                watch::catch(|| unsafe { run_matched(arrays, matched, compiled, room) })?
+            });
+            if let Some(ran) = ran {
+                return ran.map(Ok);
             }
         }
         let mut begun = Begun::new();
@@ -191,19 +193,47 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// Evaluates arrays together under the usual options, if their plan is at hand and is one kernel call, to where `room` says,
-/// given the number of a result and its bytes; else says false, and nothing has been computed.
+/// What an evaluation by a plan at hand gave.
+#[derive(Debug)]
+pub enum AtHand {
+    /// There is no such plan, and nothing has been computed.
+    Missing,
+    /// All results are in the memory that there was room in.
+    InRoom,
+    /// Results, of which some are not.
+    Results(Results),
+}
+
+/// Evaluates arrays together under the usual options, if their plan is at hand, which takes a few microseconds, on this
+/// thread alone. Results go where `room` says, given the number of one and its bytes; it may be asked for one again.
+///
+/// # Errors
+///
+/// As [`eval`].
 ///
 /// # Safety
 ///
 /// What `room` gives is aligned to the elements, writable for those bytes, and nothing else uses it during the call.
 #[inline]
-pub unsafe fn run_at_hand(arrays: &[&Array], room: &mut dyn FnMut(usize, usize) -> Option<*mut u8>) -> bool {
-    if jit::mode() != Jit::On || watch::is_watched() || trace::is_wanted() {
-        return false;
+pub unsafe fn run_at_hand(
+    arrays: &[&Array],
+    room: &mut dyn FnMut(usize, usize) -> Option<*mut u8>,
+) -> Result<AtHand, Error> {
+    if !executor::may_launch() {
+        return Ok(AtHand::Missing);
     }
-    // SAFETY: as for this function.
-    unsafe { cache::run_at_hand(arrays, room) }
+    let ran = cache::with_plan(arrays, |compiled, matched| {
+        if let Some(launch) = &compiled.launch {
+            // SAFETY: as for this function; leaves promise readable memory, and no plan with a pattern writes an input.
+            if unsafe { launch.run_into(&compiled.program, &matched.arguments, room) }? {
+                matched.note_computed();
+                return Ok(AtHand::InRoom);
+            }
+        }
+        // SAFETY: as for this function; the arrays match the plan.
+        unsafe { run_matched(arrays, matched, compiled, room) }.map(AtHand::Results)
+    });
+    ran.unwrap_or(Ok(AtHand::Missing))
 }
 
 /// Evaluates arrays by the plan that they match, under the usual options.
@@ -215,11 +245,11 @@ unsafe fn run_matched(
     arrays: &[&Array],
     matched: &Matched<'_>,
     compiled: &Compiled,
-    room: &mut dyn FnMut(usize, &Type) -> Option<*mut u8>,
+    room: Room<'_>,
 ) -> Result<Results, Error> {
     let room = &mut |n: usize, bytes| {
         let ty = arrays[n].ty();
-        (bytes == ty.shape.size() * ty.dtype.size()).then(|| room(n, ty)).flatten()
+        (bytes == ty.shape.size() * ty.dtype.size()).then(|| room(n, bytes)).flatten()
     };
     // SAFETY: leaves promise readable memory; no plan with a pattern writes an input or memory that was given.
     let outcomes =

@@ -45,7 +45,7 @@ pub(crate) enum Outcome {
 pub(crate) type Outcomes = SmallVec<[Outcome; 1]>;
 
 /// Runs `program` on `arguments`, one per parameter, storing provided results at `outputs`, and others where `room` says.
-/// `launch` is what the program comes down to, if it is one kernel call.
+/// `launch` is what the program comes down to, if it is brief.
 ///
 /// # Safety
 ///
@@ -61,16 +61,18 @@ pub(crate) unsafe fn run(
     room: Room<'_>,
 ) -> Result<Outcomes, Error> {
     let _span = span(|| About { n: program.steps.len(), ..About::new(Kind::Run) });
-    if let Some(launch) = launch
-        && jit::mode() == Jit::On
-        && !watch::is_watched()
-        && !is_wanted()
-    {
+    if let Some(launch) = launch.filter(|_| may_launch()) {
         // SAFETY: as for this function; the launch is of this program.
         return unsafe { launch.run(program, arguments, outputs, room) };
     }
     // SAFETY: as for this function.
     unsafe { run_watched(program, arguments, outputs, room, || {}) }
+}
+
+/// Whether runs of this thread may be those of a [`Launch`]: nobody watches them or compares the ways to run them.
+#[inline]
+pub(crate) fn may_launch() -> bool {
+    jit::mode() == Jit::On && !watch::is_watched() && !is_wanted()
 }
 
 /// [`run`], with `after` called at the end of each step.

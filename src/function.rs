@@ -153,6 +153,11 @@ impl Function {
         })
     }
 
+    /// The dtype and shape of the n-th result.
+    pub fn result_type(&self, n: usize) -> &Type {
+        &self.results[n]
+    }
+
     /// Whether a run takes a few microseconds, on this thread alone.
     pub fn is_brief(&self) -> bool {
         self.compiled.is_brief
@@ -193,16 +198,8 @@ impl Function {
     ) -> Result<Outputs, Error> {
         let compiled = &*self.compiled;
         peak::check(compiled, self.options.max_memory)?;
-        let arguments: SmallVec<[Argument; 8]> = self
-            .bindings
-            .iter()
-            .map(|binding| match binding {
-                Binding::Memory(number) => Argument::Memory(memory[*number as usize]),
-                Binding::Scalar(number, _) => Argument::Scalar(scalars[*number as usize]),
-                Binding::Held(leaf, _) => Argument::Memory(leaf.memory.pointer()),
-                Binding::Value(literal) => Argument::Scalar(*literal),
-            })
-            .collect();
+        let mut arguments = SmallVec::new();
+        self.bind(memory, scalars, &mut arguments);
         let _limit = team::Limit::enter(self.options.threads);
         let room = &mut |n: usize, bytes| {
             let ty = &self.results[n];
@@ -223,6 +220,47 @@ impl Function {
             Outcome::Provided => Output::Room,
         };
         Ok(outcomes.into_iter().zip(&self.results).map(output).collect())
+    }
+
+    /// As [`run`](Function::run), if that takes a few microseconds and `room` has memory for all results, which it is asked for
+    /// with the number of one and its bytes; else says false, and nothing has been computed.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Function::run).
+    ///
+    /// # Safety
+    ///
+    /// As for [`run_in`](Function::run_in).
+    #[inline]
+    pub unsafe fn run_into(
+        &self,
+        memory: &[*mut u8],
+        scalars: &[Literal],
+        room: &mut dyn FnMut(usize, usize) -> Option<*mut u8>,
+    ) -> Result<bool, Error> {
+        let compiled = &*self.compiled;
+        let Some(launch) = compiled.launch.as_ref().filter(|_| executor::may_launch()) else {
+            return Ok(false);
+        };
+        peak::check(compiled, self.options.max_memory)?;
+        let mut arguments = SmallVec::new();
+        self.bind(memory, scalars, &mut arguments);
+        // SAFETY: as for `run_in`.
+        unsafe { launch.run_into(&compiled.program, &arguments, room) }
+    }
+
+    /// What the parameters of the plan are at a call.
+    #[inline]
+    fn bind(&self, memory: &[*mut u8], scalars: &[Literal], arguments: &mut SmallVec<[Argument; 8]>) {
+        for binding in &self.bindings {
+            arguments.push(match binding {
+                Binding::Memory(number) => Argument::Memory(memory[*number as usize]),
+                Binding::Scalar(number, _) => Argument::Scalar(scalars[*number as usize]),
+                Binding::Held(leaf, _) => Argument::Memory(leaf.memory.pointer()),
+                Binding::Value(literal) => Argument::Scalar(*literal),
+            });
+        }
     }
 
     /// Computes the results for these arguments, one for each parameter.

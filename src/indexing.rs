@@ -10,10 +10,13 @@ use raptors_ir::{Bool, DType, Dims, IrError, LibraryOp, Op, Shape, Source, Write
 use raptors_passes::Options;
 use smallvec::SmallVec;
 
-use crate::array::Array;
+use crate::array::{Array, Donation};
+use crate::capture::is_row_major;
 use crate::error::Error;
 use crate::ops;
+use crate::runtime::buffer::Buffer;
 use crate::sorting::flattened;
+use crate::tensor::Tensor;
 use crate::views::{self, Index};
 
 /// One entry of an index.
@@ -178,6 +181,12 @@ fn as_positions(op: &'static str, array: &Array, source: Option<Source>) -> Resu
 /// The elements of `x` at `positions`, one array for each axis from `first` on, which broadcast; the result has their shape in
 /// place of these axes.
 fn gather_at(x: &Array, first: usize, positions: &[Array], source: Option<Source>) -> Result<Array, Error> {
+    let gather = |axes: std::ops::Range<usize>| Op::Library(LibraryOp::Gather { axes: axes.collect() });
+    if let [position] = positions
+        && [x.ndim(), position.ndim()] == [1, 1]
+    {
+        return Array::apply(gather(0..1), &[x, position], source);
+    }
     let mut shape = Shape::scalar();
     for position in positions {
         shape = shape.broadcast(position.shape()).ok_or_else(|| {
@@ -199,9 +208,8 @@ fn gather_at(x: &Array, first: usize, positions: &[Array], source: Option<Source
         let dims = ones(lead).chain(position.shape().iter().copied()).chain(ones(after.len()));
         operands.push(reshaped(position, dims.collect(), source)?);
     }
-    let op = LibraryOp::Gather { axes: (first..first + count).collect() };
     let references: Vec<&Array> = operands.iter().collect();
-    let gathered = Array::apply(Op::Library(op), &references, source)?;
+    let gathered = Array::apply(gather(first..first + count), &references, source)?;
     let dims = before.iter().chain(shape.iter()).chain(after);
     reshaped(&gathered, dims.copied().collect(), source)
 }
@@ -411,7 +419,26 @@ pub(crate) fn evaluated_mask(mask: &Array, options: &Options) -> Result<Array, E
         mask.cached_leaf(options)?;
         return Ok(mask.clone());
     }
-    Ok(mask.eval_with(options)?.into_lazy())
+    match copied(mask, options)? {
+        Some(copy) => Ok(copy),
+        None => Ok(mask.eval_with(options)?.into_lazy()),
+    }
+}
+
+/// A short mask that is in memory, side by side, in memory of its own: a plan takes longer than its elements.
+fn copied(mask: &Array, options: &Options) -> Result<Option<Array>, Error> {
+    /// Elements whose copy takes less than a microsecond.
+    const SHORT: usize = 1 << 14;
+    let Some(leaf) = mask.node.leaf() else { return Ok(None) };
+    let size = mask.size();
+    let is_plain = leaf.donation == Donation::No && is_row_major(leaf, mask.ty());
+    if !is_plain || mask.dtype() != DType::Bool || size > SHORT || options.max_memory.is_some() {
+        return Ok(None);
+    }
+    let mut buffer = Buffer::allocate(size)?;
+    // SAFETY: the leaf promises readable memory, here of a byte for each element, side by side; the buffer has as many.
+    unsafe { std::ptr::copy_nonoverlapping(leaf.memory.pointer(), buffer.as_mut_ptr(), size) };
+    Ok(Some(Tensor::new(buffer, mask.ty().clone()).into_lazy()))
 }
 
 /// How many elements of an evaluated mask are true.

@@ -485,8 +485,13 @@ pub fn arg_reduce(
     if let Some(axis) = axis {
         return reduce(op, x, Some(&[axis]), kept, None, source);
     }
-    let flat = Shape::new(&[x.size()]).map_err(|error| Array::mistaken(error, &[x]))?;
-    let flat = Array::apply(Op::Reshape(flat), &[x], source)?;
+    let flat = match x.ndim() {
+        1 => x.clone(),
+        _ => {
+            let flat = Shape::new(&[x.size()]).map_err(|error| Array::mistaken(error, &[x]))?;
+            Array::apply(Op::Reshape(flat), &[x], source)?
+        }
+    };
     let reduced = reduce(op, &flat, None, Axes::Drop, None, source)?;
     match kept {
         Axes::Drop => Ok(reduced),

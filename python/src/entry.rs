@@ -90,8 +90,8 @@ unsafe extern "C" fn eval(
             && names.is_null()
             && options::are_usual()
             && let Ok(array) = slf.cast_exact::<Array>()
-            && let Some(mut values) = value::deliver_at_hand(py, Wanted::Eval, &[&array.get().0])
-            && let Some(value) = values.pop()
+            && let Some(mut values) = value::deliver_at_hand(py, Wanted::Eval, &[&array.get().0])?
+            && let Some(Some(value)) = values.pop()
         {
             return Ok(value);
         }
@@ -146,7 +146,7 @@ unsafe extern "C" fn eval_together(
             let arguments: SmallVec<[Borrowed<'_, '_, PyAny>; 4]> = arguments.collect();
             let arrays = arguments.iter().map(|object| Some(&object.cast_exact::<Array>().ok()?.get().0));
             if let Some(arrays) = arrays.collect::<Option<SmallVec<[&raptors::Array; 4]>>>()
-                && let Some(values) = value::deliver_at_hand(py, Wanted::Eval, &arrays)
+                && let Some(values) = value::deliver_at_hand(py, Wanted::Eval, &arrays)?
             {
                 return PyTuple::new(py, values).map(Bound::into_any);
             }

@@ -7,12 +7,13 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PySlice, PyTuple};
 use raptors::indexing::{self, Key};
-use raptors::{DType, Index, ops, views};
+use raptors::ir::Source;
+use raptors::{DType, Index, Options, ops, views};
 use smallvec::SmallVec;
 
 use crate::array::Array;
 use crate::error::{OrRaise, type_name};
-use crate::indexing::at_once;
+use crate::indexing::{at_once, briefly};
 use crate::operand::{self, Argument};
 use crate::operators::wrap;
 use crate::{list, options, source};
@@ -50,10 +51,20 @@ fn one_ellipsis<'a>(indices: impl Iterator<Item = &'a Index>) -> PyResult<()> {
 /// `x[keys]`, some of which are arrays.
 fn select(x: &Array, keys: &[Key], py: Python<'_>) -> PyResult<Py<PyAny>> {
     if has_mask(keys) {
-        let selected = at_once(py, |options, source| indexing::select(&x.0, keys, options, source))?;
+        let run = |options: &Options, source: Option<Source>| indexing::select(&x.0, keys, options, source);
+        let selected = if are_short(keys) { briefly(py, run)? } else { at_once(py, run)? };
         return wrap(py, Ok(selected));
     }
     wrap(py, indexing::select(&x.0, keys, &options::current(py)?, source::here(py)))
+}
+
+/// Whether what is evaluated of the keys takes less time than to let the GIL go: masks in memory, of a few elements.
+fn are_short(keys: &[Key]) -> bool {
+    const FEW: usize = 4096;
+    keys.iter().all(|key| match key {
+        Key::Array(array) if array.dtype() == DType::Bool => array.is_evaluated() && array.size() <= FEW,
+        Key::Array(_) | Key::Basic(_) => true,
+    })
 }
 
 /// Whether a key selects by a condition.

@@ -13,7 +13,7 @@ use raptors::searching::{self, Bins};
 use raptors::{Options, Side, Write};
 
 use crate::array::Array;
-use crate::detached::detached;
+use crate::detached::{detached, guarded};
 use crate::error::{OrRaise, wrong_type};
 use crate::evaluations::{self, Wanted};
 use crate::index;
@@ -35,6 +35,16 @@ pub(crate) fn at_once<T: Send>(
     evaluations::note(py, Wanted::Shape);
     let (options, source) = (options::current(py)?, source::here(py));
     detached(py, || run(&options, source))
+}
+
+/// [`at_once`] for what takes less time than to let the GIL go.
+pub(crate) fn briefly<T>(
+    py: Python<'_>,
+    run: impl FnOnce(&Options, Option<Source>) -> Result<T, raptors::Error>,
+) -> PyResult<T> {
+    evaluations::note(py, Wanted::Shape);
+    let (options, source) = (options::current(py)?, source::here(py));
+    guarded(|| run(&options, source))
 }
 
 /// An array, or a nested list of numbers.

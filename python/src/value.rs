@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyComplex, PyList, PyTuple};
 use raptors::array::Leaf;
-use raptors::eval::{Evaluated, OutMemory, Prepared, Results, run_at_hand};
+use raptors::eval::{AtHand, Evaluated, OutMemory, Prepared, Results, run_at_hand};
 use raptors::ir::{Kind, Literal, Strides, scalar};
 use raptors::runtime::buffer::Buffer;
 use raptors::shared::Shared;
@@ -297,33 +297,55 @@ impl<'py> Rooms<'py> {
 
 /// An ndarray for a result of so many bytes, and its memory, if that is little.
 #[inline]
-fn small_ndarray<'py>(py: Python<'py>, ty: &Type, bytes: usize) -> Option<(Bound<'py, PyAny>, *mut u8)> {
+pub(crate) fn small_ndarray<'py>(
+    py: Python<'py>,
+    ty: &Type,
+    bytes: usize,
+) -> Option<(Bound<'py, PyAny>, *mut u8)> {
     /// Above it the pool's warm and aligned pages are worth more.
     const MOST_BYTES: usize = 16 << 10;
     // Where NumPy has no memory, the pool may have some.
     if bytes <= MOST_BYTES { numpy::uninitialized(py, ty).ok() } else { None }
 }
 
-/// The values of arrays as ndarrays, evaluated together under the usual options, if their plan is at hand and is one kernel
-/// call that gives little; else `None`, and nothing has been computed.
+/// ndarrays, in the order of their results.
+pub(crate) type Made<'py> = SmallVec<[Option<Bound<'py, PyAny>>; 2]>;
+
+/// The values of arrays as ndarrays, evaluated together under the usual options, if their plan is at hand and brief; else
+/// `None`, and nothing has been computed.
+///
+/// # Errors
+///
+/// As evaluating them.
 #[inline]
 pub(crate) fn deliver_at_hand<'py>(
     py: Python<'py>,
     wanted: Wanted,
     arrays: &[&raptors::Array],
-) -> Option<SmallVec<[Bound<'py, PyAny>; 2]>> {
-    let mut made = SmallVec::new();
+) -> PyResult<Option<Made<'py>>> {
+    let mut made: Made<'py> = SmallVec::new();
+    arrays.iter().for_each(|_| made.push(None));
     let room = &mut |n: usize, bytes| {
         let (array, pointer) = small_ndarray(py, arrays[n].ty(), bytes)?;
-        made.push(array);
+        made[n] = Some(array);
         Some(pointer)
     };
+    // Nothing that is waited for in there, a lock or a worker, waits for the GIL.
     // SAFETY: memories are those of ndarrays of the arrays' dtypes and shapes, which only this function has.
-    if !unsafe { run_at_hand(arrays, room) } {
-        return None;
+    let ran = unsafe { run_at_hand(arrays, room) };
+    if let Ok(AtHand::Missing) = ran {
+        return Ok(None);
     }
-    evaluations::note(py, wanted);
-    Some(made)
+    note(py, wanted, arrays);
+    if let AtHand::Results(results) = ran.or_raise()? {
+        for (made, evaluated) in made.iter_mut().zip(results) {
+            match evaluated {
+                Evaluated::Out => {}
+                evaluated => *made = Some(numpy::new_ndarray(py, fresh_value(evaluated)?)?.into_bound(py)),
+            }
+        }
+    }
+    Ok(Some(made))
 }
 
 /// A result as an ndarray of its own.

@@ -4,16 +4,16 @@
 //! run are found on the way. Nodes are looked at from the results down, each at the number that it had when the pattern was
 //! made.
 //!
-//! Limits: results in memory of their own, usual options, inputs that are row-major and not donated. Any other evaluation, and
-//! one that computes ops again, which is recorded, takes the way over the key.
+//! Limits: results in memory of their own, usual options, inputs that are not donated. Any other evaluation, and one that
+//! computes ops again, which is recorded, takes the way over the key.
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use raptors_ir::{DType, Destination, Dims, Layout, Literal, Op};
+use raptors_ir::{DType, Destination, Dims, Layout, Literal, Op, Type};
 use raptors_passes::Options;
 use smallvec::SmallVec;
 
-use super::{Binding, Captured, Input, NO_PARAMETER, RuleValues, is_row_major};
+use super::{Binding, Captured, Input, NO_PARAMETER, RuleValues, encoding, is_row_major};
 use crate::accelerate::mode::{self, Mode};
 use crate::array::{Array, Donation, Kind, Node};
 use crate::executor::Argument;
@@ -26,6 +26,8 @@ const MOST: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Pattern {
     results: SmallVec<[u32; 2]>,
+    /// The dtype and shape of the last result.
+    last: Type,
     /// Users first.
     ops: Vec<OpNode>,
     /// The operands of all ops, in their order.
@@ -55,8 +57,8 @@ struct ParameterNode {
 /// What a parameter is.
 #[derive(PartialEq, Debug)]
 enum Is {
-    /// Row-major elements.
-    Memory(DType, Dims),
+    /// Elements in memory.
+    Memory(DType, Dims, Layout),
     /// A scalar that is none of these values.
     Scalar(DType, RuleValues),
 }
@@ -89,6 +91,7 @@ impl Captured<'_> {
         }
         let mut pattern = Pattern {
             results: self.results.clone(),
+            last: self.result_type(self.results.len().checked_sub(1)?).clone(),
             ops: Vec::new(),
             operands: self.operands.to_vec(),
             constants: Vec::new(),
@@ -119,14 +122,29 @@ impl Captured<'_> {
     fn parameter_is(&self, parameter: usize) -> Option<Is> {
         let Binding { ty, layout, donated } = &self.parameters[parameter];
         match (&self.inputs[parameter], layout, donated) {
-            (Input::Leaf(_) | Input::Argument(_), Layout::RowMajor, false) => {
-                Some(Is::Memory(ty.dtype, Dims::from_slice(&ty.shape)))
+            (Input::Leaf(_) | Input::Argument(_), Layout::RowMajor | Layout::Strided { .. }, false) => {
+                Some(Is::Memory(ty.dtype, Dims::from_slice(&ty.shape), layout.clone()))
             }
             (Input::Scalar(_, values) | Input::ScalarArgument(_, values), Layout::Scalar, _) => {
                 Some(Is::Scalar(ty.dtype, *values))
             }
             _ => None,
         }
+    }
+}
+
+/// Whether the lengths are equal. There are a few: a call of a comparison of bytes takes longer.
+#[inline]
+fn are_equal(a: &[usize], b: &[usize]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
+}
+
+/// Whether the ops are equal; most are elementwise.
+#[inline]
+fn are_same(a: &Op, b: &Op) -> bool {
+    match (a, b) {
+        (Op::Elementwise(a), Op::Elementwise(b)) => a == b,
+        (a, b) => a == b,
     }
 }
 
@@ -166,6 +184,16 @@ impl Pattern {
         pairs
     }
 
+    /// Whether `arrays` may match. Most that do not are told by it, in less time than a call takes.
+    #[inline]
+    pub(crate) fn may_match(&self, arrays: &[&Array]) -> bool {
+        arrays.len() == self.results.len()
+            && arrays.last().is_some_and(|last| {
+                let ty = last.ty();
+                ty.dtype == self.last.dtype && are_equal(&ty.shape, &self.last.shape)
+            })
+    }
+
     /// Finds the arguments of a run, where `arrays`, which are evaluated under the usual options, match; else it is `None`,
     /// and `matched` to be filled again.
     pub(crate) fn matches<'a>(&self, arrays: &[&'a Array], matched: &mut Matched<'a>) -> Option<()> {
@@ -182,7 +210,7 @@ impl Pattern {
         for OpNode { number, op, first, count } in &self.ops {
             let node = found[*number as usize % MOST]?;
             let Kind::Op(other) = &node.kind else { return None };
-            let fits = op == other
+            let fits = are_same(op, other)
                 && node.operands.len() == *count as usize
                 && node.value.get().is_none()
                 && !(is_recording && node.computed.load(Relaxed));
@@ -218,13 +246,19 @@ impl Is {
     #[inline]
     fn argument(&self, node: &Node) -> Option<Argument> {
         match (self, &node.kind, node.leaf()) {
-            (Is::Memory(dtype, dims), _, Some(leaf)) => {
+            (Is::Memory(dtype, dims, layout), _, Some(leaf)) => {
                 let ty = &node.ty;
                 let fits = ty.dtype == *dtype
-                    && ty.shape.len() == dims.len()
-                    && ty.shape.iter().zip(dims).all(|(a, b)| a == b)
+                    && are_equal(&ty.shape, dims)
                     && leaf.donation == Donation::No
-                    && is_row_major(leaf, ty);
+                    && match layout {
+                        Layout::RowMajor => is_row_major(leaf, ty),
+                        // Of the same shape, strides and encoding, none is row-major where one was not.
+                        Layout::Strided { strides, encoding: of_plan } => {
+                            leaf.strides == *strides && encoding(leaf, ty) == *of_plan
+                        }
+                        Layout::Scalar => false,
+                    };
                 fits.then(|| Argument::Memory(leaf.memory.pointer()))
             }
             (Is::Scalar(dtype, values), Kind::Scalar(literal), None) => {

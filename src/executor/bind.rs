@@ -39,7 +39,7 @@ pub(crate) struct Bound<'a> {
     arguments: &'a [Argument],
     outputs: &'a [Option<*mut u8>],
     /// Owned for its drop.
-    _arena: Buffer,
+    _arena: Option<Buffer>,
     arena: *mut u8,
     buffers: SmallVec<[Option<Buffer>; 2]>,
     pointers: SmallVec<[*mut u8; 2]>,
@@ -65,7 +65,26 @@ impl<'a> Bound<'a> {
             buffers.push(buffer);
         }
         let engine = if jit::mode() == Jit::Off { Engine::Accelerated } else { Engine::Machine };
-        Ok(Bound { arguments, outputs, _arena: arena_buffer, arena, buffers, pointers, engine })
+        let _arena = Some(arena_buffer);
+        Ok(Bound { arguments, outputs, _arena, arena, buffers, pointers, engine })
+    }
+
+    /// What names stand for where all memory is there, and machine code is wanted.
+    pub(crate) fn over(
+        arguments: &'a [Argument],
+        outputs: &'a [Option<*mut u8>],
+        arena: *mut u8,
+        pointers: &[*mut u8],
+    ) -> Bound<'a> {
+        Bound {
+            arguments,
+            outputs,
+            _arena: None,
+            arena,
+            buffers: SmallVec::new(),
+            pointers: SmallVec::from_slice(pointers),
+            engine: Engine::Machine,
+        }
     }
 
     /// What runs the steps.

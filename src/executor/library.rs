@@ -3,7 +3,7 @@
 //! What is shared changes no bit: rows are independent, and a long row is only cut where the cuts do not matter.
 
 mod cumulative;
-mod gather;
+pub(super) mod gather;
 mod mask;
 mod search;
 mod sort;

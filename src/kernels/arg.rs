@@ -16,7 +16,7 @@ use super::elementwise::load;
 use crate::runtime::level::Level;
 
 /// The parts of one argmin or argmax. Pointers to elements may have any alignment; indices are `i64`, -1 for none yet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct ArgKernels {
     /// `row(x, n, base, best, index)`: `n` elements, the first of which has index `base`, after what the state has seen.
     ///

@@ -86,6 +86,34 @@ pub unsafe fn copy(
     }
 }
 
+/// Copies of boxes of the same lengths and strides, whose loops are put in order once.
+#[derive(Clone, Debug)]
+pub(crate) struct Moves {
+    /// `None` for an empty box.
+    nest: Option<Nest>,
+    item: usize,
+}
+
+impl Moves {
+    /// Those between memory of these strides.
+    pub(crate) fn new(src_strides: &[isize], dst_strides: &[isize], dims: &[usize], item: usize) -> Moves {
+        Moves { nest: nest(src_strides, dst_strides, dims, item), item }
+    }
+
+    /// Copies a box.
+    ///
+    /// # Safety
+    ///
+    /// That of [`copy`].
+    #[inline]
+    pub(crate) unsafe fn run(&self, src: *const u8, dst: *mut u8) {
+        if let Some(nest) = &self.nest {
+            // SAFETY: the nest visits every index of the box once.
+            unsafe { run(nest, src, dst, self.item) }
+        }
+    }
+}
+
 /// As [`copy`], with the box divided over the thread team where it is large.
 ///
 /// # Safety
@@ -145,7 +173,7 @@ impl Shared {
 }
 
 /// One loop: its length, and what a step adds to each pointer.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Loop {
     len: usize,
     src_stride: isize,

@@ -35,6 +35,8 @@ pub(crate) struct Places {
 }
 
 // SAFETY: the addresses are only numbers here; whoever reads them argues why.
+unsafe impl Send for Places {}
+// SAFETY: as above.
 unsafe impl Sync for Places {}
 
 /// A position that the array does not have.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import raptors as r
 
 
@@ -92,3 +93,85 @@ def test_what_is_at_hand_overwrites_nothing_and_is_forgotten(rng: np.random.Gene
     r.clear_plan_cache()
     (r.lazy(a) * 3.5).eval()
     assert (r.cache_info()["hits"], r.cache_info()["misses"]) == (0, 1)
+
+
+def test_layouts_that_look_alike_have_plans_of_their_own(rng: np.random.Generator) -> None:
+    grid = rng.uniform(1.0, 2.0, (6, 6))
+    memory = np.zeros(36 * 8 + 1, np.uint8)
+    misaligned = memory[1:].view(np.float64).reshape(6, 6)
+    misaligned[:] = grid
+    wide = rng.uniform(1.0, 2.0, (12, 12))
+    arrays = [
+        grid,
+        grid.T,
+        grid[::-1],
+        wide[::2, ::2],
+        wide[:6, :6],
+        np.broadcast_to(grid[0], (6, 6)),
+        grid.astype(">f8"),
+        grid.astype(">f8").T,
+        misaligned,
+        misaligned.T,
+        grid.astype(np.float32).T,
+    ]
+    forms = [
+        (lambda x: x * 3.5, lambda a: a * a.dtype.type(3.5)),
+        (lambda x: x.max(0), lambda a: a.max(0)),
+        (lambda x: x.argmax(1), lambda a: a.argmax(1)),
+        (lambda x: x.cumsum(1), lambda a: a.cumsum(1)),
+        (r.sort, np.sort),
+    ]
+    expected = [[numpys(a).astype(numpys(a).dtype.newbyteorder("=")) for a in arrays] for _, numpys in forms]
+    r.clear_plan_cache()
+    cases = [(form, n) for form in range(len(forms)) for n in range(len(arrays))]
+    order = [*np.repeat(np.arange(len(cases)), 2), *rng.integers(0, len(cases), 500)]
+    for case in order:
+        form, n = cases[case]
+        result = forms[form][0](r.lazy(arrays[n])).eval()
+        np.testing.assert_array_equal(result, expected[form][n], strict=True)
+    assert r.cache_info()["misses"] == len(cases)
+
+
+def test_plans_of_several_steps_and_results_are_at_hand(rng: np.random.Generator) -> None:
+    a, b, m = rng.uniform(1.0, 2.0, 60), rng.uniform(1.0, 2.0, 60), rng.uniform(1.0, 2.0, (6, 10))
+    large = rng.uniform(1.0, 2.0, 3000)
+    for _ in range(5):
+        x, y = r.lazy(a), r.lazy(large)
+        sums, ordered, joined, product = r.eval(
+            x.cumsum(), r.sort(x * 2.5), r.concat([x, r.lazy(b)]), r.lazy(m) @ x[:10]
+        )
+        np.testing.assert_array_equal(sums, a.cumsum())
+        np.testing.assert_array_equal(ordered, np.sort(a * 2.5))
+        np.testing.assert_array_equal(joined, np.concatenate([a, b]))
+        np.testing.assert_allclose(product, m @ a[:10], rtol=1e-14)
+        # One is small, one has memory of the pool; both may be written.
+        small, other = r.eval(y[:10] + 0.5, y * 3.5)
+        np.testing.assert_array_equal(small, large[:10] + 0.5)
+        np.testing.assert_array_equal(other, large * 3.5)
+        small[:], other[:] = 0.0, 0.0
+    assert r.cache_info()["hits"] >= 8
+
+
+def test_an_error_of_a_plan_at_hand_is_raised(rng: np.random.Generator) -> None:
+    a, at = rng.uniform(1.0, 2.0, 60), np.arange(60)
+    for _ in range(3):
+        np.testing.assert_array_equal(r.lazy(a)[at].eval(), a[at])
+    for wrong in (60, -61):
+        at[7] = wrong
+        for _ in range(2):
+            with pytest.raises(IndexError, match=str(wrong)):
+                r.lazy(a)[at].eval()
+    at[7] = -60
+    np.testing.assert_array_equal(r.lazy(a)[at].eval(), a[at])
+
+
+def test_what_is_evaluated_by_a_plan_at_hand_is_counted(rng: np.random.Generator) -> None:
+    a = rng.uniform(1.0, 2.0, 60)
+    for _ in range(3):
+        r.sort(r.lazy(a)).eval()
+        r.lazy(a).eval()
+    r.reset_evaluations()
+    for _ in range(4):
+        r.sort(r.lazy(a)).eval()
+        r.lazy(a).eval()
+    assert sum(row["count"] for row in r.evaluations().forced) == 4, "what is in memory is not counted"

@@ -12,7 +12,7 @@ use super::scalar::{Log, Number, Slot, SlotSource, Term};
 use crate::detached::{detached, guarded};
 use crate::numpy;
 use crate::operand::{literal, python_number};
-use crate::value::{self, Rooms};
+use crate::value::{self, Made, Rooms};
 
 /// The scalars of a plan at one call.
 pub(super) type Scalars = SmallVec<[Literal; 2]>;
@@ -145,8 +145,12 @@ impl Kept {
                 memory.push(*pointer);
             }
         }
-        let mut results: SmallVec<[Option<Bound<'py, PyAny>>; 2]> = SmallVec::new();
-        if let Some(function) = &self.function {
+        let mut results = Made::new();
+        if let Some(function) = &self.function
+            && let Some(made) = compute_at_once(py, function, &memory, scalars)?
+        {
+            results = made;
+        } else if let Some(function) = &self.function {
             // Before the run: without NumPy, donated memory must not be overwritten in vain.
             numpy::load(py)?;
             let mut rooms = Rooms::new(py);
@@ -214,6 +218,27 @@ impl Kept {
     ) -> Result<(), PyTraverseError> {
         self.tree.visit(visit)
     }
+}
+
+/// Runs a plan that takes a few microseconds and gives little, into ndarrays; `None` for any other, and nothing has been
+/// computed.
+#[inline]
+fn compute_at_once<'py>(
+    py: Python<'py>,
+    function: &Function,
+    memory: &[*mut u8],
+    scalars: &[Literal],
+) -> PyResult<Option<Made<'py>>> {
+    let mut made = Made::new();
+    let room = &mut |n: usize, bytes| {
+        let (array, pointer) = value::small_ndarray(py, function.result_type(n), bytes)?;
+        made.resize(made.len().max(n + 1), None);
+        made[n] = Some(array);
+        Some(pointer)
+    };
+    // SAFETY: as for the runs of `compute`; room is in ndarrays that only this function has.
+    let ran = guarded(|| unsafe { function.run_into(memory, scalars, room) })?;
+    Ok(ran.then_some(made))
 }
 
 /// Runs a plan, without the GIL unless that takes less time than to let it go.

@@ -21,14 +21,14 @@ use crate::runtime::watch;
 /// As for [`super::run`].
 pub(super) unsafe fn gather(call: &LibraryCall, axes: &[usize], bound: &Bound<'_>) -> Result<(), Error> {
     let x = &call.operands[0];
-    let places = places(&call.result.dims, x, &x.operand.strides, axes, &call.operands[1..], bound);
+    let places = places_of(call, axes, |index| bound.base(&index.operand));
     let item = x.operand.dtype.size();
     let (source, target) = (Base(bound.base(&x.operand)), Base(bound.base(&call.result.operand)));
     let each = places.whole().0.iter().product::<usize>() as f64 * call.element_ns();
     share(places.lookups(), each, &|lookups| {
         // SAFETY: as for this function; lookups have places of their own in the result.
         unsafe { kernel::gather(&places, lookups, source.at(0), item, target.at(0)) }
-            .map_err(|found| out_of_bounds(call, found))
+            .map_err(|found| out_of_bounds(call.op.name(), found))
     })
 }
 
@@ -48,7 +48,8 @@ pub(super) unsafe fn scatter(
     // SAFETY: as for this function.
     let target = Base(unsafe { copied(call, bound) });
     let dims = common_dims(x, axes, indices);
-    let places = places(&dims, x, &call.result.operand.strides, axes, indices, bound);
+    let base = |index: &Spread| bound.base(&index.operand);
+    let places = places(&dims, x, &call.result.operand.strides, axes, indices, base);
     let values = Values {
         base: bound.base(&values.operand),
         strides: broadcast(&values.dims, &values.operand.strides, &dims),
@@ -62,7 +63,7 @@ pub(super) unsafe fn scatter(
                     .ok_or(Error::Unsupported { dtype })?,
             }
         }
-        .map_err(|found| out_of_bounds(call, found))
+        .map_err(|found| out_of_bounds(call.op.name(), found))
     };
     let lookups = places.lookups();
     let first = dims.first().copied().unwrap_or(1);
@@ -94,21 +95,31 @@ fn common_dims(x: &Spread, axes: &[usize], indices: &[Spread]) -> SmallVec<[usiz
     dims
 }
 
-/// The places that the index operands name in an array like `x`, of these strides.
+/// The places that a gather reads; `base` says where an index operand is.
+pub(in crate::executor) fn places_of(
+    call: &LibraryCall,
+    axes: &[usize],
+    base: impl Fn(&Spread) -> *mut u8,
+) -> Places {
+    let x = &call.operands[0];
+    places(&call.result.dims, x, &x.operand.strides, axes, &call.operands[1..], base)
+}
+
+/// The places that the index operands name in an array like `x`, of these strides; `base` says where an operand is.
 fn places(
     dims: &[usize],
     x: &Spread,
     strides: &[isize],
     axes: &[usize],
     indices: &[Spread],
-    bound: &Bound<'_>,
+    base: impl Fn(&Spread) -> *mut u8,
 ) -> Places {
     let mut own = broadcast(&x.dims, strides, dims);
     let positions = axes.iter().zip(indices).map(|(&axis, index)| {
         // Where the length is 1 too, the index says which.
         own[axis] = 0;
         Positions {
-            base: bound.base(&index.operand),
+            base: base(index),
             strides: broadcast(&index.dims, &index.operand.strides, dims),
             axis,
             len: x.dims[axis],
@@ -127,8 +138,9 @@ fn broadcast(dims: &[usize], strides: &[isize], target: &[usize]) -> SmallVec<[i
     std::iter::repeat_n(0, lead).chain(own).collect()
 }
 
-fn out_of_bounds(call: &LibraryCall, found: OutOfBounds) -> Error {
+/// The error of the op of this name for a position that an array does not have.
+pub(in crate::executor) fn out_of_bounds(op: &'static str, found: OutOfBounds) -> Error {
     let OutOfBounds { position, axis, len } = found;
     let index = position as isize;
-    super::mistake(IrError::IndexOutOfRange { op: call.op.name(), index, axis, len })
+    super::mistake(IrError::IndexOutOfRange { op, index, axis, len })
 }
