@@ -175,3 +175,56 @@ def test_what_is_evaluated_by_a_plan_at_hand_is_counted(rng: np.random.Generator
         r.sort(r.lazy(a)).eval()
         r.lazy(a).eval()
     assert sum(row["count"] for row in r.evaluations().forced) == 4, "what is in memory is not counted"
+
+
+@pytest.mark.parametrize("dims", [(1, 1), (2, 5), (5, 2), (25, 40), (33, 31), (0, 4), (4, 0)])
+def test_what_is_made_ready_with_a_plan_gives_numpys_values(
+    rng: np.random.Generator, dims: tuple[int, int]
+) -> None:
+    a, b = rng.uniform(-8.0, 8.0, dims), rng.uniform(-8.0, 8.0, dims)
+    t, v = np.ascontiguousarray(b.T).T, rng.uniform(-8.0, 8.0, dims[1])
+    at = np.where(np.arange(a.size) % 3 == 0, -1 - np.arange(a.size), np.arange(a.size))
+    x, y, u = r.lazy(a), r.lazy(t), r.lazy(a).reshape(-1)
+    cases = [
+        # Moves.
+        (lambda: x, a),
+        (lambda: x.T, a.T),
+        (lambda: y[::2, ::-1], t[::2, ::-1]),
+        (lambda: r.lazy(v) + r.zeros(dims), v + np.zeros(dims)),
+        (lambda: r.concat([x, y]), np.concatenate([a, t])),
+        (lambda: r.concat([x.T, y.T], axis=1), np.concatenate([a.T, t.T], axis=1)),
+        # One tile: what is packed, repeated, and unpacked.
+        (lambda: x + y, a + t),
+        (lambda: x[::2] * 2.5, a[::2] * 2.5),
+        (lambda: (x * v)[::-1, ::2], (a * v)[::-1, ::2]),
+        (lambda: x.astype(np.complex128)[::-1] * 3.5, a.astype(np.complex128)[::-1] * 3.5),
+        (lambda: r.where(y > 0.0, x, 1.5), np.where(t > 0.0, a, 1.5)),
+        (lambda: x[:, ::2].astype(np.float32), a[:, ::2].astype(np.float32)),
+        # Rows, gathers, and several steps.
+        (lambda: x * 2.5 + b, a * 2.5 + b),
+        (lambda: (x.cumsum(1) + y).cumsum(0), (a.cumsum(1) + t).cumsum(0)),
+        (lambda: u[at], a.reshape(-1)[at]),
+        (lambda: u[at] * 2.0 + u[at[::-1]], a.reshape(-1)[at] * 2.0 + a.reshape(-1)[at[::-1]]),
+        (lambda: r.sort(y, axis=0), np.sort(t, axis=0)),
+    ]
+    if a.size:
+        cases += [
+            (x.argmax, a.argmax()),
+            (lambda: x.argmin(1), a.argmin(1)),
+            (lambda: y.argmax(0), t.argmax(0)),
+            (lambda: (x - y).argmin(1), (a - t).argmin(1)),
+            (lambda: u.argmax(keepdims=True), a.reshape(-1).argmax(keepdims=True)),
+            (lambda: x.max(0) * 2.0, a.max(0) * 2.0),
+        ]
+    for _ in range(3):
+        for ours, numpys in cases:
+            result = ours().eval()
+            np.testing.assert_array_equal(result, numpys)
+            assert result.dtype == numpys.dtype
+            result.fill(0)
+        for (_, numpys), result in zip(cases, r.eval(*(ours() for ours, _ in cases)), strict=True):
+            np.testing.assert_array_equal(result, numpys)
+    compiled = [r.compile(lambda x, y, ours=ours: ours()) for ours, _ in cases]
+    for _ in range(2):
+        for function, (_, numpys) in zip(compiled, cases, strict=True):
+            np.testing.assert_array_equal(function(a, t), numpys)
