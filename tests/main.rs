@@ -13,6 +13,7 @@ mod function;
 mod fuzz;
 mod huge;
 mod kernels;
+mod launch;
 mod model;
 mod non_temporal;
 mod passes;

@@ -11,10 +11,12 @@ use crate::kernels::reduce::{self, ArgKernels};
 use crate::program::{LoopNest, Memory, Operand};
 use crate::runtime::level::Level;
 
-/// The operand that a value is loaded from as it is, if it is.
+/// The operand that a value is loaded or copied from as it is, if it is.
 fn loaded(nest: &LoopNest, value: ValueId) -> Option<&Operand> {
-    match nest.body.insts[value.index()].op {
+    let inst = &nest.body.insts[value.index()];
+    match inst.op {
         LaneOp::Load(id) => Some(&nest.operands[id.index()]).filter(|operand| !operand.swapped),
+        LaneOp::Copy => loaded(nest, inst.args[0]),
         _ => None,
     }
 }
