@@ -8,6 +8,11 @@ FUZZ ?= 100000
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
+# What pytest imports: `optimised`, the extension in .venv, or `checked`, the one with debug assertions that the Rust tests are
+# built with, whatever Accelerate could do left to raptors. Continuous integration spares itself the other build on Linux.
+EXTENSION ?= optimised
+CHECKED := target/checked
+
 # What is run once more with Accelerate's lowering: values, memory and plans, not errors or interchange.
 SHIM_TESTS := accelerate elementwise expressions matmul epilogues reductions phases memory promotion views concat options
 
@@ -22,7 +27,7 @@ stage = @printf '==> %s\n' '$(1)'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test shim-test check-macos test-aarch64 fuzz exhaustive bench bench-scale bench-codegen lint fmt build \
-	rust-lint rust-test python-lint python-test clean
+	rust-lint rust-test python-lint python-test checked clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,11 +44,8 @@ shim-test: $(VENV)/.installed ## Rust tests and part of pytest once more, throug
 	@RAPTORS_ACCELERATE=auto cargo test --workspace --all-features --lib --test raptors --test accelerate_characterize -- \
 		$(WITHOUT_SHIM:%=--skip %::)
 	$(call stage,pytest of $(words $(SHIM_TESTS)) files$(comma) Accelerate on the shim)
-	@cargo build --quiet --workspace --all-features --lib --tests
-	@mkdir -p target/shim/raptors
-	@cp python/raptors/*.py python/raptors/*.pyi target/shim/raptors/
-	@cp target/debug/lib_core.$(if $(filter Darwin,$(shell uname -s)),dylib,so) target/shim/raptors/_core.abi3.so
-	@PYTHONPATH=target/shim RAPTORS_ACCELERATE=auto $(PY) -m pytest $(SHIM_TESTS:%=tests/python/test_%.py)
+	@$(MAKE) --no-print-directory checked
+	@PYTHONPATH=$(CHECKED) RAPTORS_ACCELERATE=auto $(PY) -m pytest $(SHIM_TESTS:%=tests/python/test_%.py)
 
 check-macos: ## type-check and link for macOS on Linux, with every symbol bound to Accelerate
 	$(call stage,check for macOS)
@@ -113,11 +115,24 @@ python-lint: $(VENV)/.installed
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 
+ifeq ($(EXTENSION),checked)
+PYTEST := PYTHONPATH=$(CHECKED) RAPTORS_ACCELERATE=off $(PY) -m pytest
+python-test: $(VENV)/.installed checked
+else
+PYTEST := $(PY) -m pytest
 python-test: $(VENV)/.built
+endif
+python-test:
 	$(call stage,pytest$(comma) with every pass verified)
-	@RAPTORS_VERIFY=1 $(PY) -m pytest
+	@RAPTORS_VERIFY=1 $(PYTEST)
 	$(call stage,pytest of expressions$(comma) machine code against the interpreter)
-	@RAPTORS_JIT=verify $(PY) -m pytest tests/python/test_expressions.py
+	@RAPTORS_JIT=verify $(PYTEST) tests/python/test_expressions.py
+
+checked:
+	@cargo build --quiet --workspace --all-features --lib --tests
+	@mkdir -p $(CHECKED)/raptors
+	@cp python/raptors/*.py python/raptors/*.pyi python/raptors/py.typed $(CHECKED)/raptors/
+	@cp target/debug/lib_core.$(if $(filter Darwin,$(shell uname -s)),dylib,so) $(CHECKED)/raptors/_core.abi3.so
 
 # Debian's python3 has no ensurepip without python3-venv; then its own pip fills the environment.
 $(VENV)/.installed: requirements-dev.txt
