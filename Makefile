@@ -116,7 +116,9 @@ python-lint: $(VENV)/.installed
 	@$(BIN)/ruff format --check
 
 ifeq ($(EXTENSION),checked)
-PYTEST := PYTHONPATH=$(CHECKED) RAPTORS_ACCELERATE=off $(PY) -m pytest
+# Entries of Accelerate are called on the shim, below; the matrix products of that build are not optimised enough to stop in time.
+PYTEST := PYTHONPATH=$(CHECKED) RAPTORS_ACCELERATE=off $(PY) -m pytest \
+	--ignore tests/python/test_accelerate.py -k 'not (felt and product)'
 python-test: $(VENV)/.installed checked
 else
 PYTEST := $(PY) -m pytest
