@@ -16,8 +16,8 @@ CHECKED := target/checked
 # What is run once more with Accelerate's lowering: values, memory and plans, not errors or interchange.
 SHIM_TESTS := accelerate elementwise expressions matmul epilogues reductions phases memory promotion views concat options
 
-# What is the same whichever lowering there is: where values are placed, and functions at each level.
-WITHOUT_SHIM := placement ulp
+# What is the same whichever lowering there is, where values are placed and functions at each level, and how our loops store.
+WITHOUT_SHIM := placement ulp non_temporal
 
 RUST_SOURCES := $(shell find ir passes src python/src -name '*.rs') \
 	Cargo.toml Cargo.lock $(wildcard */Cargo.toml) pyproject.toml
