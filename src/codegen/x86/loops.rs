@@ -29,7 +29,8 @@ const PAGE: i32 = 4096;
 /// Pairs of streams whose addresses are compared; with more, they are taken to be equal.
 const MOST_PAIRS: usize = 24;
 
-/// Parts that accumulators' lanes may be taken in.
+/// Parts that accumulators' lanes may be taken in where there are 16 registers. Where there are 32, all lanes fit but beside
+/// long bodies, of which nothing was measured.
 const MOST_PARTS: usize = 4;
 
 /// The code of a program. `forced` is a number of copies of the body, for tests.
@@ -39,7 +40,8 @@ pub(super) fn compile(
     forced: Option<usize>,
 ) -> Result<MachineCode, Unsupported> {
     let program = lower(source, target)?;
-    let bounds = Bounds { registers: target.registers(), parts: MOST_PARTS };
+    let parts = if target.is_evex() { 1 } else { MOST_PARTS };
+    let bounds = Bounds { registers: target.registers(), parts };
     let (pinned, shape) = pinned(&program, bounds, forced);
     let kernel = |probed| {
         let mut emitter = Emitter {
