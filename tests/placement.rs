@@ -70,20 +70,20 @@ fn source(graph: &Graph, id: NodeId, flat: usize) -> (NodeId, usize) {
     source(graph, operand, flat)
 }
 
-/// How many passes over a row a region makes before it computes `id`: one for each reduction on the way.
-fn passes(graph: &Graph, nodes: &[NodeId], id: NodeId) -> usize {
-    if graph.op(id).is_view() {
-        return passes(graph, nodes, graph.operands(id)[0]);
+/// How many passes over a row a region makes before it computes each of its nodes: one for each reduction on the way.
+fn passes(graph: &Graph, nodes: &[NodeId]) -> HashMap<NodeId, usize> {
+    let mut passes = HashMap::new();
+    let mut ordered = nodes.to_vec();
+    ordered.sort_unstable();
+    for &node in &ordered {
+        let before = |operand: NodeId| {
+            let root = root_of(graph, operand);
+            passes.get(&root).map_or(0, |n| n + usize::from(matches!(graph.op(root), Op::Reduce(..))))
+        };
+        let most = graph.operands(node).into_iter().map(before).max().unwrap_or(0);
+        passes.insert(node, most);
     }
-    if !nodes.contains(&id) {
-        return 0;
-    }
-    let own = |operand: NodeId| {
-        let root = root_of(graph, operand);
-        let reduced = nodes.contains(&root) && matches!(graph.op(root), Op::Reduce(..));
-        passes(graph, nodes, operand) + usize::from(reduced)
-    };
-    graph.operands(id).iter().map(|&operand| own(operand)).max().unwrap_or(0)
+    passes
 }
 
 /// Whether running the regions in order, elements of a region in any order, gives every result.
@@ -139,6 +139,8 @@ fn is_sound(graph: &Graph) -> bool {
                 }
             }
         }
+        let passes = passes(graph, nodes);
+        let last = passes.values().max();
         let mut written: HashMap<Address, NodeId> = HashMap::new();
         for &node in nodes {
             let Some(slot) = graph.slot(node) else { continue };
@@ -152,9 +154,8 @@ fn is_sound(graph: &Graph) -> bool {
                     let own = graph.op(node).runs_in_place().then_some(flat);
                     let readers = read_for.get(&address);
                     let disturbs = |readers: &Vec<Option<usize>>| {
-                        let last = nodes.iter().map(|&node| passes(graph, nodes, node)).max();
                         readers.iter().any(|&reader| reader.is_none() || reader != own)
-                            || last > Some(passes(graph, nodes, node))
+                            || last > passes.get(&node)
                     };
                     if readers.is_some_and(disturbs) || written.insert(address, node).is_some() {
                         return false;
