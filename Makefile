@@ -41,8 +41,7 @@ test: rust-lint python-lint rust-test python-test shim-test ## everything: lints
 
 shim-test: $(VENV)/.installed ## Rust tests and part of pytest once more, through Accelerate's lowering on the shim
 	$(call stage,cargo test$(comma) Accelerate on the shim)
-	@RAPTORS_ACCELERATE=auto cargo test --workspace --all-features --lib --test raptors --test accelerate_characterize -- \
-		$(WITHOUT_SHIM:%=--skip %::)
+	@RAPTORS_ACCELERATE=auto cargo test --workspace --all-features --tests -- $(WITHOUT_SHIM:%=--skip %::)
 	$(call stage,pytest of $(words $(SHIM_TESTS)) files$(comma) Accelerate on the shim)
 	@$(MAKE) --no-print-directory checked
 	@PYTHONPATH=$(CHECKED) RAPTORS_ACCELERATE=auto $(PY) -m pytest $(SHIM_TESTS:%=tests/python/test_%.py)
