@@ -61,7 +61,7 @@ fuzz: ## 100,000 random graphs, broken texts and vector programs; FUZZ=n for ano
 
 exhaustive: ## functions of all 2^32 float32 numbers; RAPTORS_FUNCTIONS=exp,log names some
 	$(call stage,functions of every float32)
-	@RAPTORS_ACCELERATE=off cargo test --all-features --test raptors exhaustive:: -- --ignored --nocapture
+	@RAPTORS_ACCELERATE=off cargo test --release --workspace --all-features --test raptors exhaustive:: -- --ignored --nocapture
 
 bench-scale: $(VENV)/.built ## a * 2.0 against NumPy from 512^2 to 4096^2, with page faults
 	$(call stage,time a * 2.0 against NumPy)
