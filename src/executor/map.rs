@@ -1,12 +1,15 @@
-//! Loop nests without reductions.
+//! Loop nests without reductions: over ranges of their elements, or over boxes where an operand runs along another dimension
+//! than the last; and copies of such operands.
 
 use std::sync::Mutex;
 
+use crate::codegen::lane::LaneOp;
 use crate::error::Error;
 use crate::executor::Bound;
 use crate::executor::range::{RangeRunner, tile_len};
 use crate::executor::tiles::TileRunner;
-use crate::program::LoopNest;
+use crate::kernels::copy;
+use crate::program::{LoopNest, Operand};
 use crate::runtime::{team, watch};
 
 /// Runs every element of `nest`.
@@ -16,11 +19,42 @@ use crate::runtime::{team, watch};
 /// As for [`super::run`].
 pub(crate) unsafe fn run(nest: &LoopNest, bound: &Bound<'_>) -> Result<(), Error> {
     let boxed = nest.rows(bound.engine()).is_none();
-    match nest.tile(bound.engine()).box_dims.filter(|_| boxed) {
-        // SAFETY: as for this function.
-        Some(dims) => unsafe { boxes(nest, dims, bound) },
-        // SAFETY: as for this function.
-        None => unsafe { ranges(nest, bound) },
+    // SAFETY: as for this function.
+    unsafe {
+        match (nest.tile(bound.engine()).box_dims.filter(|_| boxed), moved(nest)) {
+            (Some(_), Some([from, to])) => {
+                transpose(nest, from, to, bound);
+                Ok(())
+            }
+            (Some(dims), None) => boxes(nest, dims, bound),
+            (None, _) => ranges(nest, bound),
+        }
+    }
+}
+
+/// The operands that a nest moves elements from and to, through the caches, if it does nothing else.
+fn moved(nest: &LoopNest) -> Option<[&Operand; 2]> {
+    let &[(mut value, to)] = nest.body.stores.as_slice() else { return None };
+    while nest.body.insts[value.index()].op == LaneOp::Copy {
+        value = nest.body.insts[value.index()].args[0];
+    }
+    let LaneOp::Load(from) = nest.body.insts[value.index()].op else { return None };
+    let operands = [from, to].map(|id| &nest.operands[id.index()]);
+    let is_plain = operands.iter().all(|operand| !operand.swapped) && nest.non_temporal.is_empty();
+    is_plain.then_some(operands)
+}
+
+/// Moves the elements from one operand, which runs along another dimension than the last, to the other.
+///
+/// # Safety
+///
+/// As for [`run`].
+unsafe fn transpose(nest: &LoopNest, from: &Operand, to: &Operand, bound: &Bound<'_>) {
+    let is_shared = nest.chunk_elements() < nest.size();
+    let copy = if is_shared { copy::copy_parallel } else { copy::copy };
+    // SAFETY: the nest's operands have an element for each index, and a result overlaps nothing that is read elsewhere.
+    unsafe {
+        copy(bound.base(from), &from.strides, bound.base(to), &to.strides, &nest.dims, to.dtype.size());
     }
 }
 

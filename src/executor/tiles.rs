@@ -4,6 +4,7 @@
 //! address of every value of the tile it last computed. Computing a tile and storing what could not be computed in
 //! place are two calls, because a reduction may read in between what the stores overwrite.
 
+mod boxes;
 mod non_temporal;
 mod rows;
 
@@ -46,6 +47,8 @@ pub(crate) struct TileRunner<'a> {
     register_bytes: usize,
     /// The most elements of a tile.
     longest: usize,
+    /// Values of boxes that the kernel finds, or leaves, where the operand has them.
+    in_memory: SmallVec<[(ValueId, OperandId); 4]>,
 }
 
 impl<'a> TileRunner<'a> {
@@ -82,6 +85,7 @@ impl<'a> TileRunner<'a> {
             registers,
             register_bytes,
             longest,
+            in_memory: boxes::in_memory(nest, tile),
         };
         let mut next = registers.wrapping_add(tile.registers * register_bytes);
         for fill in &tile.fills {
@@ -367,63 +371,6 @@ impl<'a> TileRunner<'a> {
                     &nest.dims,
                     start,
                     len,
-                )
-            };
-        }
-    }
-
-    /// Computes and stores the box of `extent` elements per dimension at `index`.
-    ///
-    /// # Safety
-    ///
-    /// The box is within the space and has at most `longest` elements; no other thread computes any of it.
-    pub(crate) unsafe fn run_box(&mut self, index: &[usize], extent: &[usize]) {
-        let nest = self.nest;
-        let len = extent.iter().product();
-        let address = |base: *mut u8, operand: &Operand| {
-            let offset: isize =
-                index.iter().zip(&operand.strides).map(|(&i, &stride)| i as isize * stride).sum();
-            base.wrapping_offset(offset)
-        };
-        for op in &self.tile.ops {
-            match op {
-                TileOp::Pack(value, id) => {
-                    let operand = &nest.operands[id.index()];
-                    let target = self.values[value.index()].cast_mut();
-                    let source = address(self.bases[id.index()], operand);
-                    // SAFETY: the box is within the operand, and the register has room for it.
-                    unsafe { copy::pack(source, &operand.strides, extent, operand.dtype.size(), target) };
-                    self.restore_byte_order(operand, target, len);
-                }
-                TileOp::Index(value) => {
-                    let LaneOp::Index { offset, strides } = &nest.body.insts[value.index()].op else {
-                        unreachable!("{value} is an index")
-                    };
-                    let shift: i64 =
-                        index.iter().zip(strides).map(|(&i, &stride)| i as i64 * stride as i64).sum();
-                    let target = self.values[value.index()].cast_mut();
-                    // SAFETY: the register has room for a tile of i64.
-                    unsafe { index_range(offset + shift, strides, extent, 0, len, target) };
-                }
-                // SAFETY: every argument is in a register or fixed tile, and so is the result.
-                TileOp::Call(value, kernel) => unsafe { self.call(*value, *kernel, len) },
-                // SAFETY: as above.
-                TileOp::Force(value, entry, kernel) => unsafe { self.force(*value, entry, *kernel, len) },
-            }
-        }
-        // SAFETY: everything a kernel of boxes reads or writes is in scratch memory.
-        unsafe { self.call_kernel(0, len) };
-        for &(value, id) in &self.tile.late_stores {
-            let operand = &nest.operands[id.index()];
-            let target = address(self.bases[id.index()], operand);
-            // SAFETY: the box is within the operand, which is writable, and the value has `len` elements.
-            unsafe {
-                self.unpack(id)(
-                    self.values[value.index()],
-                    target,
-                    &operand.strides,
-                    extent,
-                    operand.dtype.size(),
                 )
             };
         }

@@ -86,7 +86,7 @@ unsafe fn by_rows<T: Ring>(
 ) -> Result<(), OutOfMemory> {
     let item = size_of::<T>();
     let dots = T::dots(Level::current());
-    run_in_chunks(m, (CHUNK / k.max(1)).max(1).next_multiple_of(STREAMS), &|rows| {
+    run_in_chunks(m, (CHUNK / k.max(1)).max(1), STREAMS, &|rows| {
         let streams = if a.col_stride == 1 { STREAMS } else { 1 };
         for start in rows.clone().step_by(streams) {
             let count = streams.min(rows.end - start);
@@ -133,7 +133,7 @@ unsafe fn by_blocks<T: Ring>(
     let mut sums = Buffer::allocate(blocks * n * m * item)?;
     let sums = MatrixMut { ptr: sums.as_mut_ptr(), row_stride: (n * m) as isize, col_stride: 1 };
     let dots = T::dots(Level::current());
-    run_in_chunks(blocks, (CHUNK / (m * BLOCK)).max(1), &|part| {
+    run_in_chunks(blocks, (CHUNK / (m * BLOCK)).max(1), 1, &|part| {
         for block in part {
             let first = block * BLOCK;
             for j in 0..n {
@@ -173,7 +173,7 @@ unsafe fn by_columns<T: Ring>(
 ) -> Result<(), OutOfMemory> {
     let item = size_of::<T>();
     let axpy = T::axpy(Level::current());
-    run_in_chunks(m, (CHUNK / k.max(1)).max(1).next_multiple_of(CHUNK_ROWS), &|rows| {
+    run_in_chunks(m, (CHUNK / k.max(1)).max(1), CHUNK_ROWS, &|rows| {
         for start in rows.clone().step_by(ROWS) {
             let len = ROWS.min(rows.end - start);
             let mut sums = vec![T::default(); n * len];

@@ -1,10 +1,10 @@
 //! Matrix products.
 //!
-//! Floats go to the `gemm` crate (`product.rs`), divided over the thread team by rows or columns; products with at most four
-//! rows or columns, where reading the other matrix is all the work, to `gemv.rs`; integers and `bool` to
-//! `integer_matmul.rs`. A sum over `k` is never divided, so its bits do not depend on the threads. They may differ
-//! between CPUs, and where the strides of a thin product make another loop order the fast one. Limits: real dtypes;
-//! native order.
+//! Floats go to the `gemm` crate (`product.rs`), small ones to `small_matmul.rs`, divided over the thread team by rows or
+//! columns; products with at most four rows or columns, where reading the other matrix is all the work, to `gemv.rs`;
+//! integers and `bool` to `integer_matmul.rs`. A sum over `k` is never divided, so its bits do not depend on the threads. They
+//! may differ between CPUs, and where the strides of a thin product make another loop order the fast one. Limits: real
+//! dtypes; native order.
 
 use std::ops::Range;
 
@@ -194,7 +194,7 @@ pub(crate) unsafe fn batched(
     if is_divided(dims, count) {
         (0..count).try_for_each(one)
     } else {
-        run_in_chunks(count, (PARALLEL_WORK / work.max(1)).max(1), &|mut range| range.try_for_each(&one))
+        run_in_chunks(count, (PARALLEL_WORK / work.max(1)).max(1), 1, &|mut range| range.try_for_each(&one))
     }
 }
 
@@ -217,10 +217,12 @@ pub(crate) fn work([m, k, n]: [usize; 3]) -> usize {
     m.saturating_mul(k).saturating_mul(n)
 }
 
-/// Runs `f` on the parts of `0..len` over the team, each of at least `least` and in multiples of it but for the last.
+/// Runs `f` on the parts of `0..len` over the team, of even lengths, which are at least `least` and multiples of `unit` but
+/// for the last.
 pub(super) fn run_in_chunks(
     len: usize,
     least: usize,
+    unit: usize,
     f: &(dyn Fn(Range<usize>) -> Result<(), OutOfMemory> + Sync),
 ) -> Result<(), OutOfMemory> {
     /// Chunks a thread claims: a thread that is interrupted holds up that part of the work.
@@ -229,8 +231,8 @@ pub(super) fn run_in_chunks(
     const MOST: usize = 128;
     let threads = team::threads();
     let parts = if threads > 1 { threads * CHUNKS } else { 1 };
-    let step = len.div_ceil(parts).min(least.saturating_mul(MOST)).next_multiple_of(least);
-    team::try_run(len.div_ceil(step.max(1)), &|chunk| f(chunk * step..len.min((chunk + 1) * step)))
+    let step = len.div_ceil(parts).clamp(least, least.saturating_mul(MOST)).next_multiple_of(unit);
+    team::try_run(len.div_ceil(step), &|chunk| f(chunk * step..len.min((chunk + 1) * step)))
 }
 
 /// # Safety

@@ -38,6 +38,7 @@ mod ring;
 pub mod roof;
 pub(crate) mod scatter;
 pub(crate) mod search;
+mod small_matmul;
 pub(crate) mod sort;
 pub(crate) mod sort_key;
 mod transpose;

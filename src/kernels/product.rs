@@ -1,18 +1,22 @@
 //! Matrix products block by block: those of floats, and any whose blocks are used while they are in cache.
 //!
-//! An element has the same bits in every division into blocks. `gemm` divides `k` by cache sizes, and one way for
-//! matrices of up to 64 rows and columns, another for larger ones; blocks are cut so that all of them, and the whole,
-//! are on the same side. Which loop a thin product takes is up to the whole.
+//! An element has the same bits in every division into blocks. In small products (`small_matmul.rs`) nothing else is
+//! possible. `gemm` divides `k` by cache sizes, and one way for matrices of up to 64 rows and columns, another for larger
+//! ones; blocks are cut so that all of them, and the whole, are on the same side. Which loop a thin product takes is up to
+//! the whole.
 
 use std::ops::Range;
 
 use raptors_ir::DType;
 
 use super::gemv::{THIN, gemv};
+use super::lanes::Vectors;
 use super::matmul::{Matrix, MatrixMut, PARALLEL_WORK, matmul, row_major_copy, run_in_chunks_of_most, work};
 use super::ring::Ring;
+use super::small_matmul::{is_small, product as small_product};
 use crate::accelerate::blas::{self, Routines};
 use crate::runtime::buffer::{Buffer, OutOfMemory};
+use crate::runtime::level::Level;
 use crate::runtime::{team, watch};
 
 /// How many parts the rows and the columns of a product are cut into, evenly, for blocks that stay in cache. The number of
@@ -148,7 +152,7 @@ impl Product {
     /// # Safety
     ///
     /// That of [`matmul`], for elements of `T`.
-    unsafe fn float_block<T: Ring + Routines + 'static>(
+    unsafe fn float_block<T: Ring + Routines + Vectors + 'static>(
         &self,
         dims: [usize; 3],
         a: Matrix,
@@ -167,7 +171,10 @@ impl Product {
         // Which loop is taken is up to the whole.
         // SAFETY: the contract is the caller's.
         unsafe {
-            if m.min(n) > THIN {
+            if m.min(n) > THIN && is_small(self.dims) && c.col_stride == 1 {
+                small_product::<T>(Level::current())(dims, a, b, c);
+                Ok(())
+            } else if m.min(n) > THIN {
                 in_pieces(dims, |rows, columns| {
                     let dims = [rows.len(), k, columns.len()];
                     let (a, b) = (a.from(rows.start, 0, item), b.from(0, columns.start, item));

@@ -21,7 +21,8 @@ use crate::runtime::team;
 
 /// The most bytes that the lanes of all columns may take to be accumulated side by side.
 const NARROW_BYTES: usize = 32 * 1024;
-/// Bytes of a strip of columns in a row: memory is read in long runs, and the accumulators that wait stay in cache.
+/// Bytes of a strip of columns in a row: memory is read in long runs, and the accumulators that wait, and rows that are computed
+/// at once, stay in cache.
 const STRIP_BYTES: usize = 8 * 1024;
 /// Rows that are computed at once, if they can be.
 const ROWS: usize = 8;
@@ -51,8 +52,7 @@ pub(super) unsafe fn run(nest: &LoopNest, combiners: &[Combiner], bound: &Bound<
     }
     let widest = combiners.iter().map(Combiner::item).max().unwrap_or(1);
     let fitting = match (&in_place, &tile.kernel) {
-        (Some(_), _) => STRIP_BYTES / widest,
-        (None, Some(_)) => (tile.len / ROWS).max(256),
+        (Some(_), _) | (None, Some(_)) => STRIP_BYTES / widest,
         (None, None) => tile.len,
     };
 

@@ -19,6 +19,10 @@ const LANE_BYTES: usize = 128;
 const LANES: usize = LANE_BYTES / size_of::<f32>();
 /// Columns that are added to a vector of sums before it is stored.
 const COLUMNS: usize = 8;
+/// Bytes of a row from which four are read side by side by registers for two.
+const LONG_ROW: usize = 4 << 10;
+/// Bytes at the end of a row beside which the begin of the next ones is asked for: the CPU foresees but what follows in a row.
+const AHEAD: usize = 2 << 10;
 
 /// Declares functions of a level that call a generic body with the level's vectors.
 macro_rules! leveled_vectors {
@@ -51,6 +55,8 @@ macro_rules! leveled_vectors {
     };
 }
 
+pub(in crate::kernels) use leveled_vectors;
+
 leveled_vectors! {
     /// The dot products of `count` rows with a vector.
     dots(rows: *const u8, stride: isize, count: usize, y: *const u8, n: usize, out: *mut u8): Dots = dots_body
@@ -70,10 +76,12 @@ unsafe fn dots_body<T: Ring + Vectors, V: Vector<Elem = T>>(
 ) {
     let matrix = (rows.cast::<T>(), stride);
     let (y, out) = (y.cast::<T>(), out.cast::<T>());
-    // SAFETY: the contract is the caller's. As many vectors have the lanes, and rows as fit in registers.
+    // SAFETY: the contract is the caller's. As many vectors have the lanes, and rows as fit in registers, or where rows are
+    // long, so that memory is what takes time, as it serves well side by side.
     unsafe {
         match LANE_BYTES / (V::WIDTH * size_of::<T>()) {
             1 => by_rows::<T, V, 4, 1>(matrix, count, y, n, out),
+            2 if n * size_of::<T>() >= LONG_ROW => by_rows::<T, V, 4, 2>(matrix, count, y, n, out),
             2 => by_rows::<T, V, 2, 2>(matrix, count, y, n, out),
             4 => by_rows::<T, V, 2, 4>(matrix, count, y, n, out),
             16 => by_rows::<T, V, 1, 16>(matrix, count, y, n, out),
@@ -116,6 +124,12 @@ unsafe fn some_dots<T: Ring + Vectors, V: Vector<Elem = T>, const ROWS: usize, c
     n: usize,
     out: *mut T,
 ) {
+    const {
+        assert!(
+            LONG_ROW >= AHEAD && AHEAD.is_multiple_of(LANE_BYTES),
+            "there is a whole number of groups before"
+        )
+    }
     assert!(N * V::WIDTH <= LANES, "the arrays have room for the lanes");
     let group = N * V::WIDTH;
     let whole = n - n % group;
@@ -127,21 +141,37 @@ unsafe fn some_dots<T: Ring + Vectors, V: Vector<Elem = T>, const ROWS: usize, c
         for r in 0..ROWS {
             row[r] = rows.wrapping_offset(r as isize * stride);
         }
+        let is_long = whole * size_of::<T>() >= LONG_ROW;
+        let near_end = if is_long { whole - AHEAD / size_of::<T>() } else { whole };
         let mut at = 0;
-        while at < whole {
+        while at < near_end {
             add_products(lanes, &mut sums, &row, y, at);
             at += group;
         }
-        if whole < n {
-            // Zeros add nothing to sums that began as zero.
-            let mut rest = [[T::default(); LANES]; ROWS];
-            let mut rest_of_y = [T::default(); LANES];
-            rest_of_y.as_mut_ptr().copy_from_nonoverlapping(y.add(whole), n - whole);
+        while at < whole {
             for r in 0..ROWS {
-                rest[r].as_mut_ptr().copy_from_nonoverlapping(row[r].add(whole), n - whole);
-                row[r] = rest[r].as_ptr();
+                let next = row[r].wrapping_offset(ROWS as isize * stride).wrapping_add(at - near_end);
+                prefetch(next.cast());
+                prefetch(next.cast::<u8>().wrapping_add(LANE_BYTES / 2));
             }
-            add_products(lanes, &mut sums, &row, rest_of_y.as_ptr(), 0);
+            add_products(lanes, &mut sums, &row, y, at);
+            at += group;
+        }
+        for v in 0..N {
+            let at = whole + v * V::WIDTH;
+            let count = n.saturating_sub(at).min(V::WIDTH);
+            if count == V::WIDTH {
+                add_product(lanes, &mut sums, v, |r| row[r].wrapping_add(at), y.add(at));
+            } else if count > 0 {
+                // Zeros add nothing to sums that began as zero.
+                let mut rest = [[T::default(); LANES]; ROWS];
+                let mut rest_of_y = [T::default(); LANES];
+                rest_of_y.as_mut_ptr().copy_from_nonoverlapping(y.add(at), count);
+                for r in 0..ROWS {
+                    rest[r].as_mut_ptr().copy_from_nonoverlapping(row[r].add(at), count);
+                }
+                add_product(lanes, &mut sums, v, |r| rest[r].as_ptr(), rest_of_y.as_ptr());
+            }
         }
         for r in 0..ROWS {
             let mut lane = [T::default(); LANES];
@@ -176,13 +206,43 @@ unsafe fn add_products<V: Vector, const ROWS: usize, const N: usize>(
     for v in 0..N {
         let at = at + v * V::WIDTH;
         // SAFETY: the contract is the caller's.
-        let y = unsafe { lanes.load(y.add(at)) };
-        for r in 0..ROWS {
-            // SAFETY: as above.
-            let x = unsafe { lanes.load(rows[r].add(at)) };
-            sums[r][v] = lanes.add(sums[r][v], lanes.mul(x, y));
-        }
+        unsafe { add_product(lanes, sums, v, |r| rows[r].wrapping_add(at), y.add(at)) };
     }
+}
+
+/// Adds the products of a vector of elements of each row to vector `v` of its lanes.
+///
+/// # Safety
+///
+/// As for [`add_products`]; `x` says where those of a row are.
+#[inline(always)]
+unsafe fn add_product<V: Vector, const ROWS: usize, const N: usize>(
+    lanes: V,
+    sums: &mut [[V::Float; N]; ROWS],
+    v: usize,
+    x: impl Fn(usize) -> *const V::Elem,
+    y: *const V::Elem,
+) {
+    // SAFETY: the contract is the caller's.
+    let y = unsafe { lanes.load(y) };
+    for r in 0..ROWS {
+        // SAFETY: as above.
+        let x = unsafe { lanes.load(x(r)) };
+        sums[r][v] = lanes.add(sums[r][v], lanes.mul(x, y));
+    }
+}
+
+/// Asks for a line of memory, which may be anywhere.
+#[inline(always)]
+fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is part of x86-64, and a prefetch touches nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 leveled_vectors! {

@@ -1,7 +1,9 @@
 """The libraries that take part, each used as its users would: compiled where it compiles, with its threads.
 
 A peer that is not installed is left out with a line; one that has no form of an expression has no figure in
-its row. Arrays are converted before the clock starts, and results are complete when it stops.
+its row. Arrays are converted before the clock starts, and results are complete when it stops: computed, and
+in rows that lie one after the other. (Of `x.T + 0.0` some give a result that is laid out as `x` is, moving
+nothing.)
 """
 
 from __future__ import annotations
@@ -56,6 +58,11 @@ class Peer(ABC):
         """A call that computes the row, or `Unsupported`; what compiles does so when it is first called."""
 
 
+def have_rows(inputs: list[np.ndarray]) -> bool:
+    """Whether a result may have rows, and so another layout than the usual one."""
+    return any(x.ndim > 1 for x in inputs)
+
+
 class Raptors(Peer):
     """Lazy arrays, captured and evaluated in each call."""
 
@@ -80,7 +87,7 @@ class Compiled(Peer):
 
 
 class NumPy(Peer):
-    """The expression as it stands, in rows that lie one after the other, as all others give it."""
+    """The expression as it stands."""
 
     name = "numpy"
 
@@ -141,6 +148,8 @@ class Numba(Peer):
     def call(self, row: Row, inputs: list[np.ndarray]) -> Call:
         is_shared = max(x.size for x in inputs) >= self.SHARED
         compiled = functions(np, self.module.njit(parallel=is_shared))[row.workload.expression]
+        if have_rows(inputs):
+            return lambda: np.ascontiguousarray(compiled(*inputs))
         return lambda: compiled(*inputs)
 
 
@@ -190,6 +199,8 @@ class Torch(Peer):
         if key not in self.compiled:
             self.compiled[key] = self.module.compile(functions(self.names)[key[0]], dynamic=True)
         compiled, arrays = self.compiled[key], [self.module.from_numpy(x) for x in inputs]
+        if have_rows(inputs):
+            return lambda: compiled(*arrays).contiguous()
         return lambda: compiled(*arrays)
 
 
@@ -219,7 +230,12 @@ class Mlx(Peer):
             mx.eval(result)
             return result
 
-        return call
+        def call_for_rows() -> Any:
+            result = mx.contiguous(compiled(*arrays))
+            mx.eval(result)
+            return result
+
+        return call_for_rows if have_rows(inputs) else call
 
 
 def renamed(module: ModuleType, **others: Any) -> ModuleType:

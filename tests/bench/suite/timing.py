@@ -15,8 +15,12 @@ Call = Callable[[], Any]
 # libraries left in the caches counts for little.
 BATCH_SECONDS = 0.0005
 FEWEST_BATCHES = 5
-# Of calls that take less than some milliseconds: the first of a batch finds the caches as others left them.
 FEWEST_CALLS = 3
+# Threads of Numba (GNU OpenMP) spin for 6 ms when their work is done, OpenBLAS's for 100 ms, on the CPU that
+# the next library would use. So a batch begins when the others have had a CPU for less than a part of a
+# moment, or after this long. Linux counts in ticks of 4 ms.
+MOMENT_SECONDS, MOST_MOMENTS = 0.005, 40
+IDLE = 0.1
 # Quartiles further apart than this are marked.
 STEADY = 0.02
 
@@ -37,6 +41,28 @@ class Times:
 
 def _faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def _others_seconds() -> float:
+    """CPU time of all threads of this process but this one."""
+    return time.process_time() - time.thread_time()
+
+
+def _wait_for_others() -> None:
+    """Waits until no other thread of this process runs; busily, since an idle CPU is slow for a while."""
+    for _ in range(MOST_MOMENTS):
+        before, end = _others_seconds(), time.perf_counter() + MOMENT_SECONDS
+        while time.perf_counter() < end:
+            pass
+        if _others_seconds() - before < IDLE * MOMENT_SECONDS:
+            return
+
+
+def _alone(call: Call, count: int) -> tuple[float, float]:
+    """A batch after another one, which wakes threads and finds the caches as others left them."""
+    _wait_for_others()
+    _batch(call, count)
+    return _batch(call, count)
 
 
 def _batch(call: Call, count: int) -> tuple[float, float]:
@@ -69,7 +95,7 @@ def in_turns(calls: dict[str, Call], seconds: float) -> dict[str, Times]:
     done = 0
     while done < FEWEST_BATCHES or time.perf_counter() < end:
         for name in order:
-            batches[name].append(_batch(calls[name], counts[name]))
+            batches[name].append(_alone(calls[name], counts[name]))
         order = order[1:] + order[:1]
         done += 1
     return {name: _times(taken) for name, taken in batches.items()}
