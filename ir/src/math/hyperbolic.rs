@@ -1,7 +1,7 @@
 //! sinh, cosh and tanh.
 //!
 //! **tanh**: for `f32`, polynomials of degree 7 around a point in each of 8 intervals, with an error of 0.22 ULP at most, and
-//! tables of their coefficients; for `f64`, `x - x * x^2 / Q(x^2)` below 0.975 with a minimax `Q` of degree 8
+//! tables of their coefficients; for `f64`, `x - x * x^2 / Q(x^2)` below 0.875 with a minimax `Q` of degree 8
 //! and a relative error of 2^-60, beyond it `1 - 2 / (exp(2x) + 1)`, where errors of the exponential count little.
 //!
 //! **sinh, cosh**: with `x = n * ln 2 + r`, the sums of `sinh(n * ln 2)` and `cosh(n * ln 2)`, which are halves of sums of
@@ -160,7 +160,7 @@ pub(crate) fn tanh_f64<L: Lanes<Elem = f64>>(l: L, x: L::Float) -> L::Float {
     let power = l.float_of_bits(l.shl(l.bits(shifted), f64::FRACTION_BITS));
     let large = l.fma(power, p, l.add(power, one));
     // Both cases are size - size * dividend / divisor, so that there is one division.
-    let is_small = l.lt(a, l.float(0.975));
+    let is_small = l.lt(a, l.float(0.875));
     let divisor = l.select(is_small, even_odd(l, a2, l.mul(a2, a2), &TANH), large);
     let dividend = l.select(is_small, a2, two);
     let size = l.select(is_small, a, one);
