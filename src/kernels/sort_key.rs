@@ -136,6 +136,10 @@ pub(crate) trait Sortable: Element {
     fn of_key(key: Self::Key) -> Self;
     /// The order of all elements: the largest for NaN, that of 0.0 for -0.0.
     fn rank(self) -> Self::Key;
+    /// Whether the rank is less than that of a number.
+    fn is_less(self, number: Self) -> bool;
+    /// Whether the rank is that of a number or less.
+    fn is_at_most(self, number: Self) -> bool;
 }
 
 macro_rules! integers {
@@ -152,6 +156,10 @@ macro_rules! integers {
             fn of_key(key: $key) -> $t { (key ^ $flip) as $t }
             #[inline(always)]
             fn rank(self) -> $key { self.key() }
+            #[inline(always)]
+            fn is_less(self, number: $t) -> bool { self < number }
+            #[inline(always)]
+            fn is_at_most(self, number: $t) -> bool { self <= number }
         })*
     };
 }
@@ -180,10 +188,18 @@ impl Sortable for Bool {
     fn rank(self) -> u8 {
         self.key()
     }
+    #[inline(always)]
+    fn is_less(self, number: Bool) -> bool {
+        self.key() < number.key()
+    }
+    #[inline(always)]
+    fn is_at_most(self, number: Bool) -> bool {
+        self.key() <= number.key()
+    }
 }
 
 macro_rules! floats {
-    ($($t:ident: $key:ident, $signed:ident, $infinity:expr;)*) => {
+    ($($t:ident: $key:ident, $signed:ident, $infinity:expr $(, $ordered:ident)?;)*) => {
         $(impl Sortable for $t {
             type Key = $key;
             const IS_FLOAT: bool = true;
@@ -206,12 +222,17 @@ macro_rules! floats {
                 let key = if self.to_bits() == zero { zero } else { self.key() };
                 if Sortable::is_nan(self) { $key::MAX } else { key }
             }
+            // The CPU's comparisons are false for NaN, as those of its rank with that of a number.
+            #[inline(always)]
+            fn is_less(self, number: $t) -> bool { self$(.$ordered())? < number$(.$ordered())? }
+            #[inline(always)]
+            fn is_at_most(self, number: $t) -> bool { self$(.$ordered())? <= number$(.$ordered())? }
         })*
     };
 }
 floats! {
     f32: u32, i32, f32::INFINITY.to_bits();
     f64: u64, i64, f64::INFINITY.to_bits();
-    F16: u16, i16, 0x7c00;
-    BF16: u16, i16, 0x7f80;
+    F16: u16, i16, 0x7c00, rank;
+    BF16: u16, i16, 0x7f80, rank;
 }
