@@ -53,10 +53,11 @@ pub(crate) trait Word: Copy + Ord + Send + Sync + Sized + 'static {
     }
 }
 
-/// Keys up to which quicksort in vectors of AVX2 is faster than passes over digits: of 64 bits none, where minima and
-/// maxima are two instructions more.
+/// Keys up to which quicksort in vectors of AVX2 is faster than what else there is, of up to 32 bits and of 64, where minima
+/// and maxima are two instructions more and fewer keys are compared one by one. 1,000 of `float64` take NumPy 6.2 us, vectors
+/// 8.4, comparisons 9.3; their positions NumPy 16.8, vectors 11.5, digits 18.1 (Zen 3, from Python).
 #[cfg(target_arch = "x86_64")]
-const MOST_IN_AVX2: [usize; 2] = [2048, 0];
+const MOST_IN_AVX2: [usize; 2] = [2048, 1024];
 
 macro_rules! words {
     ($($t:ident $($sort:ident $select:ident $partition:ident $kind:ident)?;)*) => {
