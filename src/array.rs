@@ -122,7 +122,7 @@ pub struct Leaf {
 
 impl Leaf {
     /// A leaf over `memory`.
-    #[inline]
+    #[inline(always)]
     pub fn new(memory: Memory, strides: Strides, swapped: bool, donation: Donation) -> Leaf {
         Leaf { memory, strides, swapped, donation, consumed: AtomicBool::new(false) }
     }
@@ -259,9 +259,11 @@ impl Drop for Node {
         }
         let mut stack: SmallVec<[Array; 2]> = std::mem::take(&mut self.operands);
         while let Some(array) = stack.pop() {
-            if let Some(mut node) = Shared::into_inner(array.node) {
-                stack.append(&mut node.operands);
-            }
+            Shared::give_up(array.node, |node| {
+                while let Some(operand) = node.operands.pop() {
+                    stack.push(operand);
+                }
+            });
         }
     }
 }
@@ -290,9 +292,20 @@ impl Array {
     }
 
     /// An array over memory; `strides` of the leaf has an entry per dimension.
-    #[inline]
+    #[inline(always)]
     pub fn from_leaf(leaf: Leaf, dtype: DType, shape: Shape, source: Option<Source>) -> Array {
-        Array::new(Kind::Leaf(Shared::new(leaf)), SmallVec::new(), Type { dtype, shape }, source)
+        let Leaf { memory, strides, swapped, donation, consumed } = leaf;
+        // SAFETY: all fields are written.
+        let leaf = unsafe {
+            Shared::made(|leaf: *mut Leaf| {
+                (&raw mut (*leaf).memory).write(memory);
+                (&raw mut (*leaf).strides).write(strides);
+                (&raw mut (*leaf).swapped).write(swapped);
+                (&raw mut (*leaf).donation).write(donation);
+                (&raw mut (*leaf).consumed).write(consumed);
+            })
+        };
+        Array::new(Kind::Leaf(leaf), SmallVec::new(), Type { dtype, shape }, source)
     }
 
     /// A 0-d array with this value.
@@ -329,15 +342,17 @@ impl Array {
 
     /// The array that `op` makes of `operands`; what is wrong with them is reported now.
     pub fn apply(op: Op, operands: &[&Array], source: Option<Source>) -> Result<Array, Error> {
-        if let Some(error) = operands.iter().find_map(|operand| operand.mistake()) {
-            return Err(error.clone());
-        }
-        let types: SmallVec<[&Type; 4]> = operands.iter().map(|operand| &operand.node.ty).collect();
-        match raptors_ir::infer(&op, &types) {
-            Ok(ty) => {
-                let operands = operands.iter().map(|&operand| operand.clone()).collect();
-                Ok(Array::new(Kind::Op(op), operands, ty, source))
+        // Pushed: to collect a list of two takes as long as to make the node.
+        let (mut types, mut handles): (SmallVec<[&Type; 4]>, SmallVec<[Array; 2]>) = Default::default();
+        for &operand in operands {
+            if let Some(error) = operand.mistake() {
+                return Err(error.clone());
             }
+            types.push(&operand.node.ty);
+            handles.push(operand.clone());
+        }
+        match raptors_ir::infer(&op, &types) {
+            Ok(ty) => Ok(Array::new(Kind::Op(op), handles, ty, source)),
             Err(error) => Err(Array::mistaken(error, operands)),
         }
     }

@@ -200,8 +200,8 @@ pub enum AtHand {
     Missing,
     /// All results are in the memory that there was room in.
     InRoom,
-    /// Results, of which some are not.
-    Results(Results),
+    /// Results, of which some are not. Boxed, for they are large and rare: what is mostly returned is not moved about.
+    Results(Box<Results>),
 }
 
 /// Evaluates arrays together under the usual options, if their plan is at hand, which takes a few microseconds, on this
@@ -222,18 +222,36 @@ pub unsafe fn run_at_hand(
     if !executor::may_launch() {
         return Ok(AtHand::Missing);
     }
-    let ran = cache::with_plan(arrays, |compiled, matched| {
-        if let Some(launch) = &compiled.launch {
-            // SAFETY: as for this function; leaves promise readable memory, and no plan with a pattern writes an input.
-            if unsafe { launch.run_into(&compiled.program, &matched.arguments, room) }? {
-                matched.note_computed();
-                return Ok(AtHand::InRoom);
-            }
-        }
+    let mut ran = Ok(AtHand::Missing);
+    cache::with_plan(arrays, |compiled, matched| {
+        // Written where it is to be: an error has many words.
         // SAFETY: as for this function; the arrays match the plan.
-        unsafe { run_matched(arrays, matched, compiled, room) }.map(AtHand::Results)
+        ran = unsafe { run_known(arrays, matched, compiled, room) };
     });
-    ran.unwrap_or(Ok(AtHand::Missing))
+    ran
+}
+
+/// As [`run_at_hand`], by the plan that the arrays match.
+///
+/// # Safety
+///
+/// As for [`run_at_hand`].
+#[inline]
+unsafe fn run_known(
+    arrays: &[&Array],
+    matched: &Matched<'_>,
+    compiled: &Compiled,
+    room: Room<'_>,
+) -> Result<AtHand, Error> {
+    if let Some(launch) = &compiled.launch {
+        // SAFETY: as for this function; leaves promise readable memory, and no plan with a pattern writes an input.
+        if unsafe { launch.run_into(&compiled.program, &matched.arguments, room) }? {
+            matched.note_computed();
+            return Ok(AtHand::InRoom);
+        }
+    }
+    // SAFETY: as for this function; the arrays match the plan.
+    unsafe { run_matched(arrays, matched, compiled, room) }.map(|results| AtHand::Results(Box::new(results)))
 }
 
 /// Evaluates arrays by the plan that they match, under the usual options.

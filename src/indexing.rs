@@ -6,7 +6,7 @@
 //!
 //! Nothing is written through an array: [`put`] and [`put_along_axis`] give a new one.
 
-use raptors_ir::{Bool, DType, Dims, IrError, LibraryOp, Op, Shape, Source, Write};
+use raptors_ir::{Bool, DType, Dims, IrError, LibraryOp, Op, Shape, Source, Write, short_list};
 use raptors_passes::Options;
 use smallvec::SmallVec;
 
@@ -181,11 +181,11 @@ fn as_positions(op: &'static str, array: &Array, source: Option<Source>) -> Resu
 /// The elements of `x` at `positions`, one array for each axis from `first` on, which broadcast; the result has their shape in
 /// place of these axes.
 fn gather_at(x: &Array, first: usize, positions: &[Array], source: Option<Source>) -> Result<Array, Error> {
-    let gather = |axes: std::ops::Range<usize>| Op::Library(LibraryOp::Gather { axes: axes.collect() });
+    let gather = |axes| Op::Library(LibraryOp::Gather { axes });
     if let [position] = positions
         && [x.ndim(), position.ndim()] == [1, 1]
     {
-        return Array::apply(gather(0..1), &[x, position], source);
+        return Array::apply(gather(short_list(&[0])), &[x, position], source);
     }
     let mut shape = Shape::scalar();
     for position in positions {
@@ -209,7 +209,7 @@ fn gather_at(x: &Array, first: usize, positions: &[Array], source: Option<Source
         operands.push(reshaped(position, dims.collect(), source)?);
     }
     let references: Vec<&Array> = operands.iter().collect();
-    let gathered = Array::apply(gather(first..first + count), &references, source)?;
+    let gathered = Array::apply(gather((first..first + count).collect()), &references, source)?;
     let dims = before.iter().chain(shape.iter()).chain(after);
     reshaped(&gathered, dims.copied().collect(), source)
 }

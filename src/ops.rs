@@ -10,7 +10,7 @@ mod joins;
 mod moments;
 
 use raptors_ir::{Class, DType, ElementwiseOp, IrError, Kind, Literal, Op, ReduceOp, Shape, Source, Type};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::array::{Array, Kind as NodeKind};
 use crate::error::Error;
@@ -253,7 +253,7 @@ fn narrowest_float(op: ElementwiseOp, operands: &[Operand<'_>]) -> Option<DType>
 #[inline]
 fn unconverted(op: ElementwiseOp, operands: &[Operand<'_>], source: Option<Source>) -> Option<Array> {
     let (operands, shape): (SmallVec<[Array; 2]>, Shape) = match *operands {
-        [Operand::Array(x)] => (SmallVec::from_iter([x.clone()]), x.shape().clone()),
+        [Operand::Array(x)] => (smallvec![x.clone()], x.shape().clone()),
         [Operand::Array(x), Operand::Array(y)] if x.dtype() == y.dtype() => {
             (SmallVec::from_buf([x.clone(), y.clone()]), x.shape().broadcast(y.shape())?)
         }
@@ -461,7 +461,7 @@ pub fn reduce(
     } else if op == ReduceOp::Sum && x.mistake().is_none() && op.accumulator_dtype(x.dtype()) == x.dtype() {
         // The common case, in which nothing is wrong.
         let ty = Type { dtype: x.dtype(), shape: x.shape().with_reduced(&axes) };
-        Array::new(NodeKind::Op(Op::Reduce(op, axes)), SmallVec::from_iter([x]), ty, source)
+        Array::new(NodeKind::Op(Op::Reduce(op, axes)), smallvec![x], ty, source)
     } else {
         Array::apply(Op::Reduce(op, axes), &[&x], source)?
     };
@@ -469,7 +469,7 @@ pub fn reduce(
         None => reduced,
         Some(shape) => {
             let ty = Type { dtype: reduced.dtype(), shape: shape.clone() };
-            Array::new(NodeKind::Op(Op::Reshape(shape)), SmallVec::from_iter([reduced]), ty, source)
+            Array::new(NodeKind::Op(Op::Reshape(shape)), smallvec![reduced], ty, source)
         }
     })
 }

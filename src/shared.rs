@@ -75,18 +75,18 @@ impl<T> Shared<T> {
         this.inner().holders.load(Acquire)
     }
 
-    /// The value, if this is its last handle.
+    /// Gives up a handle. If it was the last, `end` is shown the value before that is dropped, where it is: large values
+    /// are not moved.
     #[inline]
-    pub fn into_inner(this: Shared<T>) -> Option<T> {
+    pub(crate) fn give_up(this: Shared<T>, end: impl FnOnce(&mut T)) {
         let inner = this.inner;
         std::mem::forget(this);
-        // SAFETY: the handle is given up. If it was the last, the value is moved out, and the block is nobody's.
+        // SAFETY: the handle is given up. If it was the last, nothing else uses the value, nor the block.
         unsafe {
-            release(inner).then(|| {
-                let value = ptr::read(&raw const (*inner.as_ptr()).value);
-                give(inner.cast(), const { layout::<T>() });
-                value
-            })
+            if release(inner) {
+                end(&mut (*inner.as_ptr()).value);
+                drop_value(inner);
+            }
         }
     }
 
@@ -287,9 +287,10 @@ mod tests {
         assert_eq!((Shared::holders(&second), Arc::strong_count(&count)), (1, 3));
         drop(second);
         assert_eq!(Arc::strong_count(&count), 2);
-        assert!(Shared::into_inner(other.clone()).is_none());
-        assert_eq!(Shared::into_inner(other).map(|value| Arc::strong_count(&value)), Some(2));
-        assert_eq!(Arc::strong_count(&count), 1);
+        let mut ends = Vec::new();
+        Shared::give_up(other.clone(), |value| ends.push(Arc::strong_count(value)));
+        Shared::give_up(other, |value| ends.push(Arc::strong_count(value)));
+        assert_eq!((ends, Arc::strong_count(&count)), (vec![2], 1));
     }
 
     #[test]

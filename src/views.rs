@@ -76,7 +76,11 @@ pub fn index(x: &Array, indices: &[Index], source: Option<Source>) -> Result<Arr
             }
         }
     }
-    let sliced = Array::apply(Op::Slice(dims), &[x], source)?;
+    let is_all = |(slice, &len): (&DimSlice, &usize)| *slice == DimSlice { start: 0, len, step: 1 };
+    let sliced = match x.mistake().is_none() && dims.iter().zip(x.shape().iter()).all(is_all) {
+        true => x.clone(),
+        false => Array::apply(Op::Slice(dims), &[x], source)?,
+    };
     let shape = Shape::from_dims(result).map_err(fail)?;
     if shape == *sliced.shape() { Ok(sliced) } else { Array::apply(Op::Reshape(shape), &[&sliced], source) }
 }

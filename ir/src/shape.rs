@@ -16,6 +16,9 @@ pub type Strides = SmallVec<[isize; 4]>;
 /// The most dimensions an array may have: NumPy's limit.
 pub const MAX_DIMS: usize = 64;
 
+/// Bytes of an element of the widest dtype.
+const WIDEST: usize = 16;
+
 /// The length of each dimension. The element count, and any dtype's byte count, fit an `isize`.
 #[derive(PartialEq, Eq, Hash, Default)]
 pub struct Shape(Dims);
@@ -28,11 +31,12 @@ impl Clone for Shape {
     }
 }
 
-/// A copy of a list, of which most have one entry.
+/// A copy of a list, of which most have one entry or two.
 #[inline]
 pub fn short_list<T: Copy>(list: &[T]) -> SmallVec<[T; 4]> {
     match *list {
         [one] => SmallVec::from_buf_and_len([one; 4], 1),
+        [one, two] => SmallVec::from_buf_and_len([one, two, one, two], 2),
         _ => SmallVec::from_slice(list),
     }
 }
@@ -44,8 +48,12 @@ impl Shape {
     }
 
     /// Checks the dimension count, and that the elements could be addressed whatever the dtype.
+    #[inline]
     pub fn new(dims: &[usize]) -> Result<Shape, IrError> {
-        Shape::from_dims(short_list(dims))
+        match *dims {
+            [dim] if dim <= isize::MAX as usize / WIDEST => Ok(Shape(short_list(&[dim]))),
+            _ => Shape::from_dims(short_list(dims)),
+        }
     }
 
     /// As [`Shape::new`], without copying the list.
@@ -54,7 +62,7 @@ impl Shape {
             return Err(IrError::TooManyDims { ndim: dims.len() });
         }
         // Zero-length dimensions do not excuse an overflow of the others: strides are computed from them.
-        let mut size = 16usize;
+        let mut size = WIDEST;
         for &dim in &dims {
             size = size
                 .checked_mul(dim.max(1))
@@ -92,7 +100,7 @@ impl Shape {
             return Some(self.clone());
         }
         let (long, short) = if self.len() >= other.len() { (self, other) } else { (other, self) };
-        let mut dims = long.0.clone();
+        let mut dims = short_list(&long.0);
         let lead = dims.len() - short.len();
         for (dim, &s) in dims[lead..].iter_mut().zip(&short.0) {
             if *dim == 1 {
@@ -123,7 +131,7 @@ impl Shape {
 
     /// The shape with each of `axes` set to length 1.
     pub fn with_reduced(&self, axes: &[usize]) -> Shape {
-        let mut dims = self.0.clone();
+        let mut dims = short_list(&self.0);
         for &axis in axes {
             dims[axis] = 1;
         }
@@ -146,7 +154,13 @@ impl Shape {
 
     /// The shape without `axes`.
     pub fn without(&self, axes: &[usize]) -> Shape {
-        Shape(self.0.iter().enumerate().filter(|(i, _)| !axes.contains(i)).map(|(_, &d)| d).collect())
+        let mut dims = Dims::new();
+        for (i, &dim) in self.0.iter().enumerate() {
+            if !axes.contains(&i) {
+                dims.push(dim);
+            }
+        }
+        Shape(dims)
     }
 }
 
@@ -197,8 +211,11 @@ pub fn normalize_axis(op: &'static str, axis: isize, ndim: usize) -> Result<usiz
 
 /// Resolves a list of axes: in range, no repeats, ascending. `None` means all.
 pub fn normalize_axes(op: &'static str, axes: Option<&[isize]>, ndim: usize) -> Result<Dims, IrError> {
-    let Some(axes) = axes else { return Ok((0..ndim).collect()) };
     let mut resolved = Dims::new();
+    let Some(axes) = axes else {
+        (0..ndim).for_each(|axis| resolved.push(axis));
+        return Ok(resolved);
+    };
     for &axis in axes {
         let axis = normalize_axis(op, axis, ndim)?;
         if resolved.contains(&axis) {

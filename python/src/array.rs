@@ -55,6 +55,20 @@ pub(crate) fn object(py: Python<'_>, array: raptors::Array) -> PyResult<Py<PyAny
     }
 }
 
+/// A new array as functions return it: made into an object as [`object`] does.
+pub(crate) struct New(pub(crate) raptors::Array);
+
+impl<'py> IntoPyObject<'py> for New {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    #[inline]
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        object(py, self.0).map(|object| object.into_bound(py))
+    }
+}
+
 /// Where the value is in an object, in bytes from its beginning.
 static OFFSET: PyOnceLock<usize> = PyOnceLock::new();
 

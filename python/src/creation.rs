@@ -7,7 +7,7 @@ use raptors::ir::{Dims, Literal};
 use raptors::ops::{self, Weak};
 use raptors::{DType, views};
 
-use crate::array::Array;
+use crate::array::New;
 use crate::error::OrRaise;
 use crate::operand::{self, Argument, literal, real};
 use crate::reductions::integer;
@@ -16,14 +16,14 @@ use crate::{dtype, source};
 
 type Dtype<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
-fn filled(py: Python<'_>, dims: &Dims, value: Literal) -> PyResult<Array> {
-    creation::full(dims, value, source::here(py)).or_raise().map(Array)
+fn filled(py: Python<'_>, dims: &Dims, value: Literal) -> PyResult<New> {
+    creation::full(dims, value, source::here(py)).or_raise().map(New)
 }
 
 /// Zeros (False for bool) of a shape; float64 without a dtype.
 #[pyfunction]
 #[pyo3(signature = (shape, *, dtype=None))]
-pub(crate) fn zeros(shape: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<Array> {
+pub(crate) fn zeros(shape: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<New> {
     let dtype = dtype::optional("zeros", dtype)?.unwrap_or(DType::F64);
     filled(shape.py(), &dims("zeros", shape)?, Literal::zero(dtype))
 }
@@ -31,14 +31,14 @@ pub(crate) fn zeros(shape: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<
 /// As `zeros`: memory that is not written has no use in a graph.
 #[pyfunction]
 #[pyo3(signature = (shape, *, dtype=None))]
-pub(crate) fn empty(shape: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<Array> {
+pub(crate) fn empty(shape: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<New> {
     zeros(shape, dtype)
 }
 
 /// Ones (True for bool) of a shape; float64 without a dtype.
 #[pyfunction]
 #[pyo3(signature = (shape, *, dtype=None))]
-pub(crate) fn ones(shape: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<Array> {
+pub(crate) fn ones(shape: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<New> {
     let dtype = dtype::optional("ones", dtype)?.unwrap_or(DType::F64);
     filled(shape.py(), &dims("ones", shape)?, Literal::one(dtype))
 }
@@ -50,7 +50,7 @@ pub(crate) fn full(
     shape: &Bound<'_, PyAny>,
     fill_value: &Bound<'_, PyAny>,
     dtype: Dtype<'_, '_>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     fill("full", shape.py(), &dims("full", shape)?, fill_value, dtype::optional("full", dtype)?)
 }
 
@@ -60,7 +60,7 @@ fn fill(
     dims: &Dims,
     value: &Bound<'_, PyAny>,
     dtype: Option<DType>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     match operand::required(op, value)? {
         Argument::Number(number) => {
             let dtype = dtype.unwrap_or(number.default_dtype());
@@ -68,13 +68,13 @@ fn fill(
         }
         Argument::Traced(scalar, number) => {
             let array = scalar.in_dtype(op, py, dtype.unwrap_or(number.default_dtype()))?;
-            views::broadcast_to(&array, dims, source::here(py)).or_raise().map(Array)
+            views::broadcast_to(&array, dims, source::here(py)).or_raise().map(New)
         }
         value => {
             let source = source::here(py);
             let array = value.into_array(op, py)?;
             let array = ops::cast(&array, dtype.unwrap_or(array.dtype()), source).or_raise()?;
-            views::broadcast_to(&array, dims, source).or_raise().map(Array)
+            views::broadcast_to(&array, dims, source).or_raise().map(New)
         }
     }
 }
@@ -82,7 +82,7 @@ fn fill(
 /// Zeros of the operand's shape and, without another, its dtype.
 #[pyfunction]
 #[pyo3(signature = (x, /, *, dtype=None))]
-pub(crate) fn zeros_like(x: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<Array> {
+pub(crate) fn zeros_like(x: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<New> {
     let array = operand::array("zeros_like", x)?;
     let dtype = dtype::optional("zeros_like", dtype)?.unwrap_or(array.dtype());
     filled(x.py(), &Dims::from_slice(array.shape()), Literal::zero(dtype))
@@ -91,14 +91,14 @@ pub(crate) fn zeros_like(x: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult
 /// As `zeros_like`.
 #[pyfunction]
 #[pyo3(signature = (x, /, *, dtype=None))]
-pub(crate) fn empty_like(x: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<Array> {
+pub(crate) fn empty_like(x: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<New> {
     zeros_like(x, dtype)
 }
 
 /// Ones of the operand's shape and, without another, its dtype.
 #[pyfunction]
 #[pyo3(signature = (x, /, *, dtype=None))]
-pub(crate) fn ones_like(x: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<Array> {
+pub(crate) fn ones_like(x: &Bound<'_, PyAny>, dtype: Dtype<'_, '_>) -> PyResult<New> {
     let array = operand::array("ones_like", x)?;
     let dtype = dtype::optional("ones_like", dtype)?.unwrap_or(array.dtype());
     filled(x.py(), &Dims::from_slice(array.shape()), Literal::one(dtype))
@@ -111,7 +111,7 @@ pub(crate) fn full_like(
     x: &Bound<'_, PyAny>,
     fill_value: &Bound<'_, PyAny>,
     dtype: Dtype<'_, '_>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let array = operand::array("full_like", x)?;
     let dtype = dtype::optional("full_like", dtype)?.unwrap_or(array.dtype());
     fill("full_like", x.py(), &Dims::from_slice(array.shape()), fill_value, Some(dtype))
@@ -127,7 +127,7 @@ pub(crate) fn arange(
     stop: Option<&Bound<'_, PyAny>>,
     step: Option<&Bound<'_, PyAny>>,
     dtype: Dtype<'_, '_>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let op = "arange";
     let first = real(op, "start", start)?;
     let (start_number, stop_number) = match stop {
@@ -136,7 +136,7 @@ pub(crate) fn arange(
     };
     let step = step.map_or(Ok(Weak::Int(1)), |step| real(op, "step", step))?;
     let dtype = dtype::optional(op, dtype)?;
-    creation::arange(start_number, stop_number, step, dtype, source::here(start.py())).or_raise().map(Array)
+    creation::arange(start_number, stop_number, step, dtype, source::here(start.py())).or_raise().map(New)
 }
 
 /// `num` evenly spaced numbers from `start` to `stop`, which is the last one if `endpoint`.
@@ -149,13 +149,13 @@ pub(crate) fn linspace(
     num: Option<&Bound<'_, PyAny>>,
     dtype: Dtype<'_, '_>,
     endpoint: bool,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let num = num.map_or(Ok(50), |num| integer("linspace", "num", num))?;
     let negative = |_| PyValueError::new_err(format!("linspace: num is {num}, must not be negative"));
     let count = usize::try_from(num).map_err(negative)?;
     let endpoint = if endpoint { Endpoint::Included } else { Endpoint::Excluded };
     let dtype = dtype::optional("linspace", dtype)?;
-    creation::linspace(start, stop, count, endpoint, dtype, source::here(py)).or_raise().map(Array)
+    creation::linspace(start, stop, count, endpoint, dtype, source::here(py)).or_raise().map(New)
 }
 
 /// Ones on the `k`-th diagonal (0 is the main one, above it positive), zeros elsewhere; float64 without a dtype.
@@ -167,14 +167,14 @@ pub(crate) fn eye(
     n_cols: Option<isize>,
     k: i64,
     dtype: Dtype<'_, '_>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let length = |n: isize| {
         usize::try_from(n)
             .map_err(|_| PyValueError::new_err(format!("eye: {n} rows or columns, must not be negative")))
     };
     let (rows, columns) = (length(n_rows)?, length(n_cols.unwrap_or(n_rows))?);
     let dtype = dtype::optional("eye", dtype)?.unwrap_or(DType::F64);
-    creation::eye(rows, columns, k, dtype, source::here(py)).or_raise().map(Array)
+    creation::eye(rows, columns, k, dtype, source::here(py)).or_raise().map(New)
 }
 
 /// Adds the functions to the module.

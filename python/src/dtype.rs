@@ -139,12 +139,12 @@ pub(crate) fn parse(object: &Bound<'_, PyAny>) -> Option<DType> {
     if let Ok(class) = object.cast::<PyType>() {
         let py = object.py();
         let builtins = [
-            (PyFloat::type_object(py), DType::F64),
-            (PyInt::type_object(py), DType::I64),
-            (PyBool::type_object(py), DType::Bool),
-            (PyComplex::type_object(py), DType::C128),
+            (PyFloat::type_object_raw(py), DType::F64),
+            (PyInt::type_object_raw(py), DType::I64),
+            (PyBool::type_object_raw(py), DType::Bool),
+            (PyComplex::type_object_raw(py), DType::C128),
         ];
-        let builtin = builtins.into_iter().find(|(builtin, _)| class.is(builtin));
+        let builtin = builtins.into_iter().find(|&(builtin, _)| class.as_type_ptr() == builtin);
         return builtin.map(|(_, dtype)| dtype).or_else(|| numpy::dtype_of_class(class));
     }
     numpy::dtype_of_descriptor(object)

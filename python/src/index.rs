@@ -16,7 +16,7 @@ use crate::error::{OrRaise, type_name};
 use crate::indexing::{at_once, briefly};
 use crate::operand::{self, Argument};
 use crate::operators::wrap;
-use crate::{list, options, source};
+use crate::{list, numpy, options, source};
 
 /// `x[key]`. Masks are evaluated at once.
 pub(crate) fn get(x: &Array, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
@@ -126,6 +126,9 @@ fn index(key: &Bound<'_, PyAny>) -> PyResult<Option<Index>> {
     }
     if key.is_exact_instance_of::<PyInt>() {
         return position(key).map(Some);
+    }
+    if numpy::ndim(key).is_some_and(|ndim| ndim > 0) {
+        return Ok(None);
     }
     // SAFETY: the object is alive.
     let is_integer = unsafe { ffi::PyIndex_Check(key.as_ptr()) != 0 };

@@ -12,7 +12,7 @@ use raptors::ops::Operand;
 use raptors::searching::{self, Bins};
 use raptors::{Options, Side, Write};
 
-use crate::array::Array;
+use crate::array::{Array, New};
 use crate::detached::{detached, guarded};
 use crate::error::{OrRaise, wrong_type};
 use crate::evaluations::{self, Wanted};
@@ -94,8 +94,8 @@ pub(crate) fn take(
     indices: Object<'_, '_>,
     axis: Optional<'_, '_>,
     mode: &str,
-) -> PyResult<Array> {
-    taken(&operand::array("take", x)?, indices, axis, mode).map(Array)
+) -> PyResult<New> {
+    taken(&operand::array("take", x)?, indices, axis, mode).map(New)
 }
 
 /// For each of `indices`, the element there along an axis (None: of the elements in one dimension), at the same index
@@ -106,10 +106,10 @@ pub(crate) fn take_along_axis(
     x: Object<'_, '_>,
     indices: Object<'_, '_>,
     axis: Option<isize>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let (array, positions) =
         (operand::array("take_along_axis", x)?, array_or_list("take_along_axis", indices)?);
-    indexing::take_along_axis(&array, &positions, axis, source::here(x.py())).or_raise().map(Array)
+    indexing::take_along_axis(&array, &positions, axis, source::here(x.py())).or_raise().map(New)
 }
 
 /// The array with `values` at `indices` along an axis (None: of the elements in one dimension), as a new array. Of several
@@ -121,13 +121,13 @@ pub(crate) fn put_along_axis(
     indices: Object<'_, '_>,
     values: Object<'_, '_>,
     axis: Option<isize>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let op = "put_along_axis";
     let (array, positions) = (operand::array(op, x)?, array_or_list(op, indices)?);
     let values = written(op, values)?;
     indexing::put_along_axis(&array, &positions, values.operand(), axis, Write::Set, source::here(x.py()))
         .or_raise()
-        .map(Array)
+        .map(New)
 }
 
 /// Values that are written: an array, a number or a list.
@@ -148,7 +148,7 @@ pub(crate) fn nonzero<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple
 
 fn positions<'py>(py: Python<'py>, x: &raptors::Array) -> PyResult<Bound<'py, PyTuple>> {
     let found = at_once(py, |options, source| indexing::nonzero(x, options, source))?;
-    PyTuple::new(py, found.into_iter().map(Array))
+    PyTuple::new(py, found.into_iter().map(New))
 }
 
 /// The parts along an axis (None: of the elements in one dimension) where the condition is true; it may be shorter than the
@@ -159,8 +159,8 @@ pub(crate) fn compress(
     condition: Object<'_, '_>,
     x: Object<'_, '_>,
     axis: Optional<'_, '_>,
-) -> PyResult<Array> {
-    selected(condition, &operand::array("compress", x)?, axis).map(Array)
+) -> PyResult<New> {
+    selected(condition, &operand::array("compress", x)?, axis).map(New)
 }
 
 fn selected(
@@ -181,8 +181,8 @@ pub(crate) fn searchsorted(
     x2: Object<'_, '_>,
     side: &str,
     sorter: Optional<'_, '_>,
-) -> PyResult<Array> {
-    searched(&operand::array("searchsorted", x1)?, x2, side, sorter).map(Array)
+) -> PyResult<New> {
+    searched(&operand::array("searchsorted", x1)?, x2, side, sorter).map(New)
 }
 
 fn searched(
@@ -201,13 +201,13 @@ fn searched(
 /// number, and at least `minlength`. Evaluates the largest number at once.
 #[pyfunction]
 #[pyo3(signature = (x, /, weights=None, minlength=0))]
-pub(crate) fn bincount(x: Object<'_, '_>, weights: Optional<'_, '_>, minlength: usize) -> PyResult<Array> {
+pub(crate) fn bincount(x: Object<'_, '_>, weights: Optional<'_, '_>, minlength: usize) -> PyResult<New> {
     let array = array_or_list("bincount", x)?;
     let weights = weights.map(|weights| array_or_list("bincount", weights)).transpose()?;
     at_once(x.py(), |options, source| {
         searching::bincount(&array, weights.as_ref(), minlength, options, source)
     })
-    .map(Array)
+    .map(New)
 }
 
 /// How many elements, or the sum of their weights, are in each bin, and the edges of the bins: a tuple of two arrays.
@@ -255,15 +255,15 @@ pub(crate) fn histogram<'py>(
 /// The distinct elements, in order; NaNs are distinct. Evaluates the sorted elements at once.
 #[pyfunction]
 #[pyo3(signature = (x, /))]
-pub(crate) fn unique_values(x: Object<'_, '_>) -> PyResult<Array> {
+pub(crate) fn unique_values(x: Object<'_, '_>) -> PyResult<New> {
     let array = operand::array("unique_values", x)?;
-    at_once(x.py(), |options, source| searching::unique_values(&array, options, source)).map(Array)
+    at_once(x.py(), |options, source| searching::unique_values(&array, options, source)).map(New)
 }
 
 /// A named tuple of `raptors.results`.
 fn named<'py>(py: Python<'py>, name: &str, arrays: Vec<raptors::Array>) -> PyResult<Bound<'py, PyAny>> {
     let class = py.import("raptors.results")?.getattr(name)?;
-    class.call1(PyTuple::new(py, arrays.into_iter().map(Array))?)
+    class.call1(PyTuple::new(py, arrays.into_iter().map(New))?)
 }
 
 fn unique(op: &'static str, x: Object<'_, '_>) -> PyResult<searching::Unique> {
@@ -321,19 +321,19 @@ pub(crate) struct AtIndex {
 #[pymethods]
 impl AtIndex {
     /// The array with `values`, which broadcast, in the part. Of several for one element, the last one stays.
-    fn set(&self, values: Object<'_, '_>) -> PyResult<Array> {
+    fn set(&self, values: Object<'_, '_>) -> PyResult<New> {
         self.write(values, Write::Set)
     }
 
     /// The array with `values`, which broadcast, added to the part: all of them, in order, where an element is in it several
     /// times.
-    fn add(&self, values: Object<'_, '_>) -> PyResult<Array> {
+    fn add(&self, values: Object<'_, '_>) -> PyResult<New> {
         self.write(values, Write::Add)
     }
 }
 
 impl AtIndex {
-    fn write(&self, values: Object<'_, '_>, write: Write) -> PyResult<Array> {
+    fn write(&self, values: Object<'_, '_>, write: Write) -> PyResult<New> {
         let py = values.py();
         let written = written("at", values)?;
         let (options, source) = (options::current(py)?, source::here(py));
@@ -341,7 +341,7 @@ impl AtIndex {
             evaluations::note(py, Wanted::Shape);
         }
         let operand: Operand<'_> = written.operand();
-        detached(py, || indexing::put(&self.array, &self.keys, operand, write, &options, source)).map(Array)
+        detached(py, || indexing::put(&self.array, &self.keys, operand, write, &options, source)).map(New)
     }
 }
 

@@ -115,6 +115,12 @@ fn ndarray<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a PyArrayObject> {
     }
 }
 
+/// The number of dimensions of an ndarray; `None` for any other object.
+#[inline]
+pub(crate) fn ndim(object: &Bound<'_, PyAny>) -> Option<usize> {
+    ndarray(object).map(|array| array.fields.nd as usize)
+}
+
 /// Whether an ndarray is of a subclass with a mask, which its memory does not show.
 #[inline]
 fn is_masked(object: &Bound<'_, PyAny>) -> bool {
@@ -304,9 +310,9 @@ fn number_of(dtype: DType) -> Option<NPY_TYPES> {
     })
 }
 
-/// A new reference to the NumPy dtype object for a dtype, of which those of NumPy's own are kept.
+/// The NumPy dtype object for a dtype, which is kept alive.
 #[inline]
-fn descriptor(py: Python<'_>, dtype: DType) -> PyResult<*mut PyArray_Descr> {
+fn kept_descriptor(py: Python<'_>, dtype: DType) -> PyResult<*mut PyArray_Descr> {
     static KEPT: [AtomicPtr<ffi::PyObject>; DType::ALL.len()] =
         [const { AtomicPtr::new(ptr::null_mut()) }; DType::ALL.len()];
     let kept = &KEPT[dtype as usize];
@@ -315,9 +321,16 @@ fn descriptor(py: Python<'_>, dtype: DType) -> PyResult<*mut PyArray_Descr> {
         object = dtype_object(py, dtype)?.into_ptr();
         kept.store(object, Ordering::Relaxed);
     }
-    // SAFETY: the object is alive: the first reference to it is never given up.
-    unsafe { ffi::Py_INCREF(object) };
     Ok(object.cast())
+}
+
+/// A new reference to the NumPy dtype object for a dtype.
+#[inline]
+fn descriptor(py: Python<'_>, dtype: DType) -> PyResult<*mut PyArray_Descr> {
+    let object = kept_descriptor(py, dtype)?;
+    // SAFETY: the object is alive: the first reference to it is never given up.
+    unsafe { ffi::Py_INCREF(object.cast()) };
+    Ok(object)
 }
 
 /// The NumPy dtype object for a dtype.
@@ -353,6 +366,13 @@ pub(crate) fn dtype_of_class(class: &Bound<'_, PyType>) -> Option<DType> {
     let py = class.py();
     if !is_loaded(py) {
         return None;
+    }
+    let is_of = |dtype: &DType| {
+        // SAFETY: a dtype object of NumPy begins with a `PyArray_Descr`, and is kept.
+        kept_descriptor(py, *dtype).is_ok_and(|of| unsafe { (*of).fields.typeobj } == class.as_type_ptr())
+    };
+    if let Some(dtype) = DType::ALL.into_iter().filter(|dtype| number_of(*dtype).is_some()).find(is_of) {
+        return Some(dtype);
     }
     // SAFETY: NumPy is loaded; the type of a subclass of `numpy.generic` has a descriptor, a new reference.
     let descriptor = unsafe {

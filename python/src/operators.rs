@@ -112,10 +112,11 @@ fn product(
     ordered: impl FnOnce(raptors::Array) -> (raptors::Array, raptors::Array),
 ) -> PyResult<Py<PyAny>> {
     let py = other.py();
-    match operand(other)? {
+    let line = source::here(py);
+    match operand_on(other, || line)? {
         Some(y) => {
             let (lhs, rhs) = ordered(y.into_array("matmul", py)?);
-            wrap(py, ops::matmul(&lhs, &rhs, source::here(py)))
+            wrap(py, ops::matmul(&lhs, &rhs, line))
         }
         None => Ok(py.NotImplemented()),
     }

@@ -9,7 +9,7 @@ use raptors::ir::{Literal, normalize_axis};
 use raptors::ops;
 use raptors::pad::{PadMode, Reflection, Sides, Statistic};
 
-use crate::array::Array;
+use crate::array::{Array, New};
 use crate::compile::scalar::Scalar;
 use crate::error::{OrRaise, wrong_type};
 use crate::operand::{self, Argument, literal};
@@ -46,7 +46,7 @@ pub(crate) fn pad(
     pad_width: &Bound<'_, PyAny>,
     mode: Option<&Bound<'_, PyAny>>,
     kwargs: Option<&Bound<'_, PyDict>>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let py = array.py();
     let x = operand::array(OP, array)?;
     let widths = pad_widths(pad_width, x.ndim())?;
@@ -62,7 +62,7 @@ pub(crate) fn pad(
         "mean" => PadMode::Statistic(Statistic::Mean, stat_lengths(argument.as_ref(), x.ndim())?),
         _ => PadMode::Constant(constants(py, argument.as_ref(), x.dtype(), x.ndim())?),
     };
-    raptors::pad::pad(&x, &widths, &mode, source::here(py)).or_raise().map(Array)
+    raptors::pad::pad(&x, &widths, &mode, source::here(py)).or_raise().map(New)
 }
 
 fn mode_name<'a>(mode: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {

@@ -8,7 +8,7 @@ use raptors::ir::ReduceOp;
 use raptors::ops::{self, Axes};
 use smallvec::SmallVec;
 
-use crate::array::Array;
+use crate::array::{Array, New};
 use crate::error::{OrRaise, wrong_type};
 use crate::value::lazy_or_out;
 use crate::{dtype, operand, source};
@@ -142,9 +142,9 @@ macro_rules! reductions {
                 x: &Bound<'_, PyAny>,
                 axis: Option<&Bound<'_, PyAny>>,
                 keepdims: bool,
-            ) -> PyResult<Array> {
+            ) -> PyResult<New> {
                 let array = operand::array(stringify!($name), x)?;
-                reduce(x.py(), ReduceOp::$op, &array, axis, kept(keepdims), None).map(Array)
+                reduce(x.py(), ReduceOp::$op, &array, axis, kept(keepdims), None).map(New)
             }
         )*
     };
@@ -162,9 +162,9 @@ macro_rules! accumulations {
                 axis: Option<&Bound<'_, PyAny>>,
                 dtype: Option<&Bound<'_, PyAny>>,
                 keepdims: bool,
-            ) -> PyResult<Array> {
+            ) -> PyResult<New> {
                 let array = operand::array(stringify!($name), x)?;
-                reduce(x.py(), ReduceOp::$op, &array, axis, kept(keepdims), dtype).map(Array)
+                reduce(x.py(), ReduceOp::$op, &array, axis, kept(keepdims), dtype).map(New)
             }
         )*
     };
@@ -200,8 +200,8 @@ pub(crate) fn mean(
     axis: Option<&Bound<'_, PyAny>>,
     dtype: Option<&Bound<'_, PyAny>>,
     keepdims: bool,
-) -> PyResult<Array> {
-    mean_of(x.py(), &operand::array("mean", x)?, axis, kept(keepdims), dtype).map(Array)
+) -> PyResult<New> {
+    mean_of(x.py(), &operand::array("mean", x)?, axis, kept(keepdims), dtype).map(New)
 }
 
 /// Variance over axes (None: all): squared distances from the mean, summed and divided by the count less `correction`.
@@ -215,9 +215,9 @@ pub(crate) fn var(
     correction: Option<f64>,
     keepdims: bool,
     ddof: Option<f64>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let array = operand::array("var", x)?;
-    spread(x.py(), Spread::Var, &array, axis, kept(keepdims), (correction, ddof)).map(Array)
+    spread(x.py(), Spread::Var, &array, axis, kept(keepdims), (correction, ddof)).map(New)
 }
 
 /// Standard deviation over axes (None: all): the square root of the variance.
@@ -231,9 +231,9 @@ pub(crate) fn std(
     correction: Option<f64>,
     keepdims: bool,
     ddof: Option<f64>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let array = operand::array("std", x)?;
-    spread(x.py(), Spread::Std, &array, axis, kept(keepdims), (correction, ddof)).map(Array)
+    spread(x.py(), Spread::Std, &array, axis, kept(keepdims), (correction, ddof)).map(New)
 }
 
 /// Adds the functions to the module.

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use raptors::Order;
 use raptors::sorting::{self, Start};
 
-use crate::array::Array;
+use crate::array::{Array, New};
 use crate::error::OrRaise;
 use crate::operators::wrap;
 use crate::reductions::{AxisList, integer};
@@ -63,7 +63,7 @@ fn cumulative(
     given: Optional<'_, '_>,
     dtype: Optional<'_, '_>,
     include_initial: bool,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let array = operand::array(name, x)?;
     let axis = axis(name, given)?;
     if axis.is_none() && array.ndim() != 1 {
@@ -74,7 +74,7 @@ fn cumulative(
         return Err(PyValueError::new_err(message));
     }
     let start = if include_initial { Start::Initial } else { Start::First };
-    accumulate(x.py(), op, &array, axis, dtype, start).map(Array)
+    accumulate(x.py(), op, &array, axis, dtype, start).map(New)
 }
 
 /// The sum of each element and those before it along an axis; bool and integers are summed in 64 bits.
@@ -87,7 +87,7 @@ pub(crate) fn cumulative_sum(
     axis: Optional<'_, '_>,
     dtype: Optional<'_, '_>,
     include_initial: bool,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     cumulative("cumulative_sum", Accumulation::Sum, x, axis, dtype, include_initial)
 }
 
@@ -101,24 +101,24 @@ pub(crate) fn cumulative_prod(
     axis: Optional<'_, '_>,
     dtype: Optional<'_, '_>,
     include_initial: bool,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     cumulative("cumulative_prod", Accumulation::Prod, x, axis, dtype, include_initial)
 }
 
 /// NumPy's `cumulative_sum`: without an axis, of the elements in one dimension.
 #[pyfunction]
 #[pyo3(signature = (x, /, axis=None, dtype=None))]
-pub(crate) fn cumsum(x: Object<'_, '_>, axis: Optional<'_, '_>, dtype: Optional<'_, '_>) -> PyResult<Array> {
+pub(crate) fn cumsum(x: Object<'_, '_>, axis: Optional<'_, '_>, dtype: Optional<'_, '_>) -> PyResult<New> {
     let (array, axis) = (operand::array("cumsum", x)?, self::axis("cumsum", axis)?);
-    accumulate(x.py(), Accumulation::Sum, &array, axis, dtype, Start::First).map(Array)
+    accumulate(x.py(), Accumulation::Sum, &array, axis, dtype, Start::First).map(New)
 }
 
 /// NumPy's `cumulative_prod`: without an axis, of the elements in one dimension.
 #[pyfunction]
 #[pyo3(signature = (x, /, axis=None, dtype=None))]
-pub(crate) fn cumprod(x: Object<'_, '_>, axis: Optional<'_, '_>, dtype: Optional<'_, '_>) -> PyResult<Array> {
+pub(crate) fn cumprod(x: Object<'_, '_>, axis: Optional<'_, '_>, dtype: Optional<'_, '_>) -> PyResult<New> {
     let (array, axis) = (operand::array("cumprod", x)?, self::axis("cumprod", axis)?);
-    accumulate(x.py(), Accumulation::Prod, &array, axis, dtype, Start::First).map(Array)
+    accumulate(x.py(), Accumulation::Prod, &array, axis, dtype, Start::First).map(New)
 }
 
 /// The elements along an axis (None: all, in one dimension) in order: NaN last, -0.0 equal to 0.0.
@@ -131,10 +131,10 @@ pub(crate) fn sort(
     axis: Option<isize>,
     descending: bool,
     stable: Option<bool>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let _ = stable;
     let array = operand::array("sort", x)?;
-    sorting::sort(&array, axis, order(descending), source::here(x.py())).or_raise().map(Array)
+    sorting::sort(&array, axis, order(descending), source::here(x.py())).or_raise().map(New)
 }
 
 /// The positions, as int64, that put the elements along an axis (None: all, in one dimension) in order.
@@ -147,10 +147,10 @@ pub(crate) fn argsort(
     axis: Option<isize>,
     descending: bool,
     stable: Option<bool>,
-) -> PyResult<Array> {
+) -> PyResult<New> {
     let _ = stable;
     let array = operand::array("argsort", x)?;
-    sorting::argsort(&array, axis, order(descending), source::here(x.py())).or_raise().map(Array)
+    sorting::argsort(&array, axis, order(descending), source::here(x.py())).or_raise().map(New)
 }
 
 fn positions(op: &str, kth: Object<'_, '_>) -> PyResult<AxisList> {
@@ -164,17 +164,17 @@ fn positions(op: &str, kth: Object<'_, '_>) -> PyResult<AxisList> {
 /// element of the sorted row; none before is larger, none after smaller.
 #[pyfunction]
 #[pyo3(signature = (x, kth, /, axis=Some(-1)), text_signature = "(x, kth, /, axis=-1)")]
-pub(crate) fn partition(x: Object<'_, '_>, kth: Object<'_, '_>, axis: Option<isize>) -> PyResult<Array> {
+pub(crate) fn partition(x: Object<'_, '_>, kth: Object<'_, '_>, axis: Option<isize>) -> PyResult<New> {
     let (array, kth) = (operand::array("partition", x)?, positions("partition", kth)?);
-    sorting::partition(&array, &kth, axis, source::here(x.py())).or_raise().map(Array)
+    sorting::partition(&array, &kth, axis, source::here(x.py())).or_raise().map(New)
 }
 
 /// The positions, as int64, that partition the elements along an axis (None: all, in one dimension).
 #[pyfunction]
 #[pyo3(signature = (x, kth, /, axis=Some(-1)), text_signature = "(x, kth, /, axis=-1)")]
-pub(crate) fn argpartition(x: Object<'_, '_>, kth: Object<'_, '_>, axis: Option<isize>) -> PyResult<Array> {
+pub(crate) fn argpartition(x: Object<'_, '_>, kth: Object<'_, '_>, axis: Option<isize>) -> PyResult<New> {
     let (array, kth) = (operand::array("argpartition", x)?, positions("argpartition", kth)?);
-    sorting::argpartition(&array, &kth, axis, source::here(x.py())).or_raise().map(Array)
+    sorting::argpartition(&array, &kth, axis, source::here(x.py())).or_raise().map(New)
 }
 
 #[pymethods]

@@ -5,8 +5,8 @@
 //! they are numbered; after [`MOST_CODES`] of them, further ones are not, and their ops have no line.
 //! `RAPTORS_TRACE=0` switches all of it off.
 
-use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pyo3::ffi;
@@ -16,7 +16,9 @@ use raptors::source::{FOREIGN, SourceLine, is_recording, set_resolver};
 use rustc_hash::FxHashMap;
 
 /// The most code objects that are kept alive.
-const MOST_CODES: usize = 1 << 16;
+const MOST_CODES: usize = 1 << NUMBER_BITS;
+/// The bits of their numbers.
+const NUMBER_BITS: u32 = 16;
 
 /// `PyFrame_GetLasti`: the offset in bytes of the instruction that a frame is at.
 type LastInstruction = unsafe extern "C" fn(*mut ffi::PyFrameObject) -> c_int;
@@ -42,9 +44,21 @@ struct Codes {
 
 static CODES: Mutex<Option<Codes>> = Mutex::new(None);
 
-thread_local! {
-    /// The address and number of the code object seen last: a loop asks for one code object again and again.
-    static LAST: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
+/// Code objects seen lately, for what runs again and again: each at a place that its address chooses, which has the address
+/// above the 16 bits of the number. Both are one word, so that threads may read and write it as they like.
+static SEEN: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+
+/// The place of a code object. Neighbours in memory have several, whatever they are aligned to.
+#[inline]
+fn seen(address: usize) -> &'static AtomicU64 {
+    &SEEN[(address >> 5 ^ address >> 11) % SEEN.len()]
+}
+
+/// The number of a code object that was seen lately.
+#[inline]
+fn number_seen(address: usize) -> Option<u32> {
+    let word = seen(address).load(Relaxed);
+    (word >> NUMBER_BITS == address as u64).then_some(word as u32 % MOST_CODES as u32)
 }
 
 /// Starts recording, unless the environment forbids it.
@@ -88,8 +102,7 @@ pub(crate) fn here(py: Python<'_>) -> Option<Source> {
     // SAFETY: the frame is not null, and runs; its code object is a new reference.
     let code = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyFrame_GetCode(frame).cast())? };
     let address = code.as_ptr() as usize;
-    let (last, number) = LAST.get();
-    let number = if last == address { number } else { number_of(&code, address)? };
+    let number = number_seen(address).or_else(|| number_of(&code, address))?;
     // SAFETY: the frame is one of this thread's, which is attached.
     let position = unsafe {
         match position {
@@ -116,7 +129,11 @@ fn number_of(code: &Bound<'_, PyAny>, address: usize) -> Option<u32> {
             number
         }
     };
-    LAST.set((address, number));
+    let word = (address as u64) << NUMBER_BITS | u64::from(number);
+    // An address of more bits is not kept.
+    if word >> NUMBER_BITS == address as u64 {
+        seen(address).store(word, Relaxed);
+    }
     Some(number)
 }
 

@@ -338,7 +338,7 @@ pub(crate) fn deliver_at_hand<'py>(
     }
     note(py, wanted, arrays);
     if let AtHand::Results(results) = ran.or_raise()? {
-        for (made, evaluated) in made.iter_mut().zip(results) {
+        for (made, evaluated) in made.iter_mut().zip(*results) {
             match evaluated {
                 Evaluated::Out => {}
                 evaluated => *made = Some(numpy::new_ndarray(py, fresh_value(evaluated)?)?.into_bound(py)),

@@ -55,11 +55,12 @@ pub(crate) unsafe fn run(product: &MatrixProduct, bound: &Bound<'_>) -> Result<(
 /// The matrix at index 0 of the batch, and elements to the next one in each dimension of the batch.
 fn matrices(operand: &Operand, bound: &Bound<'_>) -> (Matrix, SmallVec<[isize; 4]>) {
     let item = operand.dtype.size() as isize;
-    let mut strides: SmallVec<[isize; 4]> = operand.strides.iter().map(|&stride| stride / item).collect();
-    let Some(&[row_stride, col_stride]) = strides.last_chunk() else {
+    let [batch @ .., row_stride, col_stride] = &operand.strides[..] else {
         unreachable!("a matrix product's operands are at least 2-d")
     };
-    strides.truncate(strides.len() - 2);
+    let mut strides = SmallVec::new();
+    batch.iter().for_each(|stride| strides.push(stride / item));
+    let (row_stride, col_stride) = (row_stride / item, col_stride / item);
     (Matrix { ptr: bound.base(operand), row_stride, col_stride }, strides)
 }
 

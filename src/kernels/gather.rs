@@ -125,6 +125,15 @@ impl Places {
                 index.iter().zip(&positions.strides).map(|(&i, &stride)| i as isize * stride).sum();
             let (stride, step, along) = (positions.strides[last], positions.step, self.strides[last]);
             let base = positions.base.wrapping_offset(before);
+            if along == 0 && stride == size_of::<i64>() as isize {
+                // SAFETY: as for this function; they are aligned, and one follows the other.
+                let list =
+                    unsafe { std::slice::from_raw_parts(base.cast::<i64>().add(range.start), range.len()) };
+                for (n, &position) in list.iter().enumerate() {
+                    f(n, own + positions.checked(position)? * step);
+                }
+                return Ok(());
+            }
             for (n, i) in range.enumerate() {
                 let address = base.wrapping_offset(i as isize * stride);
                 // SAFETY: as for this function.

@@ -9,24 +9,32 @@ const LANES: usize = 16;
 
 /// Where each of `values` would be inserted.
 pub(crate) fn searchsorted<T: Sortable>(sorted: &[T], values: &[T], side: Side, out: &mut [i64]) {
+    match side {
+        Side::Left => search_all(sorted, values, out, T::is_less, |x, value| x.rank() < value.rank()),
+        Side::Right => search_all(sorted, values, out, T::is_at_most, |x, value| x.rank() <= value.rank()),
+    }
+}
+
+/// The search for each of `values`, of which numbers are compared by `before`, and NaNs by `before_nan`, which takes longer.
+#[inline(always)]
+fn search_all<T: Sortable>(
+    sorted: &[T],
+    values: &[T],
+    out: &mut [i64],
+    before: impl Fn(T, T) -> bool,
+    before_nan: impl Fn(T, T) -> bool,
+) {
     let (chunks, rest) = values.as_chunks::<LANES>();
     let (out_chunks, out_rest) = out.as_chunks_mut::<LANES>();
-    match side {
-        Side::Left => {
-            for (values, out) in chunks.iter().zip(out_chunks) {
-                *out = search(sorted, *values, |x, value| x < value);
-            }
-            for (&value, out) in rest.iter().zip(out_rest) {
-                [*out] = search(sorted, [value], |x, value| x < value);
-            }
-        }
-        Side::Right => {
-            for (values, out) in chunks.iter().zip(out_chunks) {
-                *out = search(sorted, *values, |x, value| x <= value);
-            }
-            for (&value, out) in rest.iter().zip(out_rest) {
-                [*out] = search(sorted, [value], |x, value| x <= value);
-            }
+    for (values, out) in chunks.iter().zip(out_chunks) {
+        *out = search(sorted, *values, &before);
+    }
+    for (&value, out) in rest.iter().zip(out_rest) {
+        [*out] = search(sorted, [value], &before);
+    }
+    if T::IS_FLOAT && values.iter().any(|value| value.is_nan()) {
+        for (&value, out) in values.iter().zip(out).filter(|(value, _)| value.is_nan()) {
+            [*out] = search(sorted, [value], &before_nan);
         }
     }
 }
@@ -36,9 +44,8 @@ pub(crate) fn searchsorted<T: Sortable>(sorted: &[T], values: &[T], side: Side, 
 fn search<T: Sortable, const N: usize>(
     sorted: &[T],
     values: [T; N],
-    before: impl Fn(T::Key, T::Key) -> bool,
+    before: impl Fn(T, T) -> bool,
 ) -> [i64; N] {
-    let ranks = values.map(T::rank);
     let mut starts = [0usize; N];
     let mut len = sorted.len();
     if len == 0 {
@@ -47,14 +54,14 @@ fn search<T: Sortable, const N: usize>(
     // The answer is within `start..=start + len`; each step halves `len`, whatever the comparisons say.
     while len > 1 {
         let half = len / 2;
-        for (start, rank) in starts.iter_mut().zip(ranks) {
-            *start += if before(sorted[*start + half - 1].rank(), rank) { half } else { 0 };
+        for (start, value) in starts.iter_mut().zip(values) {
+            *start += if before(sorted[*start + half - 1], value) { half } else { 0 };
         }
         len -= half;
     }
     std::array::from_fn(|lane| {
         let start = starts[lane];
-        start as i64 + i64::from(before(sorted[start].rank(), ranks[lane]))
+        start as i64 + i64::from(before(sorted[start], values[lane]))
     })
 }
 

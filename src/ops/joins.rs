@@ -1,6 +1,7 @@
 //! Arrays joined to one.
 
 use raptors_ir::{DType, IrError, Op, Shape, Source};
+use smallvec::SmallVec;
 
 use super::cast;
 use crate::array::Array;
@@ -12,7 +13,7 @@ pub fn concat(arrays: &[&Array], axis: Option<isize>, source: Option<Source>) ->
     let Some(dtype) = arrays.iter().map(|array| array.dtype()).reduce(DType::promote) else {
         return Err(Array::mistaken(IrError::Arity { op, given: 0, needed: 1 }, arrays));
     };
-    let mut operands: Vec<Array> = Vec::with_capacity(arrays.len());
+    let mut operands: SmallVec<[Array; 4]> = SmallVec::new();
     for array in arrays {
         let array = cast(array, dtype, source)?;
         operands.push(match axis {
@@ -25,7 +26,8 @@ pub fn concat(arrays: &[&Array], axis: Option<isize>, source: Option<Source>) ->
     }
     let axis = raptors_ir::normalize_axis(op, axis.unwrap_or(0), operands[0].ndim())
         .map_err(|error| Array::mistaken(error, arrays))?;
-    let references: Vec<&Array> = operands.iter().collect();
+    let mut references: SmallVec<[&Array; 4]> = SmallVec::new();
+    operands.iter().for_each(|operand| references.push(operand));
     Array::apply(Op::Concat(axis), &references, source)
 }
 
@@ -44,9 +46,11 @@ pub fn stack(arrays: &[&Array], axis: isize, source: Option<Source>) -> Result<A
     let mut dims = raptors_ir::Dims::from_slice(first.shape());
     dims.insert(axis, 1);
     let shape = Shape::from_dims(dims).map_err(|error| Array::mistaken(error, arrays))?;
-    let expanded: Result<Vec<Array>, Error> =
-        arrays.iter().map(|array| Array::apply(Op::Reshape(shape.clone()), &[array], source)).collect();
-    let expanded = expanded?;
-    let references: Vec<&Array> = expanded.iter().collect();
+    let mut expanded: SmallVec<[Array; 4]> = SmallVec::new();
+    for array in arrays {
+        expanded.push(Array::apply(Op::Reshape(shape.clone()), &[array], source)?);
+    }
+    let mut references: SmallVec<[&Array; 4]> = SmallVec::new();
+    expanded.iter().for_each(|array| references.push(array));
     concat(&references, Some(axis as isize), source)
 }
