@@ -41,6 +41,9 @@ pub(super) trait Instruction {
 
     /// Whether it is better followed at once by what uses its value than by the same for the next copy.
     fn is_taken_at_once(&self) -> bool;
+
+    /// Whether the block is left there for lanes that are not usual, and gone through anew: nothing may be stored before.
+    fn is_guard(&self) -> bool;
 }
 
 /// A value of a machine program, by position.
@@ -173,10 +176,19 @@ pub(super) struct MachineProgram<I, T> {
     pub(super) accumulators: Vec<Accumulator>,
     /// For a whole vector of lanes.
     pub(super) body: Block<I>,
+    /// The same in fewer instructions for the lanes that its guards let pass.
+    pub(super) usual: Option<Block<I>>,
     /// For the lanes of accumulators, once they are complete: down to one, and its store. Empty without.
     pub(super) row_end: Block<I>,
     /// Before each row: what accumulators begin with.
     pub(super) row_start: Block<I>,
     /// Constants behind the code.
     pub(super) constants: Vec<u8>,
+}
+
+impl<I, T> MachineProgram<I, T> {
+    /// The body that is repeated over most of a row.
+    pub(super) fn repeated(&self) -> &Block<I> {
+        self.usual.as_ref().unwrap_or(&self.body)
+    }
 }

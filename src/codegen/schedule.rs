@@ -5,8 +5,8 @@
 //! many copies there are.
 //!
 //! Mask registers are few: an instruction that makes a mask waits for the first that uses it, and both are
-//! done for one copy before the next. Stores come as soon as no stream is read any more: a stream that is
-//! written may be one that is read.
+//! done for one copy before the next. Stores come as soon as no stream is read any more, and no guard follows: a stream that
+//! is written may be one that is read.
 
 use smallvec::SmallVec;
 
@@ -149,7 +149,8 @@ fn with_stores<I: Instruction>(block: &Block<I>, values: &[Info], order: &Order,
     let is_lanes = |place: Place| matches!(place, Place::Unit(_) | Place::Pair(..));
     let reads_stream = |value: &Value| values[value.index()].home.is_some_and(|home| is_lanes(home.place));
     let inst = |n: usize| &block.insts[usize::from(order.insts[n])];
-    let read = (0..order.insts.len()).rfind(|&n| inst(n).args().iter().any(reads_stream)).unwrap_or(0);
+    let is_before = |inst: &I| inst.is_guard() || inst.args().iter().any(reads_stream);
+    let read = (0..order.insts.len()).rfind(|&n| is_before(inst(n))).unwrap_or(0);
     let mut at: SmallVec<[(usize, u16); 8]> = stores
         .iter()
         .map(|&store| {
@@ -253,8 +254,8 @@ fn shape<I: Instruction, T>(
     forced: Option<usize>,
 ) -> Shape {
     let registers = bounds.registers;
-    let ops = program.body.insts.len().max(1);
-    let peak = peak(&program.body, &program.values).max(1);
+    let ops = program.repeated().insts.len().max(1);
+    let peak = peak(program.repeated(), &program.values).max(1);
     let constants = shared.min(registers / 3);
     // Where a body takes all registers, a constant that keeps one makes others be spilled. With 5 of the 16 of AVX2 kept, exp,
     // log and tanh of `f64` took a quarter longer than with 2, expm1 two thirds (Zen 3).
@@ -307,7 +308,7 @@ pub(super) fn pinned<I: Instruction, T>(
     forced: Option<usize>,
 ) -> (Vec<(Value, u8)>, Shape) {
     let mut uses = vec![0u32; program.values.len()];
-    for inst in &program.body.insts {
+    for inst in &program.repeated().insts {
         for arg in inst.args() {
             uses[arg.index()] += 1;
         }

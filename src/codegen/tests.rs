@@ -7,8 +7,8 @@ mod programs;
 mod run;
 
 use super::vector::{
-    Accumulation, Combine, Outcome, Predicate, RareFunction, Step, Stream, StreamId, Type, VectorOp,
-    VectorProgram,
+    Accumulation, Combine, Conversion, Fma, Outcome, Predicate, RareFunction, Step, Stream, StreamId, Type,
+    VectorOp, VectorProgram,
 };
 use programs::{CUBE, Rng, random_program};
 use run::{Target, available, check};
@@ -55,6 +55,56 @@ fn a_loop_of_floats() {
         for target in available() {
             for seed in 0..50 {
                 assert!(check(&program, target, &mut Rng::new(seed), seed));
+            }
+        }
+    }
+}
+
+/// Lanes most of which are usual: exponents of sums of squares, which are zero now and then. What is stored first may be in
+/// place.
+#[test]
+fn most_lanes_are_usual() {
+    let cases = [(Type::F32, Type::I32, Type::I16, 0), (Type::F64, Type::I64, Type::I32, 3)];
+    for (ty, int, narrow, doublings) in cases {
+        for is_summed in [false, true] {
+            let mut program = VectorProgram::default();
+            let number = |program: &mut VectorProgram, from: Type| {
+                let from_stream = stream(program, from, Step::Unit);
+                let x = program.push(VectorOp::Load(from_stream), &[], from);
+                let wide = program.push(VectorOp::Convert(Conversion::SignExtend), &[x], int);
+                program.push(VectorOp::Convert(Conversion::SignedToFloat), &[wide], ty)
+            };
+            let (a, b) = (number(&mut program, narrow), number(&mut program, narrow));
+            let mut power = number(&mut program, Type::I8);
+            for _ in 0..doublings {
+                power = program.push(VectorOp::Add, &[power, power], ty);
+            }
+            let from = stream(&mut program, ty, Step::Unit);
+            let x = program.push(VectorOp::Load(from), &[], ty);
+            let doubled = program.push(VectorOp::Add, &[x, x], ty);
+            let square = program.push(VectorOp::Mul, &[a, a], ty);
+            let sum = program.push(VectorOp::Fma(Fma::MulAdd), &[b, b, square], ty);
+            let exponent = program.push(VectorOp::Exponent, &[sum], ty);
+            let mantissa = program.push(VectorOp::Mantissa, &[sum], ty);
+            let scaled = program.push(VectorOp::Scale, &[mantissa, power], ty);
+            for value in [doubled, exponent, scaled] {
+                let out = stream(&mut program, ty, Step::Unit);
+                program.stores.push((value, out));
+            }
+            if is_summed {
+                let target = stream(&mut program, ty, Step::Row);
+                let outcome = Outcome::Value;
+                program.accumulations.push(Accumulation {
+                    combine: Combine::Add,
+                    value: doubled,
+                    target,
+                    outcome,
+                });
+            }
+            for target in available() {
+                for seed in 0..100 {
+                    assert!(check(&program, target, &mut Rng::new(seed), seed));
+                }
             }
         }
     }

@@ -91,6 +91,7 @@ pub(super) fn lower(program: &VectorProgram) -> Result<MachineProgram, Unsupport
         values: lowerer.values,
         accumulators: lowerer.accumulators,
         body,
+        usual: None,
         row_end,
         row_start,
         constants: lowerer.constants,

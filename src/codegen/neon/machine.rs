@@ -63,6 +63,10 @@ impl Instruction for Inst {
     fn is_taken_at_once(&self) -> bool {
         false
     }
+
+    fn is_guard(&self) -> bool {
+        false
+    }
 }
 
 /// What the allocator may use; those above are for the emitter.

@@ -3,8 +3,9 @@
 //! Operands that are in memory and not used again stay there, as far as the instruction can take one from it;
 //! on AVX-512 a constant can be broadcast by the instruction that uses it.
 
-use super::encoder::{Arithmetic, Assembler, Base, Gpr, Masking, Memory, Operand};
+use super::encoder::{Arithmetic, Assembler, Base, Gpr, Label, Masking, Memory, Operand};
 use super::frame::{Frame, POOL};
+use super::guard::Detour;
 use super::machine::{Block, Form, Inst, MachineProgram};
 use super::opcode::{self, Opcode};
 use super::rare::RareCall;
@@ -52,6 +53,9 @@ pub(super) struct Emitter<'a> {
     /// Lanes between the current one and the first of the body.
     pub(super) ahead: usize,
     pub(super) rares: Vec<RareCall>,
+    /// Where guards go to.
+    pub(super) guarded: Option<Label>,
+    pub(super) detours: Vec<Detour>,
     /// The most spills of any block.
     pub(super) places: u32,
     pub(super) extent: Extent,
@@ -315,7 +319,7 @@ impl Emitter<'_> {
 
     /// An argument, in a register or in memory.
     #[inline(always)]
-    fn operand(&mut self, inst: &Inst, arg: usize, now: &mut Now<'_, '_>) -> Operand {
+    pub(super) fn operand(&mut self, inst: &Inst, arg: usize, now: &mut Now<'_, '_>) -> Operand {
         match now.registers.find(now.uses.args[arg]) {
             Some(register) => Operand::Register(register),
             None => self.memory_operand(inst, arg, now),
@@ -339,7 +343,7 @@ impl Emitter<'_> {
 
     /// Notes that the arguments have been used.
     #[inline(always)]
-    fn release(&self, inst: &Inst, now: &mut Now<'_, '_>) {
+    pub(super) fn release(&self, inst: &Inst, now: &mut Now<'_, '_>) {
         for (&slot, &next) in now.uses.args.iter().zip(&now.uses.next).take(inst.args.len()) {
             now.registers.used(slot, next);
         }
@@ -454,6 +458,7 @@ impl Emitter<'_> {
                 self.release(inst, now);
             }
             Form::Rare(n) => self.rare(inst, usize::from(n), now),
+            Form::Guard => self.guard(inst, now),
             Form::Store(Place::Accumulator(n), _) if !self.accumulators.is_empty() => {
                 let x = self.register(inst, 0, now);
                 let register = self.accumulators[usize::from(n)][usize::from(now.copy)];

@@ -94,6 +94,7 @@ pub(super) enum Condition {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Arithmetic {
     Add = 0,
+    Or = 1,
     And = 4,
     Sub = 5,
     Xor = 6,

@@ -39,10 +39,14 @@ pub(super) fn compile(
     target: Target,
     forced: Option<usize>,
 ) -> Result<MachineCode, Unsupported> {
-    let program = lower(source, target)?;
+    let mut program = lower(source, target)?;
     let parts = if target.is_evex() { 1 } else { MOST_PARTS };
     let bounds = Bounds { registers: target.registers(), parts };
     let (pinned, shape) = pinned(&program, bounds, forced);
+    if shape.parts.is_some() {
+        // A turn that is left has accumulated nothing only where that is in memory.
+        program.usual = None;
+    }
     let kernel = |probed| {
         let mut emitter = Emitter {
             asm: Assembler::new(),
@@ -53,6 +57,8 @@ pub(super) fn compile(
             copies: shape.copies,
             ahead: 0,
             rares: Vec::new(),
+            guarded: None,
+            detours: Vec::new(),
             places: 0,
             extent: Extent::Whole,
             stores: Stores::Temporal,
@@ -109,6 +115,7 @@ impl Emitter<'_> {
             self.asm.place(copy);
             self.copy_routine();
         }
+        self.detours();
         self.rare_calls();
         let bytes = self.frame.bytes(self.places);
         self.asm.patch(frame_at, bytes);
@@ -261,7 +268,7 @@ impl Emitter<'_> {
     fn main_loop(&mut self, shape: &Shape, row_end: Label, after: Label) {
         let program = self.program;
         let copies = shape.copies;
-        let body = steps(&program.body, &program.values, copies);
+        let body = steps(program.repeated(), &program.values, copies);
         match shape.parts {
             Some(parts @ 2..) => {
                 self.parts_loop(&body, copies, parts);
@@ -295,14 +302,11 @@ impl Emitter<'_> {
 
     /// The body over so many vectors as long as there are so many; where it begins.
     fn whole_loop(&mut self, body: &[Step], copies: usize) -> Label {
-        let program = self.program;
-        let lanes = copies * program.lanes;
         let top = self.asm.label();
         self.asm.align(32);
         self.asm.place(top);
-        self.block(&program.body, body, copies, Extent::Whole);
-        self.asm.arithmetic_immediate(Arithmetic::Add, INDEX, lanes as i32);
-        self.jump_if_room(lanes, top);
+        self.turn(body, copies);
+        self.jump_if_room(copies * self.program.lanes, top);
         top
     }
 

@@ -50,6 +50,18 @@ struct Lowerer<'a> {
     /// What was computed for a table, an index or a float that others may need.
     parts: parts::Known,
     pairs: pairs::Known,
+    kind: Kind,
+}
+
+/// Which lanes a body is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// Any, and there are no others worth a body of their own.
+    Any,
+    /// Any; others would have a shorter body.
+    AnyOfTwo,
+    /// Those that its guards let pass.
+    Usual,
 }
 
 /// The machine program of a vector program.
@@ -67,19 +79,13 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
         lowered: vec![None; program.insts.len()],
         parts: parts::Known::default(),
         pairs: pairs::Known::new(program),
+        kind: Kind::Any,
     };
-    let is_needed = program.needed();
-    for (n, inst) in program.insts.iter().enumerate() {
-        if is_needed[n] {
-            lowerer.lowered[n] = Some(lowerer.inst(inst)?);
-            if lowerer.values.len().max(lowerer.constants.len()) > MOST_VALUES {
-                return Err(Unsupported { op: "a program so long", ty: inst.ty, target: target.name() });
-            }
-        }
-    }
-    lowerer.accumulate()?;
-    lowerer.stores()?;
-    let body = lowerer.block();
+    let body = lowerer.body()?;
+    let usual = match lowerer.kind {
+        Kind::AnyOfTwo if lowerer.values.len() <= MOST_VALUES / 2 => Some(lowerer.usual_body()?),
+        Kind::Any | Kind::AnyOfTwo | Kind::Usual => None,
+    };
     let row_start = lowerer.row_start();
     let row_end = lowerer.row_end()?;
     Ok(MachineProgram {
@@ -88,6 +94,7 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
         values: lowerer.values,
         accumulators: lowerer.accumulators,
         body,
+        usual,
         row_end,
         row_start,
         constants: lowerer.constants,
@@ -95,6 +102,35 @@ pub(super) fn lower(program: &VectorProgram, target: Target) -> Result<MachinePr
 }
 
 impl Lowerer<'_> {
+    fn body(&mut self) -> Result<Block, Unsupported> {
+        let program = self.program;
+        let is_needed = program.needed();
+        for (n, inst) in program.insts.iter().enumerate() {
+            if is_needed[n] && self.lowered[n].is_none() {
+                self.lowered[n] = Some(self.inst(inst)?);
+                if self.values.len().max(self.constants.len()) > MOST_VALUES {
+                    let target = self.target.name();
+                    return Err(Unsupported { op: "a program so long", ty: inst.ty, target });
+                }
+            }
+        }
+        self.accumulate()?;
+        self.stores()?;
+        Ok(self.block())
+    }
+
+    /// The body once more, for usual lanes. What is in memory has its values already.
+    fn usual_body(&mut self) -> Result<Block, Unsupported> {
+        self.kind = Kind::Usual;
+        let values = &self.values;
+        let is_in_memory = |lowered: &Lowered| values[lowered.value.index()].home.is_some();
+        self.lowered.iter_mut().for_each(|lowered| *lowered = lowered.filter(is_in_memory));
+        self.parts.forget_computed();
+        self.pairs = pairs::Known::new(self.program);
+        self.accumulators.clear();
+        self.body()
+    }
+
     /// Everything that is read is read before anything is written.
     fn stores(&mut self) -> Result<(), Unsupported> {
         let program = self.program;

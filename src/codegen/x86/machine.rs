@@ -74,6 +74,9 @@ pub(super) enum Form {
     Position,
     /// The operands mask, value, x, y of a rare function, by position.
     Rare(u16),
+    /// Leaves the block where, in any lane, `x + y > z`, of signed integers; the opcode is that of the sum. What it makes is
+    /// for nobody.
+    Guard,
     /// Writes to memory lanes whose elements have so many bytes; in a tail, only those there are.
     Store(Place, u8),
     /// Writes the first element, of so many bytes, to memory.
@@ -114,6 +117,10 @@ impl Instruction for Inst {
     /// With AVX2, whose registers are few, a lookup in a table.
     fn is_taken_at_once(&self) -> bool {
         self.opcode == opcode::VPERMPS && self.bytes == 32
+    }
+
+    fn is_guard(&self) -> bool {
+        self.form == Form::Guard
     }
 }
 

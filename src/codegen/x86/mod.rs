@@ -2,8 +2,8 @@
 //!
 //! [`compile`] makes the bytes: [`lower`] picks instructions, [`schedule`](super::schedule) says in which order and over how
 //! many vectors at once, [`registers`](super::registers) where values live, [`emit`] writes blocks, [`loops`] puts them
-//! together, [`non_temporal`] has the loop that stores past the caches; [`encoder`] knows the encoding of what [`opcode`] lists. All of it is safe code that runs on
-//! every host.
+//! together, [`guard`] has what leaves a shorter body for usual lanes, [`non_temporal`] the loop that stores past the caches;
+//! [`encoder`] knows the encoding of what [`opcode`] lists. All of it is safe code that runs on every host.
 
 mod encoder;
 mod opcode;
@@ -13,6 +13,7 @@ mod frame;
 mod emit;
 mod pairs;
 mod rare;
+mod guard;
 mod loops;
 mod non_temporal;
 #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]

@@ -72,10 +72,9 @@ impl Emitter<'_> {
         self.asm.align(32);
         self.asm.place(top);
         self.stores = Stores::NonTemporal;
-        let body = steps(&program.body, &program.values, shape.copies);
-        self.block(&program.body, &body, shape.copies, Extent::Whole);
+        let body = steps(program.repeated(), &program.values, shape.copies);
+        self.turn(&body, shape.copies);
         self.stores = Stores::Temporal;
-        self.asm.arithmetic_immediate(Arithmetic::Add, INDEX, lanes as i32);
         self.jump_if_room(lanes, top);
         if shape.parts == Some(1) {
             self.put_accumulators(0);

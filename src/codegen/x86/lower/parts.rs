@@ -1,16 +1,17 @@
 //! The exponent and the mantissa of floats, and tables of floats.
 //!
-//! AVX-512 has an instruction for each of them. AVX2 takes floats apart as integers, subnormal numbers made normal
-//! first, and looks up each half of a table, of which one is enough if both are the same: it permutes elements of four bytes
-//! alone, by eight numbers.
+//! AVX-512 has an instruction for each of them. AVX2 takes floats apart as integers: those that are positive and normal, once
+//! a guard has found no others; in the body for any lanes, subnormal numbers are made normal first. It looks up each half of
+//! a table, of which one is enough if both are the same: it permutes elements of four bytes alone, by eight numbers.
 
 use raptors_ir::lanes::Real;
 use smallvec::SmallVec;
 
-use super::{Lowered, Lowerer};
+use super::{Kind, Lowered, Lowerer};
 use crate::codegen::machine::Unsupported;
 use crate::codegen::machine::Value;
 use crate::codegen::vector::{Predicate, Shift, Type, VectorOp};
+use crate::codegen::x86::machine::Form;
 use crate::codegen::x86::opcode;
 
 /// Values that several ops need: few are alive at a time, so the last ones are kept.
@@ -24,6 +25,15 @@ pub(super) struct Known {
     numbers: Option<(Value, Value)>,
     /// An index, and whether it is in the second half of a table.
     is_high: Option<(Value, Lowered)>,
+    /// A float that is positive and normal where a guard lets it pass.
+    guarded: Option<Value>,
+}
+
+impl Known {
+    /// Of what there is, leaves what memory has.
+    pub(super) fn forget_computed(&mut self) {
+        *self = Known { tables: std::mem::take(&mut self.tables), ..Known::default() };
+    }
 }
 
 /// What the layout of a float type says.
@@ -94,6 +104,22 @@ impl Lowerer<'_> {
         Ok((positive, tiny, normal))
     }
 
+    /// Lets lanes pass that are positive and normal.
+    fn guard(&mut self, ty: Type, x: Value) {
+        if self.parts.guarded == Some(x) {
+            return;
+        }
+        self.parts.guarded = Some(x);
+        let Layout { smallest_normal, infinity, .. } = Layout::of(ty);
+        // Counted from the smallest one on, their bits are below all others, without a sign; with the first bit changed, as
+        // signed integers.
+        let first_bit = 1 << (8 * ty.size() - 1);
+        let shift = self.all_lanes(ty, first_bit - smallest_normal);
+        let last = self.all_lanes(ty, first_bit + (infinity - smallest_normal - 1));
+        let opcode = if ty == Type::F32 { opcode::VPADDD } else { opcode::VPADDQ };
+        self.op(Form::Guard, opcode, self.bytes(ty), &[x, shift, last]);
+    }
+
     /// As [`raptors_ir::lanes::Lanes::exponent`] defines it.
     pub(super) fn exponent(&mut self, ty: Type, x: Value) -> Result<Value, Unsupported> {
         let bytes = self.bytes(ty);
@@ -103,8 +129,17 @@ impl Lowerer<'_> {
         }
         let layout = Layout::of(ty);
         let (size, fraction) = (ty.size(), layout.fraction.cast_signed());
-        let (positive, tiny, normal) = self.normal(ty, x)?;
         let right = VectorOp::Shift(Shift::Right, layout.fraction as u8);
+        if self.kind == Kind::Usual {
+            self.guard(ty, x);
+            let biased = self.shift_constant(right, layout.int, x)?;
+            let magic = self.all_lanes(ty, layout.magic);
+            let shifted = self.or(bytes, biased, magic);
+            let zero = self.all_lanes(ty, layout.magic + u64::from(layout.bias.cast_unsigned()));
+            return self.float(VectorOp::Sub, ty, bytes, &[shifted, zero]);
+        }
+        self.kind = Kind::AnyOfTwo;
+        let (positive, tiny, normal) = self.normal(ty, x)?;
         let biased = self.shift_constant(right, layout.int, normal)?;
         let magic = self.all_lanes(ty, layout.magic);
         let shifted = self.or(bytes, biased, magic);
@@ -133,12 +168,21 @@ impl Lowerer<'_> {
             return Ok(value);
         }
         let layout = Layout::of(ty);
-        let (_, _, normal) = self.normal(ty, x)?;
+        let normal = if self.kind == Kind::Usual {
+            self.guard(ty, x);
+            x
+        } else {
+            self.kind = Kind::AnyOfTwo;
+            self.normal(ty, x)?.2
+        };
         let begin = self.all_lanes(ty, layout.power(-1) | 1 << (layout.fraction - 1));
         let fraction = self.all_lanes(ty, (1 << layout.fraction) - 1);
         let offset = self.integer(VectorOp::Sub, layout.int, normal, begin)?;
         let offset = self.and(bytes, offset, fraction);
         let mantissa = self.integer(VectorOp::Add, layout.int, offset, begin)?;
+        if self.kind == Kind::Usual {
+            return Ok(mantissa);
+        }
         let zero = self.all_lanes(ty, 0);
         let is_size = self.compare(Predicate::Le, ty, zero, x)?;
         let nan = self.all_lanes(ty, layout.infinity | 1 << (layout.fraction - 1));
